@@ -1,0 +1,63 @@
+# `make help` lists the targets. Everything runs from .venv, which `make env` makes from requirements.lock.
+
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+TORCH := torch==2.13.0
+BIN := .venv/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --quiet host rules reason
+
+# The lock leaves out torch and what only its CUDA builds need: which build is right depends on the machine.
+UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cccl nvidia-cuda-cupti \
+  nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-cusolver nvidia-cusparse \
+  nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo paper test lint format lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: .venv/.installed  ## install everything into .venv, once
+
+# An ordinary torch for Linux needs its CUDA libraries too: where it does not import without them, they are added.
+.venv/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make env PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps $(TORCH)
+	$(BIN)/python -c "import torch" 2>/dev/null || $(BIN)/python -m pip install $(TORCH)
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: env  ## every figure and number at small scale, into results/quick
+	$(SNAKEMAKE) --configfile config/quick.yaml -- all
+	@echo
+	@echo "Look first at"
+	@echo "  results/quick/tables/scorecard.html                 the paper's numbers beside these"
+	@echo "  results/quick/figures/fig4a.png                     four layers seen through two sensors"
+	@echo "  results/quick/reconstructions/*/view.html           acquisitions in 3D: open in a browser, turn with the mouse"
+
+paper: env  ## every figure and number at the paper's scale, into results/paper
+	$(SNAKEMAKE) -- all
+
+test: env  ## the tests, with a small run of the whole workflow
+	$(BIN)/python -m pytest
+
+lint: env  ## what .ci/run checks before the tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+format: env  ## put the code in the project's format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/snakefmt Snakefile workflow/rules
+
+lock:  ## resolve requirements.lock again from pyproject.toml; needs uv
+	uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  $(addprefix --no-emit-package ,$(UNLOCKED)) --upgrade --quiet --output-file requirements.lock
+
+clean:  ## remove the small runs; results/paper stays
+	rm -rf results/quick results/smoke

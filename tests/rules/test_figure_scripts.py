@@ -1,0 +1,240 @@
+"""The scripts that draw the paper's figures, run as Snakemake would run them on small made-up predictions."""
+
+import ast
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import jinja2
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from docutils.core import publish_parts
+from PIL import Image
+
+from foci3d import provenance
+from foci3d.predictions import Predictions
+from foci3d.score import score, trace_roc
+
+SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
+SAMPLES, PIXELS = 8, 12
+GEOMETRY = {"pixel_pitch_um": 55.0, "sensor_separation_um": 1000.0}
+
+
+def inputs_of(rng: np.random.Generator, layers: int, sensors: int) -> dict[str, np.ndarray]:
+    shape = (SAMPLES, layers, PIXELS, PIXELS)
+    masks = (rng.random(shape) < 0.4).astype(np.uint8)
+    return {
+        "sensors": rng.random((SAMPLES, sensors, PIXELS, PIXELS), np.float32),
+        "layers": rng.lognormal(size=shape).astype(np.float32),
+        "masks": masks,
+        "depths_um": np.sort(rng.uniform(0, 1000, shape[:2]), 1).astype(np.float32),
+    }
+
+
+def make_predictions(task: str, layers: int = 1, sensors: int = 1, moving: bool = False) -> Predictions:
+    rng = np.random.default_rng(1)
+    arrays = inputs_of(rng, layers, sensors)
+    if task == "depth_class":
+        classes = np.arange(SAMPLES) % 4
+        probabilities = 0.1 + 0.6 * np.eye(4)[classes]
+        arrays |= {"output": probabilities, "target": classes, "classes_um": np.array([50.0, 150.0, 250.0, 350.0])}
+    elif task == "image":
+        arrays |= {"output": arrays["layers"] * 0.9, "target": arrays["layers"]}
+    elif task == "depth_map":
+        target = (arrays["masks"][:, :1] * arrays["depths_um"][:, :1, None, None]).astype(np.float32)
+        arrays |= {"output": target + 30, "target": target}
+    else:
+        wrong = rng.random(arrays["masks"].shape) < 0.1
+        output = np.where(wrong, 1 - arrays["masks"], arrays["masks"]) * 0.8 + 0.1
+        arrays |= {"output": output.astype(np.float32), "target": arrays["masks"]}
+    if moving:
+        cluster = np.zeros((SAMPLES, PIXELS, PIXELS), np.uint8)
+        cluster[:, 3:7, 4:8] = 1
+        arrays |= {"group": np.arange(SAMPLES) // 4, "step": np.arange(SAMPLES) % 4, "cluster": cluster}
+    return Predictions("a_net", "a_set", task, arrays, {})
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Make predictions and their scores; gives the files by kind."""
+
+    def make(task: str, **options) -> dict[str, Path]:
+        predictions = make_predictions(task, **options)
+        paths = {"predictions": tmp_path / "predictions.h5"}
+        predictions.save(paths["predictions"])
+        tables = dict(zip(("samples", "summary"), score(predictions, 1000.0, 20, 1), strict=True))
+        if task == "masks":
+            tables["roc"] = trace_roc(predictions)
+        for name, table in tables.items():
+            paths[name] = tmp_path / f"{name}.csv"
+            table.to_csv(paths[name], index=False)
+        return paths
+
+    return make
+
+
+@pytest.fixture
+def draw(run_script, tmp_path):
+    """Run the script of a figure and look at the files that it wrote."""
+
+    def run(rule: str, figures: list[str], inputs: dict, params: dict | None = None, **others: str) -> dict[str, Path]:
+        output = {name: tmp_path / "figures" / f"{name}.png" for name in figures}
+        output |= {f"{name}_svg": tmp_path / "figures" / f"{name}.svg" for name in figures}
+        output |= {name: tmp_path / "figures" / file for name, file in others.items()}
+        log = run_script(rule, input=inputs, output=output, params=params or {})
+        assert "done in" in log
+        for name in figures:
+            with Image.open(output[name]) as picture:
+                assert np.asarray(picture.convert("L")).std() > 1, "the picture is empty"
+            assert ElementTree.parse(output[f"{name}_svg"]).getroot().tag.endswith("svg")
+        return output
+
+    return run
+
+
+def only(paths: dict[str, Path], *names: str) -> dict[str, str]:
+    return {name: str(paths[name]) for name in names}
+
+
+@pytest.fixture
+def bound(tmp_path) -> dict[str, str]:
+    path = tmp_path / "limits_depth.csv"
+    pd.DataFrame({"depth_um": [50.0, 1950.0], "class_accuracy": [0.98, 0.9]}).to_csv(path, index=False)
+    return {"bound": str(path)}
+
+
+@pytest.fixture
+def limits(tmp_path) -> dict[str, str]:
+    path = tmp_path / "limits_layers.csv"
+    pd.DataFrame({"layer": range(1, 5), "linear_share": [0.8, 0.4, 0.4, 0.8]}).to_csv(path, index=False)
+    return {"limits": str(path)}
+
+
+def test_fig2(files, draw, bound):
+    draw("fig2", ["fig2a", "fig2b"], only(files("depth_class"), "samples") | bound)
+
+
+def test_fig3(files, draw):
+    draw("fig3", ["fig3a", "fig3b"], only(files("image"), "predictions", "samples"), GEOMETRY)
+
+
+def test_fig4(files, draw, limits):
+    paths = files("masks", layers=4, sensors=2)
+    names = ["fig4a", "fig4b", "fig4c"]
+    output = draw("fig4", names, only(paths, "predictions", "samples") | limits, GEOMETRY, fig4c_html="fig4c.html")
+    page = output["fig4c_html"].read_text(encoding="utf-8")
+    assert "layer 4" in page
+    assert "sensor B" in page
+
+
+def test_fig4_shows_the_sample_with_the_median_error(files, draw, limits):
+    paths = files("masks", layers=4, sensors=2)
+    samples = pd.read_csv(paths["samples"])
+    errors = samples.groupby("sample")["error"].mean()
+    shown = (errors - errors.median()).abs().idxmin()
+    output = draw(
+        "fig4",
+        ["fig4a", "fig4b", "fig4c"],
+        only(paths, "predictions", "samples") | limits,
+        GEOMETRY,
+        fig4c_html="c.html",
+    )
+    first = samples[(samples["sample"] == shown) & (samples["layer"] == 1)]["depth_um"].item()
+    assert f"layer 1, {first:.0f}" in output["fig4c_html"].read_text(encoding="utf-8")
+
+
+def test_fig5(files, draw):
+    paths = files("masks", layers=4, sensors=2, moving=True)
+    draw("fig5", ["fig5a", "fig5b"], only(paths, "predictions", "samples"), GEOMETRY)
+
+
+def test_fig6(files, draw):
+    paths = files("masks", layers=4, sensors=2, moving=True)
+    draw("fig6", ["fig6a", "fig6b"], only(paths, "summary", "roc"))
+
+
+def test_fig7(files, draw):
+    draw("fig7", ["fig7"], only(files("masks", layers=4, sensors=2), "predictions", "samples"), GEOMETRY)
+
+
+def test_figS1(files, draw):  # noqa: N802
+    paths = files("depth_map", layers=2)
+    draw("figS1", ["figS1"], only(paths, "predictions", "samples"), {**GEOMETRY, "depth_range_um": [0, 1000]})
+
+
+@pytest.mark.parametrize(("rule", "sensors"), [("figS2", 1), ("figS4", 2)])
+def test_figures_of_a_sample_and_its_errors(files, draw, rule, sensors):
+    draw(rule, [rule], only(files("masks", layers=4, sensors=sensors), "predictions", "samples"), GEOMETRY)
+
+
+def test_figS3(files, draw, tmp_path):  # noqa: N802
+    model = tmp_path / "a_net.json"
+    architecture = {"name": "conv_deconv", "widths": [4, 8, 8], "kernel": 3}
+    model.write_text(
+        json.dumps({"net": "a_net", "architecture": architecture, "inputs": 2, "outputs": 4, "pixels": PIXELS})
+    )
+    paths = {**files("masks", layers=4, sensors=2), "model": model}
+    draw("figS3", ["figS3"], only(paths, "model", "predictions", "samples"), GEOMETRY)
+
+
+def test_fig_training(draw, tmp_path):
+    step = np.arange(100, 500, 100)
+    table = pd.DataFrame(
+        {"step": step, "train_loss": 1 / step, "validation_loss": 1 / step, "validation_score": 1 / step}
+    )
+    curves = [tmp_path / f"{net}.csv" for net in ("first_cnn", "second_cnn")]
+    for path in curves:
+        table.to_csv(path, index=False)
+    draw("fig_training", ["fig_training"], {"curves": [str(path) for path in curves]})
+
+
+def test_a_damaged_file_is_reported_in_one_sentence(files, run_script, tmp_path):
+    paths = files("masks", layers=4, sensors=2)
+    paths["predictions"].write_bytes(b"nothing")
+    output = {"fig7": tmp_path / "fig7.png", "fig7_svg": tmp_path / "fig7.svg"}
+    with pytest.raises(SystemExit):
+        run_script("fig7", input=only(paths, "predictions", "samples"), output=output, params=GEOMETRY)
+    log = (tmp_path / "fig7.log").read_text()
+    assert "not a readable HDF5 file" in log
+    assert "Traceback" not in log
+
+
+PAPER_FIGURES = sorted(path.stem for path in SCRIPTS.glob("fig*.py") if path.stem[3].isdigit() or path.stem[3] == "S")
+
+
+@pytest.mark.parametrize("script", [*PAPER_FIGURES, "fig_training"])
+def test_only_the_architecture_waits_for_torch(script):
+    source = (SCRIPTS / f"{script}.py").read_text()
+    sources = [provenance.module_path(name).read_text() for name in provenance.modules_behind(source)]
+    imported = {
+        name.split(".")[0]
+        for text in [source, *sources]
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module])
+    }
+    assert ("torch" in imported) == (script == "figS3")
+
+
+RULES = (SCRIPTS.parent / "rules" / "figures.smk").read_text() + (
+    SCRIPTS.parent / "rules" / "reconstruct.smk"
+).read_text()
+CAPTIONS = sorted(set(re.findall(r'caption="../report/(\w+\.rst)"', RULES)))
+
+
+@pytest.mark.parametrize("caption", [*CAPTIONS, "workflow.rst"])
+def test_captions_are_rendered_with_the_configuration(caption):
+    config = yaml.safe_load((SCRIPTS.parents[1] / "config" / "config.yaml").read_text())
+    snakemake = SimpleNamespace(config=config, wildcards=SimpleNamespace(sample="first"))
+    template = (SCRIPTS.parent / "report" / caption).read_text()
+    text = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(template).render(snakemake=snakemake)
+    page = publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["body"]
+    assert len(page) > 200
+    if caption.startswith("fig") and caption[3:4] != "_":
+        shown = config["figures"][re.sub("[a-c]$", "", caption.removesuffix(".rst"))]
+        assert any(f">{name}<" in page for name in shown.values())
+        assert "paper's Fig." in page.replace("&#x27;", "'")

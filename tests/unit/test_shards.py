@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from foci3d import shards, store
+from foci3d.errors import InputError
+
+
+def make(path, rows, moving=False, pixels=5, seed=0):
+    rng = np.random.default_rng(seed)
+    described = shards.layouts(len(rows), 3, 2, pixels, moving)
+    arrays = {name: rng.integers(0, 99, layout.shape).astype(layout.dtype) for name, layout in described.items()}
+    arrays["index"] = np.array(rows)
+    with shards.writing(path, described, {"set": "s", "psf": "f00"}) as writer:
+        for name, values in arrays.items():
+            for block in np.array_split(values, 3):
+                writer.put(name, block)
+    return arrays
+
+
+def test_arrays_come_back_joined(tmp_path):
+    paths = [tmp_path / "a.h5", tmp_path / "b.h5"]
+    first, second = make(paths[0], range(4), moving=True), make(paths[1], range(4, 9), moving=True, seed=1)
+    arrays = shards.read_shards(paths)
+    assert set(arrays) == set(first)
+    for name, values in arrays.items():
+        np.testing.assert_array_equal(values, np.concatenate([first[name], second[name]]))
+    assert list(shards.read_shards(paths, ["index"])) == ["index"]
+    assert shards.read_attributes(paths[0]) == {"set": "s", "psf": "f00"}
+
+
+def test_reader_gives_single_samples_of_all_shards(tmp_path):
+    paths = [tmp_path / "a.h5", tmp_path / "b.h5"]
+    arrays = [make(paths[0], range(4)), make(paths[1], range(4, 9), seed=1)]
+    reader = shards.ShardReader(paths)
+    assert len(reader) == 9
+    for row in (0, 3, 4, 8):
+        sample = reader[row]
+        assert sample["index"] == row
+        for name, values in sample.items():
+            np.testing.assert_array_equal(values, np.concatenate([part[name] for part in arrays])[row])
+            assert not isinstance(values, np.memmap)
+    for row in (-1, 9):
+        with pytest.raises(IndexError):
+            reader[row]
+
+
+def test_damage_is_noticed(tmp_path):
+    path = tmp_path / "a.h5"
+    make(path, range(4))
+    with store.opened(path, shards.KIND) as file:
+        place = file["sensors"].id.get_offset()
+    content = bytearray(path.read_bytes())
+    content[place + 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a.h5: array 'sensors' does not match its digest"):
+        shards.read_shards([path])
+
+
+@pytest.mark.parametrize("read", [shards.read_shards, shards.ShardReader])
+def test_shards_that_do_not_fit_are_refused(tmp_path, read):
+    paths = [tmp_path / "a.h5", tmp_path / "b.h5"]
+    make(paths[0], range(4))
+    make(paths[1], range(4, 8), pixels=6)
+    with pytest.raises(InputError, match=r"b.h5: its arrays .* do not fit"):
+        read(paths)
+    with pytest.raises(InputError, match="no such file"):
+        read([tmp_path / "c.h5"])
+
+
+@pytest.mark.parametrize(("samples", "count", "multiple"), [(1000, 7, 1), (400, 3, 4), (10, 10, 1), (5, 1, 1)])
+def test_shard_rows_cover_the_split_in_order(samples, count, multiple):
+    rows = [shards.shard_rows(samples, count, shard, multiple) for shard in range(count)]
+    assert [row for part in rows for row in part] == list(range(samples))
+    assert all(part.start % multiple == 0 for part in rows)
+    sizes = {len(part) for part in rows}
+    assert max(sizes) - min(sizes) <= multiple

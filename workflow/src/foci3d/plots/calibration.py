@@ -1,0 +1,109 @@
+"""The calibrated point-spread function: kernels, and what a scan measured beside the fit."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+from foci3d.plots import style
+from foci3d.plots.style import COLOURS, SERIES
+
+SHOWN_UM = (100, 250, 500, 1000, 1500)
+"""Depths of which kernels and profiles are shown, where the PSF covers them; else the nearest."""
+
+
+def psf(
+    kernels: npt.NDArray[Any],
+    depths_um: npt.NDArray[Any],
+    pixel_pitch_um: float,
+    attributes: Mapping[str, Any],
+    measured: tuple[pd.DataFrame, pd.DataFrame] | None,
+) -> Figure:
+    """Show kernels in the field of a picture and, of a scan, profiles and widths with their residuals.
+
+    Parameters
+    ----------
+    kernels : ndarray (D, K, K)
+        Kernels, each with sum 1.
+    depths_um : ndarray (D,)
+        Their depths [um].
+    pixel_pitch_um : float
+        Distance of the kernels' pixels [um].
+    attributes : mapping
+        Attributes of the PSF: fwhm_deg, standoff_um and their standard errors, where they were fitted.
+    measured : tuple of DataFrame, optional
+        Profiles (depth_um, radius_um, measured, measured_se, fitted, residual) and widths (depth_um, fwhm_um,
+        fwhm_se_um, fitted_fwhm_um) of a calibration.
+
+    Returns
+    -------
+    Figure
+        Of the width of a page.
+    """
+    figure = style.new_figure(style.FULL_WIDTH_MM, 45 if measured is None else 115)
+    if measured is None:
+        _show_kernels(figure, kernels, depths_um, pixel_pitch_um)
+        return figure
+    ((top,), (bottom,)) = figure.subfigures(2, 1, squeeze=False, height_ratios=[1, 1.4])
+    _show_kernels(top, kernels, depths_um, pixel_pitch_um)
+    _show_scan(bottom, *measured, attributes)
+    return figure
+
+
+def _nearest(depths_um: npt.NDArray[Any]) -> list[int]:
+    """Places of the depths nearest to those shown, each once."""
+    return sorted({int(np.abs(depths_um - shown).argmin()) for shown in SHOWN_UM})
+
+
+def _show_kernels(
+    figure: Figure | SubFigure, kernels: npt.NDArray[Any], depths_um: npt.NDArray[Any], pixel_pitch_um: float
+) -> None:
+    places, edge = _nearest(depths_um), kernels.shape[-1] // 4
+    for column, (axes, place) in enumerate(zip(figure.subplots(1, len(places)), places, strict=True)):
+        field = kernels[place, edge:-edge, edge:-edge]
+        bar_um = 1000.0 if column == 0 else None
+        style.show_picture(axes, field, pixel_pitch_um, limits=(0, field.max()), bar_um=bar_um)
+        axes.set_title(f"{depths_um[place]:.0f} µm")
+
+
+def _show_scan(figure: SubFigure, profiles: pd.DataFrame, widths: pd.DataFrame, attributes: Mapping[str, Any]) -> None:
+    (shape, width), (shape_residual, width_residual) = figure.subplots(2, 2, sharex="col", height_ratios=[2, 1])
+    _show_profiles(shape, shape_residual, profiles)
+    _show_widths(width, width_residual, widths)
+    fit = (
+        f"fit: {attributes['fwhm_deg']:.2f} ± {1.96 * attributes['fwhm_se_deg']:.2f}°, "
+        f"stand-off {attributes['standoff_um']:.1f} ± {1.96 * attributes['standoff_se_um']:.1f} µm"
+    )
+    width.set_title(fit)
+    figure.align_ylabels()
+
+
+def _show_profiles(above: Axes, below: Axes, profiles: pd.DataFrame) -> None:
+    """Measured and fitted profiles of some depths, and their difference over its standard error."""
+    scanned = np.unique(profiles["depth_um"])
+    for place, colour in zip(_nearest(scanned), SERIES, strict=False):
+        part = profiles[profiles["depth_um"] == scanned[place]]
+        peak, radius_um = part["fitted"].max(), part["radius_um"]
+        above.errorbar(radius_um, part["measured"] / peak, 1.96 * part["measured_se"] / peak, fmt=".", color=colour)
+        above.plot(radius_um, part["fitted"] / peak, color=colour, label=f"{scanned[place]:.0f} µm")
+        below.plot(radius_um, part["residual"] / part["measured_se"], ".", color=colour)
+    for limit in (-1.96, 1.96):
+        below.axhline(limit, color=COLOURS["grey"], linewidth=0.6, linestyle="--")
+    above.set(ylabel="light over fitted peak", title="points: measured, 95 %; lines: fit")
+    above.legend(loc="upper right")
+    below.set(xlabel="radius [µm]", ylabel="residual / s.e.")
+
+
+def _show_widths(above: Axes, below: Axes, widths: pd.DataFrame) -> None:
+    """Width of each depth alone and as fitted to all, and their difference."""
+    depth_um, bars_um = widths["depth_um"], 1.96 * widths["fwhm_se_um"]
+    above.errorbar(depth_um, widths["fwhm_um"], bars_um, fmt=".", color=COLOURS["blue"])
+    above.plot(depth_um, widths["fitted_fwhm_um"], color=COLOURS["orange"])
+    above.set(ylabel="full width at\nhalf maximum [µm]")
+    below.errorbar(depth_um, widths["fwhm_um"] - widths["fitted_fwhm_um"], bars_um, fmt=".", color=COLOURS["blue"])
+    below.axhline(0, color=COLOURS["orange"])
+    below.set(xlabel="depth [µm]", ylabel="residual [µm]")

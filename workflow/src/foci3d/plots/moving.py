@@ -1,0 +1,144 @@
+"""Figs. 5 and 6: a cluster moves through the layers, and a network follows it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from foci3d.measures import CELL_THRESHOLD
+from foci3d.plots import stacks, style, view3d
+from foci3d.plots.stacks import Stack
+from foci3d.plots.style import COLOURS
+
+
+def steps_of(arrays: Mapping[str, npt.NDArray[Any]], group: int) -> tuple[list[Stack], npt.NDArray[Any]]:
+    """Take one moving group out of the arrays of the predictions: its steps in order, and `clusters (steps, Y, X)`."""
+    rows = np.flatnonzero(arrays["group"] == group)
+    rows = rows[np.argsort(arrays["step"][rows])]
+    return [Stack.of(arrays, int(row)) for row in rows], arrays["cluster"][rows]
+
+
+def scheme(
+    steps: Sequence[Stack],
+    clusters: npt.NDArray[Any],
+    pixel_pitch_um: float,
+    sensor_planes_um: Sequence[float],
+) -> Figure:
+    """Draw the true cells of a moving group in space, step by step, and mark the cluster (Fig. 5a).
+
+    Parameters
+    ----------
+    steps : sequence of K Stacks
+        Samples of the group in order; in step k the cluster is in layer k.
+    clusters : ndarray (K, Y, X)
+        Where the cluster is, 0 or 1.
+    pixel_pitch_um : float
+        Distance of neighbouring pixels [um].
+    sensor_planes_um : sequence of float
+        Depths of the sensors [um], sensor A first.
+
+    Returns
+    -------
+    Figure
+        A panel a step.
+    """
+    figure = style.new_figure(style.FULL_WIDTH_MM, 62)
+    panels = figure.subplots(1, len(steps), subplot_kw={"projection": "3d"})
+    for index, (axes, stack, cluster) in enumerate(zip(panels, steps, clusters, strict=True)):
+        view3d.draw_layers(axes, stack.target > 0, stack.depths_um, pixel_pitch_um, sensor_planes_um)
+        view3d.draw_mask(axes, cluster > 0, stack.depths_um[index] - 1, pixel_pitch_um, style.MARK)
+        view3d.name_sensors(axes, sensor_planes_um)
+        axes.set_title(f"step {index + 1}")
+        axes.set_axis_off()
+        axes.set_box_aspect(axes.get_box_aspect(), zoom=1.05)
+    return figure
+
+
+def step_by_step(steps: Sequence[Stack], clusters: npt.NDArray[Any], pixel_pitch_um: float) -> Figure:
+    """Show layers, sensors' pictures, outputs and truth of every step, with the cluster outlined (Fig. 5b).
+
+    Parameters
+    ----------
+    steps, clusters, pixel_pitch_um
+        See `scheme`.
+
+    Returns
+    -------
+    Figure
+        A block a step.
+    """
+    figure = style.new_figure(style.FULL_WIDTH_MM, 145)
+    blocks = figure.subfigures(-(-len(steps) // 2), 2, squeeze=False, wspace=0.04, hspace=0.04).flat
+    for index, (block, stack, cluster) in enumerate(zip(blocks, steps, clusters, strict=False)):
+        columns = stacks.show_stack(block, stack, pixel_pitch_um, compact=True)
+        for axes in columns[index]:
+            style.show_outline(axes, cluster, pixel_pitch_um)
+        block.suptitle(f"step {index + 1}: cluster in layer {index + 1}", fontsize=8, weight="bold")
+    return figure
+
+
+def rates(summary: pd.DataFrame) -> Figure:
+    """Draw sensitivity and specificity of each layer with their 95 % intervals (Fig. 6a).
+
+    Parameters
+    ----------
+    summary : DataFrame
+        Summary of a moving set with columns metric, layer (1 to L, or all), value, ci_low and ci_high (0 to 1).
+
+    Returns
+    -------
+    Figure
+        A panel for all cells, and one for the footprint of the cluster.
+    """
+    figure = style.new_figure(style.FULL_WIDTH_MM, 62)
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, prefix, title in zip(panels, ("", "cluster_"), ("all cells", "moving cluster"), strict=True):
+        for name, colour, shift in (("sensitivity", COLOURS["blue"], -0.08), ("specificity", COLOURS["orange"], 0.08)):
+            rows = summary[summary["metric"] == prefix + name]
+            low, value, high = (100 * rows[column].to_numpy() for column in ("ci_low", "value", "ci_high"))
+            x = np.arange(len(rows)) + shift
+            axes.errorbar(x, value, (value - low, high - value), fmt="o", color=colour, label=name, capsize=2)
+        axes.set_xticks(range(len(rows)), rows["layer"])
+        axes.set(xlabel="layer", title=title)
+    panels[0].set(ylabel="share of pixels [%]", ylim=(None, 102))
+    panels[0].legend()
+    return figure
+
+
+def roc(curves: pd.DataFrame) -> Figure:
+    """Draw the receiver operating characteristic of each layer and their mean (Fig. 6b).
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Columns layer (1 to L, and mean), threshold, false_positive_rate, true_positive_rate (0 to 1) and auc.
+
+    Returns
+    -------
+    Figure
+        Points mark the threshold above which a pixel is called a cell.
+    """
+    figure = style.new_figure(90, 86)
+    axes = figure.subplots()
+    axes.plot((0, 100), (0, 100), ":", color=COLOURS["grey"], linewidth=0.8)
+    for layer, curve in curves.groupby("layer"):
+        percent = 100 * curve[["false_positive_rate", "true_positive_rate"]].to_numpy()
+        area = f"area {curve['auc'].iloc[0]:.3f}"
+        if layer == "mean":
+            axes.plot(*percent.T, color=COLOURS["black"], linewidth=1.8, label=f"mean, {area}")
+        else:
+            (line,) = axes.plot(*percent.T, linewidth=0.8, alpha=0.7, label=f"layer {layer}, {area}")
+            called = (curve["threshold"] - CELL_THRESHOLD).abs().argmin()
+            axes.plot(*percent[called], "o", color=line.get_color())
+    axes.set(
+        xlabel="false-positive rate, 100 % − specificity [%]",
+        ylabel="sensitivity [%]",
+        xlim=(0, 100),
+        ylim=(0, 100),
+        aspect="equal",
+    )
+    axes.legend(loc="lower right")
+    return figure
