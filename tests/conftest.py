@@ -8,6 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+import torch
+
+# Small tensors: threads would only wait for each other.
+torch.set_num_threads(1)
 
 PROJECT = Path(__file__).parents[1]
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]

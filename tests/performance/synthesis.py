@@ -65,8 +65,9 @@ def make_split(seed: int = 1) -> render.Split:
     return render.Split(seed, "stack2", "test", ENTRY, scene.SceneConfig(**SCENE))
 
 
-def synthesize(samples: int, camera: render.Camera, seed: int = 1) -> list[dict[str, np.ndarray]]:
-    return list(render.synthesize(make_split(seed), range(samples), camera))
+def synthesize(samples: int, camera: render.Camera, seed: int = 1) -> None:
+    for _ in render.synthesize(make_split(seed), range(samples), camera):
+        pass
 
 
 def obvious_noise(cells: float, x0: float, y0: float) -> np.ndarray:
@@ -104,8 +105,9 @@ def obvious_sample(rng: np.random.Generator, kernels: np.ndarray) -> tuple[np.nd
 
 def measure_samples(psf: optics.Psf, camera: render.Camera) -> dict[str, float]:
     rng, kernels = np.random.default_rng(0), psf.kernels.numpy()
-    ours = seconds(lambda: synthesize(8 * render.BLOCK, camera), 9) / (8 * render.BLOCK)
-    obvious = seconds(lambda: [obvious_sample(rng, kernels) for _ in range(8)]) / 8
+    samples = 16 * render.BLOCK
+    ours = seconds(lambda: synthesize(samples, camera), 15) / samples
+    obvious = seconds(lambda: [obvious_sample(rng, kernels) for _ in range(8)], 15) / 8
     return {"samples_per_s": 1 / ours, "samples_vs_obvious": obvious / ours}
 
 
@@ -162,7 +164,7 @@ def measure_deviation(pictures: int = 64) -> dict[str, float]:
 
 
 def measure_writing(camera: render.Camera, samples: int = 512) -> dict[str, float]:
-    """Time to write over time to render, of shards made block by block as the workflow does."""
+    """Time to write over time to render, of shards made page by page as the workflow does."""
     described = shards.layouts(samples, ENTRY["layers"], len(ENTRY["sensors"]), PIXELS, moving=False)
     shares = []
     with tempfile.TemporaryDirectory() as folder:
@@ -170,9 +172,9 @@ def measure_writing(camera: render.Camera, samples: int = 512) -> dict[str, floa
             spent = {"render": 0.0, "write": 0.0}
             start = time.process_time()
             with shards.writing(Path(folder) / "shard.h5", described, {}) as writer:
-                for block in render.synthesize(make_split(), range(samples), camera):
+                for page in render.synthesize(make_split(), range(samples), camera):
                     rendered = time.process_time()
-                    for name, values in block.items():
+                    for name, values in page.items():
                         writer.put(name, values)
                     written = time.process_time()
                     spent["render"] += rendered - start

@@ -30,7 +30,7 @@ def check(overlay: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return sentence
 
 
-@pytest.mark.parametrize("overlays", [[], ["quick"], ["smoke"], ["quick", "smoke"]])
+@pytest.mark.parametrize("overlays", [[], ["quick"], ["smoke"], ["tissue"], ["quick", "tissue"]])
 def test_configurations_are_valid(overlays: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(CONFIG.parent)
     files = [CONFIG / f"{name}.yaml" for name in ["config", *overlays]]
@@ -94,6 +94,7 @@ def test_mistake_in_a_value(overlay: str, parts: list[str], tmp_path: Path, monk
         ("nets: {stack2_cnn: {set: moving}}", ["nets.stack2_cnn.set is moving", "scene is layers"]),
         ("nets: {depth_cnn: {training: {batch: 20000}}}", ["training.batch is 20000", "at most size.train, 10000"]),
         ("nets: {depth_cnn: {training: {steps: 50}}}", ["validate_every is 100", "at most training.steps, 50"]),
+        ("tissue: {motion_um: 50}", ["nets.deblur_cnn.training.remix is true", "expected false where tissue"]),
         ("pretraining: {weights: no.pt}", ["pretraining.weights is no.pt"]),
         ("pretraining: {set: stack1}", ["nets.stack2_resnet.architecture.encoder", "sensors A as pretraining.set"]),
         ("figures: {fig4: {net: stack_cnn}}", ["figures.fig4.net is stack_cnn", "one of depth_cnn"]),

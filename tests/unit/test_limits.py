@@ -14,8 +14,8 @@ PIXELS = 15
 @pytest.fixture(scope="module")
 def psf() -> Psf:
     depths_um = torch.arange(0, 1001, 20.0)
-    kernels = acceptance_kernels(Acceptance(36.0, 20.0, 1.0), depths_um, PIXELS, 55.0)
-    return Psf(kernels, depths_um, 55.0, {})
+    kernels = acceptance_kernels(Acceptance(36.0, 20.0, 1.0), depths_um.double(), PIXELS, 55.0)
+    return Psf(kernels.float(), depths_um, 55.0, {})
 
 
 def test_transfer_is_the_fourier_transform_of_a_periodic_blur(psf):

@@ -190,6 +190,17 @@ def test_factors_change_smoothly_with_depth(psf):
         assert (steps < 0.2 * factors[:-1].abs().amax((1, 2))[:, None]).all()
 
 
+def test_terms_that_change_order_with_depth_are_interpolated_as_one():
+    """The stronger of two separable terms becomes the weaker one between 100 and 200 um."""
+    wide, narrow = torch.full((15,), 1 / 15), torch.eye(15)[7]
+    first, second = wide.outer(narrow), narrow.outer(wide)
+    kernels = torch.stack([share * first + (1 - share) * second for share in (0.8, 0.55, 0.45, 0.2)])
+    psf = Psf(kernels, torch.tensor([0.0, 100.0, 200.0, 300.0]), PITCH_UM)
+    images, depths_um = pictures(3, 8, 8), torch.tensor([50.0, 150.0, 250.0])
+    exact = convolve(images, psf.at(depths_um))
+    torch.testing.assert_close(Blur(psf, 8, terms=2)(images, depths_um), exact, rtol=0.02, atol=0)
+
+
 def test_blur_and_its_adjoint(small):
     blur = Blur(small, 8)
     depths_um = depths(5, 2, high=900)

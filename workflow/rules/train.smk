@@ -24,7 +24,7 @@ rule pretrain_encoder:
         runtime=240,
     params:
         set=lookup("pretraining/set", within=config),
-        entry=lookup("sets/" + config["pretraining"]["set"], within=config),
+        entry=lookup(f"sets/{config['pretraining']['set']}", within=config),
         architecture=pretraining_architecture(),
         training=lookup("pretraining/training", within=config),
         imager=lookup("imager", within=config),

@@ -1,6 +1,7 @@
 """Draw Fig. 2: predicted against true depth (a), accuracy and loss by depth (b).
 
-Reads the table of samples of a depth network and the bound of depth (CSV, depths in um); writes two figures as PNG and SVG.
+Reads the table of samples of a depth network and the bound of depth (CSV, depths in um); writes two figures as PNG
+and SVG.
 """
 
 import pandas as pd

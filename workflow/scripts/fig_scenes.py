@@ -1,6 +1,6 @@
 """Draw an example of the synthetic stacks, and the statistics of their layers beside the published ones.
 
-Reads shards, of which the first sample is shown, a CSV with a row for each layer and a CSV with a row for each statistic;
+Reads shards, of which the first sample is shown, a CSV with a row for each layer and one with a row for each statistic;
 writes a figure as PNG and SVG.
 """
 

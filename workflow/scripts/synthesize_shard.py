@@ -1,7 +1,7 @@
 """Make one shard of a synthetic set.
 
 Reads the point-spread function; writes layers and masks (sample, layer, y, x), the sensors' pictures
-(sample, sensor, y, x) and depths [um] to HDF5, block by block.
+(sample, sensor, y, x) and depths [um] to HDF5, page by page.
 """
 
 import logging
@@ -21,8 +21,8 @@ def main(shard: str, split: Split, rows: range, camera: Camera, attributes: dict
     described = shards.layouts(len(rows), layers, sensors, camera.pixels, moving=split.entry["scene"] == "moving")
     log.info("samples %d to %d of %s/%s", rows.start, rows.stop - 1, split.set, split.split)
     with shards.writing(shard, described, attributes) as writer:
-        for block in synthesize(split, rows, camera):
-            for name, values in block.items():
+        for page in synthesize(split, rows, camera):
+            for name, values in page.items():
                 writer.put(name, values)
 
 

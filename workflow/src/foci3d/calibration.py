@@ -144,10 +144,15 @@ def _solve(scan: Scan, start: Floats, aperture: float, deviation: Floats) -> tup
     low[:2] = MINIMUM_FWHM_DEG, -scan.depths_um[0]
     result = optimize.least_squares(residual, start, jacobian, bounds=(low, np.inf), x_scale="jac", max_nfev=50)
     if not result.success:
-        raise InputError(
-            "bead scan: the fit of the angular acceptance does not converge; check the depths and pixel pitch."
-        )
+        raise _mismatch(scan, *result.x[:2])
     return result.x, frames(tuple(result.x))
+
+
+def _mismatch(scan: Scan, fwhm_deg: float, standoff_um: float) -> InputError:
+    return InputError(
+        f"{scan.name}: the beads' spots do not widen with depth as they should (fit: {fwhm_deg:.3g} degrees, stand-off "
+        f"{standoff_um:.3g} um); check the depths, their order and the pixel pitch."
+    )
 
 
 def _noise_variance(fitted: Floats, residuals: Floats, freedom: Floats) -> Floats:
@@ -207,6 +212,10 @@ def fit_acceptance(scan: Scan, aperture: float) -> Fit:
     curvatures = np.array([frame.jacobian[:, 1] @ frame.jacobian[:, 1] for frame in frames])
     gradients = np.array([frame.jacobian[:, 1] @ frame.residual for frame in frames])
     acceptance, centres = _unpack(parameters.tolist(), aperture)
+    # A stage's zero may lie a little below the pixels, which reads as a negative stand-off.
+    lowest_um, highest_um = -scan.pixel_pitch_um - 3 * standoff_se, scan.depths_um[-1]
+    if not (lowest_um < acceptance.standoff_um < highest_um and 2 * MINIMUM_FWHM_DEG < acceptance.fwhm_deg < 180):
+        raise _mismatch(scan, acceptance.fwhm_deg, acceptance.standoff_um)
     log.info(
         "acceptance %.2f degrees (standard error %.2f), stand-off %.1f um (%.1f), from %d beads at %d depths",
         *(acceptance.fwhm_deg, fwhm_se, acceptance.standoff_um, standoff_se, len(centres), len(frames)),
@@ -228,7 +237,7 @@ def half_maximum_slope(fwhm_deg: float) -> float:
     """Slope of the rays at which the irradiance is half of its maximum."""
 
     def excess(slope: float) -> float:
-        return irradiance(torch.tensor(slope), fwhm_deg).item() - 0.5
+        return irradiance(torch.tensor(slope, dtype=torch.float64), fwhm_deg).item() - 0.5
 
     return float(optimize.brentq(excess, 0, math.tan(math.radians(fwhm_deg / 2))))
 

@@ -21,6 +21,16 @@ METHOD_PARAMETERS = {
     "nonnegative_least_squares": {"iterations"},
 }
 SINGLE_LAYER_METHODS = ("wiener", "richardson_lucy")
+# Keys of tissue that turn an effect on.
+TISSUE_EFFECTS = (
+    "scatter_per_mm",
+    "absorption_per_mm",
+    "beam_radius_um",
+    "motion_um",
+    "margin_pixels",
+    "width_error",
+    "full_scale_electrons",
+)
 # The statistics of the scenes are taken on this set.
 REFERENCE_SET = "stack2"
 
@@ -201,6 +211,9 @@ def _training(config: Config) -> Iterator[Mistake]:
         elif not (trained["source"]["train"] and trained["source"]["validation"]):
             expected = "MATLAB files to train on and to validate on"
             yield _mistake((*path, "set"), entry["set"], expected, f"add them to sets.{entry['set']}.source")
+        if training["remix"] and any(config["tissue"][effect] for effect in TISSUE_EFFECTS):
+            expected = "false where tissue has effects, which new combinations of layers would lack"
+            yield _mistake((*path, "training", "remix"), "true", expected, "set it so")
         if training["validate_every"] > training["steps"]:
             where = (*path, "training", "validate_every")
             expected = f"at most training.steps, {training['steps']}"

@@ -1,8 +1,7 @@
-"""The only room that knows Snakemake: log, errors, threads and seeds of one job."""
+"""The only room that knows Snakemake: log, errors and threads of one job."""
 
 import logging
 import os
-import random
 import sys
 import time
 from collections.abc import Iterator
@@ -26,27 +25,32 @@ def running(snakemake: Any) -> Iterator[None]:
     snakemake : snakemake.script.Snakemake
         The object that Snakemake gives to a script.
     """
-    _start_log(str(snakemake.log[0]), snakemake.rule)
+    handlers = _start_log(str(snakemake.log[0]), snakemake.rule)
     _limit_threads(snakemake.threads)
-    random.seed(0)
     start = time.perf_counter()
     try:
         yield
+        log.info("done in %.1f s", time.perf_counter() - start)
     except InputError as error:
         log.error("%s", error)
         sys.exit(1)
     except Exception:
         log.exception("%s failed; this is a fault of foci3d or of the machine, not of the input.", snakemake.rule)
         sys.exit(1)
-    log.info("done in %.1f s", time.perf_counter() - start)
+    finally:
+        for handler in handlers:
+            log.removeHandler(handler)
+            handler.close()
 
 
-def _start_log(path: str, rule: str) -> None:
+def _start_log(path: str, rule: str) -> tuple[logging.Handler, ...]:
     log.setLevel(logging.INFO)
-    for handler in (logging.FileHandler(path, mode="w"), logging.StreamHandler(sys.stderr)):
+    handlers = logging.FileHandler(path, mode="w"), logging.StreamHandler(sys.stderr)
+    for handler in handlers:
         handler.setFormatter(logging.Formatter(f"%(asctime)s {rule}: %(message)s", "%H:%M:%S"))
         log.addHandler(handler)
     logging.captureWarnings(True)
+    return handlers
 
 
 def _limit_threads(threads: int) -> None:

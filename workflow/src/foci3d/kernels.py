@@ -60,7 +60,7 @@ def measure_deviations(scan: Scan, fit: Fit, half_width: int) -> Deviations:
     in the second, what is not radial stays spread over them.
 
     As negative values are removed from kernels, noise would become light. So a profile enters `radial` only with what
-    exceeds two standard errors, and a picture enters `free` only as far as the kernel exceeds its noise.
+    exceeds three standard errors, and a picture enters `free` only as far as the kernel exceeds its noise.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def measure_deviations(scan: Scan, fit: Fit, half_width: int) -> Deviations:
         reach_um = MAXIMUM_SLOPE * height_um(*optics, scan.pixel_pitch_um)
         rings = 1 + int(np.searchsorted(radii[1:-1] * scan.pixel_pitch_um, reach_um))
         profile, profile_se = _fit_profile(residual, variance, beads, distances, radii, rings)
-        certain = profile * (1 - (2 * profile_se) ** 2 / np.maximum(profile**2, TINY)).clip(0)
+        certain = profile * (1 - (3 * profile_se) ** 2 / np.maximum(profile**2, TINY)).clip(0)
         radial = np.interp(np.hypot(offsets[:, None], offsets), radii, certain)
         rest = residual - np.tensordot(beads, np.interp(distances, radii, certain), 1)
         picture, noise = _average_picture(rest, variance, beads, fit.centres, offsets)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +17,9 @@ from foci3d.tissue import Tissue, beam_profile, embed, expose, misjudge, smear
 
 BLOCK = 16
 """Samples that are rendered together: few enough to stay in a processor's cache."""
+
+PAGE = 16
+"""Blocks that are handed on together: enough that writing them costs little beside rendering them."""
 
 
 def sensor_distances(depths_um: Tensor, sensors: str, separation_um: float) -> Tensor:
@@ -177,10 +181,10 @@ class Split:
 
 
 def synthesize(split: Split, rows: range, camera: Camera) -> Iterator[dict[str, npt.NDArray[Any]]]:
-    """Make samples of a split, block by block.
+    """Make samples of a split, a page at a time.
 
-    A block has a fixed number of samples and starts at a multiple of it; what `rows` leaves out of a block is made and
-    cut away. So the bytes of a sample depend neither on the shards nor on the threads.
+    They are rendered in blocks of a fixed number of samples that start at a multiple of it; what `rows` leaves out of a
+    block is made and cut away. So the bytes of a sample depend neither on the shards nor on the threads.
 
     Parameters
     ----------
@@ -196,6 +200,12 @@ def synthesize(split: Split, rows: range, camera: Camera) -> Iterator[dict[str, 
     dict of str to ndarray
         The arrays of a shard for the next samples of `rows`; see `foci3d.shards`.
     """
+    blocks = _blocks(split, rows, camera)
+    while page := list(islice(blocks, PAGE)):
+        yield {name: np.concatenate([block[name] for block in page]) for name in page[0]}
+
+
+def _blocks(split: Split, rows: range, camera: Camera) -> Iterator[dict[str, npt.NDArray[Any]]]:
     size = max(1, BLOCK // split.together) * split.together
     for first in range(rows.start // size * size, rows.stop, size):
         with _one_thread():

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 import tifffile
 import torch
-from scipy import ndimage
+from scipy import ndimage, stats
 from skimage.feature import peak_local_max
 
 from foci3d.errors import InputError
@@ -162,7 +162,7 @@ def find_beads(scan: Scan) -> Floats:
         If no bead stands out from the noise, or one lies at the frame's edge.
     """
     frame = scan.frames[0] - np.median(scan.frames[0])
-    noise = 1.4826 * np.median(np.abs(frame))
+    noise = stats.median_abs_deviation(frame, axis=None, scale="normal")
     # Smoothing by 0.7 pixels cuts white noise by 2.5. Six standard deviations are chance once in 1e9 pixels.
     smooth = ndimage.gaussian_filter(frame, 0.7)
     peaks = peak_local_max(

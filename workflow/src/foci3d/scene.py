@@ -144,6 +144,7 @@ def draw(generators: Sequence[Generator], layers: int, config: SceneConfig, pixe
     sizes = perlin.lattice_sizes(config.cells[1] * extent, config.octaves)
     nodes = sum(size**2 for size in sizes)
     for_numbers, for_lattice, for_ranks = layers * len(NUMBERS), -(-layers * nodes // 8), -(-layers * pixels**2 // 4)
+    # A sample takes all its random words at once, for a call costs more than the words.
     words = np.stack(
         [generator.bit_generator.random_raw(for_numbers + for_lattice + for_ranks) for generator in generators]
     )
