@@ -6,6 +6,7 @@ import torch
 from foci3d import batches
 from foci3d.optics import Acceptance, Blur, Psf, acceptance_kernels
 from foci3d.render import sensor_pictures
+from foci3d.shards import Rows
 from foci3d.tasks import Samples
 
 PIXELS, SEPARATION_UM = 13, 1000.0
@@ -40,10 +41,15 @@ def samples(blur: Blur) -> Samples:
     }
 
 
+def in_rows(samples: Samples) -> dict[str, Rows]:
+    """The samples as two shards hold them."""
+    return {name: Rows([values[:8], values[8:]], torch.device("cpu")) for name, values in samples.items()}
+
+
 def draw(
     samples: Samples, blur: Blur, step: int, *, seed: int = 5, remix: bool = True, augment: bool = True
 ) -> Samples:
-    return batches.make_batches(samples, 6, remix, augment, ENTRY, blur, SEPARATION_UM, seed)(step)
+    return batches.make_batches(in_rows(samples), 6, remix, augment, ENTRY, blur, SEPARATION_UM, seed)(step)
 
 
 def assert_rendered(found: Samples, blur: Blur) -> None:
@@ -95,7 +101,11 @@ def test_samples_depend_on_seed_and_step_alone(samples: Samples, blur: Blur, rem
 def test_an_epoch_shows_each_sample_once(samples: Samples) -> None:
     rows = {value.item(): row for row, value in enumerate(samples["depths_um"][:, 0])}
     epochs = [
-        [rows[value.item()] for step in steps for value in batches.stored_batch(samples, 5, step, 1)["depths_um"][:, 0]]
+        [
+            rows[value.item()]
+            for step in steps
+            for value in batches.stored_batch(in_rows(samples), 5, step, 1)["depths_um"][:, 0]
+        ]
         for steps in (range(4), range(4, 8))
     ]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(20))

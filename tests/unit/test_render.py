@@ -171,9 +171,11 @@ def stored(camera):
     return torch.from_numpy(arrays["layers"]).flatten(0, 1), torch.from_numpy(arrays["masks"]).flatten(0, 1)
 
 
-def mix(stored, blur, name, seed=5, batch=12):
-    generator = torch.Generator().manual_seed(seed)
-    return render.remix(*stored, generator, batch, SETS[name], blur, SEPARATION_UM)
+def mix(stored, blur, name, generator=None, batch=12):
+    generator = generator or torch.Generator().manual_seed(5)
+    chosen = torch.randint(len(stored[0]), (batch, SETS[name]["layers"]), generator=generator)
+    layers, masks = (part[chosen] for part in stored)
+    return render.remix(layers, masks, generator, SETS[name], blur, SEPARATION_UM)
 
 
 @pytest.mark.parametrize("name", ["depth", "deblur", "nonoverlap", "stack1", "stack2"])
@@ -192,8 +194,7 @@ def test_remix_makes_samples_of_the_set(stored, blur, name):
 
 def test_remix_is_reproducible_and_new_each_time(stored, blur):
     generator = torch.Generator().manual_seed(5)
-    first = render.remix(*stored, generator, 12, SETS["stack2"], blur, SEPARATION_UM)
-    second = render.remix(*stored, generator, 12, SETS["stack2"], blur, SEPARATION_UM)
+    first, second = (mix(stored, blur, "stack2", generator) for _ in range(2))
     again = mix(stored, blur, "stack2")
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["layers"], second["layers"])

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+import torch
 
 from foci3d import shards, store
 from foci3d.errors import InputError
+
+READERS = [shards.read_shards, lambda paths: shards.map_shards(paths, ["layers", "sensors"], torch.device("cpu"))]
 
 
 def make(path, rows, moving=False, pixels=5, seed=0):
@@ -28,20 +31,25 @@ def test_arrays_come_back_joined(tmp_path):
     assert shards.read_attributes(paths[0]) == {"set": "s", "psf": "f00"}
 
 
-def test_reader_gives_single_samples_of_all_shards(tmp_path):
+def test_rows_are_those_of_all_shards(tmp_path):
     paths = [tmp_path / "a.h5", tmp_path / "b.h5"]
     arrays = [make(paths[0], range(4)), make(paths[1], range(4, 9), seed=1)]
-    reader = shards.ShardReader(paths)
-    assert len(reader) == 9
-    for row in (0, 3, 4, 8):
-        sample = reader[row]
-        assert sample["index"] == row
-        for name, values in sample.items():
-            np.testing.assert_array_equal(values, np.concatenate([part[name] for part in arrays])[row])
-            assert not isinstance(values, np.memmap)
-    for row in (-1, 9):
-        with pytest.raises(IndexError):
-            reader[row]
+    mapped = shards.map_shards(paths, ["layers", "index"], torch.device("cpu"))
+    layers = torch.from_numpy(np.concatenate([part["layers"] for part in arrays]))
+    assert mapped["layers"].shape == layers.shape
+    for numbers in (torch.tensor([8, 0, 3, 4, 4]), torch.tensor([[5, 1], [2, 7]]), torch.tensor(6)):
+        assert torch.equal(mapped["layers"][numbers], layers[numbers])
+        assert torch.equal(mapped["index"][numbers], numbers)
+    assert torch.equal(mapped["layers"].whole(), layers)
+    assert torch.equal(mapped["layers"].flatten()[numbers], layers.flatten(0, 1)[numbers])
+
+
+def test_mapped_shards_stay_as_they_are(tmp_path):
+    path = tmp_path / "a.h5"
+    make(path, range(4))
+    content = path.read_bytes()
+    shards.map_shards([path], ["layers"], torch.device("cpu"))["layers"][torch.arange(4)].zero_()
+    assert path.read_bytes() == content
 
 
 def test_damage_is_noticed(tmp_path):
@@ -52,11 +60,12 @@ def test_damage_is_noticed(tmp_path):
     content = bytearray(path.read_bytes())
     content[place + 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"a.h5: array 'sensors' does not match its digest"):
-        shards.read_shards([path])
+    for read in READERS:
+        with pytest.raises(InputError, match=r"a.h5: array 'sensors' does not match its digest"):
+            read([path])
 
 
-@pytest.mark.parametrize("read", [shards.read_shards, shards.ShardReader])
+@pytest.mark.parametrize("read", READERS)
 def test_shards_that_do_not_fit_are_refused(tmp_path, read):
     paths = [tmp_path / "a.h5", tmp_path / "b.h5"]
     make(paths[0], range(4))

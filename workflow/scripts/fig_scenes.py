@@ -5,6 +5,7 @@ writes a figure as PNG and SVG.
 """
 
 import pandas as pd
+import torch
 
 from foci3d import job, shards
 from foci3d.plots import scenes, style
@@ -13,7 +14,9 @@ from foci3d.plots import scenes, style
 def main(paths: list[str], layers: pd.DataFrame, statistics: pd.DataFrame, figure: tuple[str, str]) -> None:
     style.use_style()
     pixel_pitch_um = shards.read_attributes(paths[0])["pixel_pitch_um"]
-    style.save(scenes.scenes(shards.ShardReader(paths)[0], layers, statistics, pixel_pitch_um), *figure)
+    arrays = shards.map_shards(paths, ["layers", "masks", "sensors", "depths_um"], torch.device("cpu"))
+    example = {name: rows[torch.tensor(0)].numpy() for name, rows in arrays.items()}
+    style.save(scenes.scenes(example, layers, statistics, pixel_pitch_um), *figure)
 
 
 if __name__ == "__main__":

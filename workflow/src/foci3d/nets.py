@@ -143,14 +143,15 @@ def _resnet18(inputs: int, stem_stride: int, outputs: int | None) -> nn.Module:
 class ResNetCnn(nn.Module):
     """A CNN of two layers on the features of a ResNet-18.
 
-    Each stage's features are projected to `head_width` channels, brought to the size of the picture and added.
+    Each stage's features are projected, brought to the size of the first stage and added. A pixel shuffle then brings
+    them to the size of the picture, so that a stem with a stride loses no detail.
 
     Parameters
     ----------
     inputs, outputs : int
         Channels.
     stem_stride : int
-        Stride of the ResNet's first convolution: 1 keeps fine detail, 2 is four times as fast.
+        Stride of the ResNet's first convolution: 1 takes about twice the time of 2.
     head_width : int
         Channels between the two layers of the CNN.
     """
@@ -158,18 +159,21 @@ class ResNetCnn(nn.Module):
     def __init__(self, inputs: int, outputs: int, stem_stride: int, head_width: int) -> None:
         super().__init__()
         self.encoder = _resnet18(inputs, stem_stride, None)
-        self.projections = nn.ModuleList(nn.Conv2d(width, head_width, 1) for width in STAGE_WIDTHS)
+        self.projections = nn.ModuleList(nn.Conv2d(width, head_width * stem_stride**2, 1) for width in STAGE_WIDTHS)
+        self.shuffle = nn.PixelShuffle(stem_stride)
         self.cnn = nn.Sequential(_convolution(head_width, head_width, 3), nn.Conv2d(head_width, outputs, 3, padding=1))
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Map pictures `(N, inputs, Y, X)` to `(N, outputs, Y, X)`."""
         encoder: Any = self.encoder
+        features = encoder.act(encoder.bn1(encoder.conv1(pictures)))
         stages = (encoder.layer1, encoder.layer2, encoder.layer3, encoder.layer4)
-        features, dense = encoder.act(encoder.bn1(encoder.conv1(pictures))), []
+        size, dense = features.shape[-2:], torch.zeros(())
         for stage, projection in zip(stages, self.projections, strict=True):
             features = stage(features)
-            dense.append(functional.interpolate(projection(features), pictures.shape[-2:], mode="bilinear"))
-        return self.cnn(torch.stack(dense).sum(0))
+            dense = dense + functional.interpolate(projection(features), size, mode="bilinear")
+        height, width = pictures.shape[-2:]
+        return self.cnn(self.shuffle(dense)[..., :height, :width])
 
 
 def load_encoder(encoder: nn.Module, path: str | Path) -> None:

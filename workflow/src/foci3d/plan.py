@@ -12,14 +12,14 @@ from typing import Any, Literal
 import pandas as pd
 import torch
 from lightning.fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
 from foci3d import models, nets, provenance, shards, store, tasks, train
 from foci3d.batches import make_batches
 from foci3d.compute import find_device, find_precision
 from foci3d.errors import InputError
 from foci3d.optics import Blur, Psf
-from foci3d.tasks import Samples, Task
+from foci3d.tasks import Task
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ def carry_out(plan: Plan, sources: Sources, weights: str, model: str, curves: st
     network = _start(plan, sources.encoder)
     digests = {"code": plan.code, **sources.digests()}
     checkpoint = _checkpoint(weights, provenance.digest([asdict(plan), digests]))
-    samples, validation = (_read_samples(paths, plan, device) for paths in (sources.train, sources.validation))
+    samples, validation = (_map_samples(paths, plan, device) for paths in (sources.train, sources.validation))
     if len(samples["sensors"]) < plan.training.batch:
         raise InputError(
             f"{sources.train[0]}: there are {len(samples['sensors'])} samples to train on; expected at least the "
@@ -140,9 +140,10 @@ def carry_out(plan: Plan, sources: Sources, weights: str, model: str, curves: st
         plan.seed,
     )
     fabric = Fabric(accelerator=device.type, devices=1, precision=PRECISIONS[precision])
-    progress = train.fit(network, plan.make_task(), batches, validation, plan.training, fabric, checkpoint)
+    kept = {name: rows.whole() for name, rows in validation.items()}
+    progress = train.fit(network, plan.make_task(), batches, kept, plan.training, fabric, checkpoint)
     network.load_state_dict(progress.weights)
-    known = {**_describe(plan, samples, progress, precision), "digests": digests}
+    known = {**_describe(plan, samples["depths_um"].whole().double(), progress, precision), "digests": digests}
     models.save_model(network, {**known, "parameters": nets.count_parameters(network)}, model, weights)
     with store.replacing(curves) as path:
         pd.DataFrame(progress.curves).to_csv(path, index=False)
@@ -167,8 +168,8 @@ def _shards_digest(paths: Sequence[str]) -> str:
     return provenance.digest(found)
 
 
-def _read_samples(paths: Sequence[str], plan: Plan, device: torch.device) -> Samples:
-    arrays = shards.read_shards(paths, ["layers", "masks", "sensors", "depths_um"])
+def _map_samples(paths: Sequence[str], plan: Plan, device: torch.device) -> dict[str, shards.Rows]:
+    arrays = shards.map_shards(paths, ["layers", "masks", "sensors", "depths_um"], device)
     pixels, entry = plan.imager["pixels"], plan.entry
     found = {name: arrays[name].shape[1:] for name in ("sensors", "layers")}
     expected = {name: (len(entry[name]) if name == "sensors" else entry[name], pixels, pixels) for name in found}
@@ -176,7 +177,7 @@ def _read_samples(paths: Sequence[str], plan: Plan, device: torch.device) -> Sam
         raise InputError(
             f"{paths[0]}: its arrays {found} do not fit {expected} of the configuration; delete it and run again."
         )
-    return {name: torch.from_numpy(values).to(device) for name, values in arrays.items()}
+    return arrays
 
 
 def _start(plan: Plan, encoder: str | None) -> nn.Module:
@@ -189,8 +190,7 @@ def _start(plan: Plan, encoder: str | None) -> nn.Module:
     return network
 
 
-def _describe(plan: Plan, samples: Samples, progress: train.Progress, precision: str) -> dict[str, Any]:
-    depths_um = samples["depths_um"].double()
+def _describe(plan: Plan, depths_um: Tensor, progress: train.Progress, precision: str) -> dict[str, Any]:
     spreads = zip(depths_um.mean(0).tolist(), depths_um.std(0).tolist(), strict=True)
     return {
         "net": plan.net,

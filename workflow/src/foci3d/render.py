@@ -240,28 +240,25 @@ def _block(split: Split, rows: range, camera: Camera) -> dict[str, Tensor]:
 
 
 def remix(
-    images: Tensor,
+    layers: Tensor,
     masks: Tensor,
     generator: torch.Generator,
-    batch: int,
     entry: Mapping[str, Any],
     blur: Blur,
     separation_um: float,
 ) -> dict[str, Tensor]:
-    """Make new samples of a set from stored layers: new combinations at new depths.
+    """Make new samples of a set from stored layers, put at new depths.
 
     Parameters
     ----------
-    images : Tensor (M, Y, X), float32
-        Un-blurred layers, whatever stack they come from [a.u.].
-    masks : Tensor (M, Y, X), uint8
+    layers : Tensor (N, L, Y, X), float32
+        Un-blurred layers, whatever stack each comes from [a.u.].
+    masks : Tensor (N, L, Y, X), uint8
         Where they hold cells.
     generator : torch.Generator
-        Source of the random numbers, on the device of `images`.
-    batch : int
-        Samples N to make.
+        Source of the random numbers, on the device of `layers`.
     entry : mapping
-        The set's configuration: layers, sensors, overlap, and what `scene.place_depths` reads.
+        The set's configuration: sensors, overlap, and what `scene.place_depths` reads.
     blur : Blur
         The imager's point-spread function.
     separation_um : float
@@ -272,11 +269,9 @@ def remix(
     dict of str to Tensor
         layers (N, L, Y, X), masks (N, L, Y, X) uint8, sensors (N, S, Y, X), depths_um (N, L) as of a shard.
     """
-    shape, device = (batch, entry["layers"]), images.device
-    chosen = torch.randint(len(images), shape, generator=generator, device=device)
-    uniform = torch.rand(shape, generator=generator, device=device, dtype=torch.float64)
+    uniform = torch.rand(layers.shape[:2], generator=generator, device=layers.device, dtype=torch.float64)
     depths_um = scene.place_depths(uniform, entry)
-    layers, cells = images[chosen], masks[chosen] > 0
+    cells = masks > 0
     if entry["overlap"] == "remove":
         kept = scene.without_overlap(cells)
         layers = torch.where(cells & ~kept, _background(layers, cells, generator), layers)

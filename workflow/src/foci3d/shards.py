@@ -20,7 +20,6 @@ point-spread function; sensors, ``A`` or ``AB``; pixel_pitch_um and sensor_separ
 code that made it; and seed, where random numbers did.
 """
 
-import bisect
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -28,6 +27,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from foci3d import store
 from foci3d.errors import InputError
@@ -184,46 +185,78 @@ def read_attributes(path: str | Path) -> dict[str, Any]:
         return {name: value for name, value in file.attrs.items() if name not in ("kind", "version")}
 
 
-class ShardReader:
-    """Samples of a set that need not fit in memory.
+class Rows:
+    """An array of several shards as one, of which only the rows that are asked for are read.
 
-    Arrays are mapped into memory, not read: only the rows that are asked for are, and the operating system keeps what
-    fits. Their digests are not verified; `read_shards` does that.
+    Parameters
+    ----------
+    parts : sequence of Tensor
+        The array's part in each shard, mapped from its file; shapes differ in the first axis only.
+    device : torch.device
+        Where rows are wanted. On a processor they are read from the files each time, and the operating system keeps in
+        memory what fits; for a GPU everything is copied to it once.
+    """
+
+    def __init__(self, parts: Sequence[Tensor], device: torch.device) -> None:
+        self.device = device
+        self._parts = [torch.cat(list(parts)).to(device)] if device.type != "cpu" else list(parts)
+        self._ends = torch.tensor([len(part) for part in self._parts], device=device).cumsum(0)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        """Rows by number, `rows` of any shape, on the device; the shape of a row follows that of `rows`."""
+        if len(self._parts) == 1:
+            return self._parts[0][rows]
+        numbers = rows.flatten()
+        shards = torch.bucketize(numbers, self._ends, right=True)
+        found = self._parts[0].new_empty(len(numbers), *self._parts[0].shape[1:])
+        for shard, part in enumerate(self._parts):
+            here = shards == shard
+            found[here] = part[numbers[here] - (self._ends[shard] - len(part))]
+        return found.reshape(rows.shape + found.shape[1:])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return (len(self), *self._parts[0].shape[1:])
+
+    def whole(self) -> Tensor:
+        """All rows, in memory."""
+        return torch.cat(self._parts)
+
+    def flatten(self) -> "Rows":
+        """The same with the first two axes as one."""
+        return Rows([part.flatten(0, 1) for part in self._parts], self.device)
+
+
+def map_shards(paths: Sequence[str | Path], names: Sequence[str], device: torch.device) -> dict[str, Rows]:
+    """Open a set that need not fit in memory, verified by its digests.
 
     Parameters
     ----------
     paths : sequence of str or Path
         The shards, in order.
+    names : sequence of str
+        Arrays to open.
+    device : torch.device
+        Where their rows are wanted.
+
+    Returns
+    -------
+    dict of str to Rows
+        The arrays of all shards, joined along the first axis.
 
     Raises
     ------
     InputError
-        If a shard cannot be opened, or does not fit the first.
+        If a shard cannot be read, is damaged, or does not fit the first.
     """
-
-    def __init__(self, paths: Sequence[str | Path]) -> None:
-        self._parts = [_mapped(path) for path in paths]
-        for path, part in zip(paths, self._parts, strict=True):
-            _require_fit({name: values.shape for name, values in part.items()}, self._parts[0], path, paths[0])
-        self._ends = np.cumsum([len(part["index"]) for part in self._parts]).tolist()
-
-    def __len__(self) -> int:
-        return self._ends[-1]
-
-    def __getitem__(self, row: int) -> dict[str, npt.NDArray[Any]]:
-        """All arrays of one sample, without the sample axis, copied into memory."""
-        if not 0 <= row < len(self):
-            raise IndexError(row)
-        shard = bisect.bisect_right(self._ends, row)
-        part = self._parts[shard]
-        local = row - self._ends[shard]
-        return {name: np.array(values[local]) for name, values in part.items()}
-
-
-def _mapped(path: str | Path) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of a shard as read-only maps of the file, which holds them contiguous and uncompressed."""
-    with store.opened(path, KIND) as file:
-        return {name: np.memmap(path, data.dtype, "r", data.id.get_offset(), data.shape) for name, data in file.items()}
+    parts = [store.map_arrays(path, KIND, names) for path in paths]
+    for path, part in zip(paths, parts, strict=True):
+        _require_fit({name: values.shape for name, values in part.items()}, parts[0], path, paths[0])
+    return {name: Rows([torch.from_numpy(part[name]) for part in parts], device) for name in names}
 
 
 def _require_fit(

@@ -228,17 +228,62 @@ def read(
     arrays = {}
     with opened(path, kind) as file:
         for name in names if names is not None else list(file):
-            if name not in file:
-                raise InputError(f"{path}: there is no array {name!r}; expected one, delete the file and run again.")
+            _require_array(file, name, path)
             try:
-                values = file[name][...]
+                arrays[name] = file[name][...]
             except OSError as error:
                 raise InputError(
                     f"{path}: array {name!r} cannot be read, the file is damaged; delete it and run again."
                 ) from error
-            if hashlib.sha256(values.data).hexdigest() != file[name].attrs["sha256"]:
-                raise InputError(
-                    f"{path}: array {name!r} does not match its digest, the file is damaged; delete it and run again."
-                )
-            arrays[name] = values
+            _verify(arrays[name], file[name], path)
         return arrays, dict(file.attrs)
+
+
+def map_arrays(path: str | Path, kind: Kind, names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
+    """Map arrays of an artefact into memory and verify them against their digests.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; it must stay as it is while the arrays are in use.
+    kind : Kind
+        The kind and version it must have.
+    names : sequence of str
+        The arrays to map.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The arrays by name. They take no memory that the operating system could not take back, for they are the file;
+        what is written to them stays in memory alone.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, lacks an array, or an array does not match its digest.
+    """
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    with opened(path, kind) as file:
+        for name in names:
+            _require_array(file, name, path)
+            data = file[name]
+            try:
+                arrays[name] = np.memmap(path, data.dtype, "c", data.id.get_offset(), data.shape)
+            except (TypeError, ValueError) as error:
+                raise InputError(
+                    f"{path}: array {name!r} cannot be read, the file is damaged; delete it and run again."
+                ) from error
+            _verify(arrays[name], data, path)
+    return arrays
+
+
+def _require_array(file: h5py.File, name: str, path: str | Path) -> None:
+    if name not in file:
+        raise InputError(f"{path}: there is no array {name!r}; expected one, delete the file and run again.")
+
+
+def _verify(values: npt.NDArray[Any], data: h5py.Dataset, path: str | Path) -> None:
+    if hashlib.sha256(values.data).hexdigest() != data.attrs["sha256"]:
+        raise InputError(
+            f"{path}: array {data.name[1:]!r} does not match its digest, the file is damaged; delete it and run again."
+        )

@@ -151,7 +151,7 @@ def fit(
     """
     # On CPUs convolutions take a fifth less time in this order.
     network.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = AdamW(network.parameters(), training.learning_rate, weight_decay=training.weight_decay)
+    optimizer = AdamW(network.parameters(), training.learning_rate, weight_decay=training.weight_decay, fused=True)
     schedule = OneCycleLR(optimizer, training.learning_rate, total_steps=training.steps)
     parts = {"network": network, "optimizer": optimizer, "schedule": schedule}
     progress = _resume(checkpoint, parts, fabric.device)
