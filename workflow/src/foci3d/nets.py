@@ -160,8 +160,11 @@ class ResNetCnn(nn.Module):
         super().__init__()
         self.encoder = _resnet18(inputs, stem_stride, None)
         self.projections = nn.ModuleList(nn.Conv2d(width, head_width * stem_stride**2, 1) for width in STAGE_WIDTHS)
-        self.shuffle = nn.PixelShuffle(stem_stride)
-        self.cnn = nn.Sequential(_convolution(head_width, head_width, 3), nn.Conv2d(head_width, outputs, 3, padding=1))
+        self.cnn = nn.Sequential(
+            nn.PixelShuffle(stem_stride),
+            _convolution(head_width, head_width, 3),
+            nn.Conv2d(head_width, outputs, 3, padding=1),
+        )
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Map pictures `(N, inputs, Y, X)` to `(N, outputs, Y, X)`."""
@@ -173,7 +176,7 @@ class ResNetCnn(nn.Module):
             features = stage(features)
             dense = dense + functional.interpolate(projection(features), size, mode="bilinear")
         height, width = pictures.shape[-2:]
-        return self.cnn(self.shuffle(dense)[..., :height, :width])
+        return self.cnn(dense)[..., :height, :width]
 
 
 def load_encoder(encoder: nn.Module, path: str | Path) -> None:
