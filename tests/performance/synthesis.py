@@ -164,7 +164,7 @@ def measure_deviation(pictures: int = 64) -> dict[str, float]:
 
 
 def measure_writing(camera: render.Camera, samples: int = 512) -> dict[str, float]:
-    """Time to write over time to render, of shards made page by page as the workflow does."""
+    """Time to write over time to render, of shards made block by block as the workflow does."""
     described = shards.layouts(samples, ENTRY["layers"], len(ENTRY["sensors"]), PIXELS, moving=False)
     shares = []
     with tempfile.TemporaryDirectory() as folder:
@@ -172,9 +172,9 @@ def measure_writing(camera: render.Camera, samples: int = 512) -> dict[str, floa
             spent = {"render": 0.0, "write": 0.0}
             start = time.process_time()
             with shards.writing(Path(folder) / "shard.h5", described, {}) as writer:
-                for page in render.synthesize(make_split(), range(samples), camera):
+                for block in render.synthesize(make_split(), range(samples), camera):
                     rendered = time.process_time()
-                    for name, values in page.items():
+                    for name, values in block.items():
                         writer.put(name, values)
                     written = time.process_time()
                     spent["render"] += rendered - start

@@ -93,7 +93,10 @@ def test_mistake_in_a_value(overlay: str, parts: list[str], tmp_path: Path, monk
         ("nets: {nonoverlap_cnn: {set: stack1}}", ["task is depth_map", "overlap of set stack1 to remove"]),
         ("nets: {stack2_cnn: {set: moving}}", ["nets.stack2_cnn.set is moving", "scene is layers"]),
         ("nets: {depth_cnn: {training: {batch: 20000}}}", ["training.batch is 20000", "at most size.train, 10000"]),
-        ("nets: {depth_cnn: {training: {steps: 50}}}", ["nets.depth_cnn.training.validate_every is", "at most training.steps, 50"]),
+        (
+            "nets: {depth_cnn: {training: {steps: 50}}}",
+            ["nets.depth_cnn.training.validate_every is", "at most training.steps, 50"],
+        ),
         ("tissue: {motion_um: 50}", ["nets.depth_cnn.training.remix is true", "expected false where tissue"]),
         ("pretraining: {weights: no.pt}", ["pretraining.weights is no.pt"]),
         ("pretraining: {set: stack1}", ["nets.stack2_resnet.architecture.encoder", "sensors A as pretraining.set"]),

@@ -360,6 +360,24 @@ class Blur(torch.nn.Module):
         rows, columns = self._factors(depths_um)
         return self._product(images, rows.flip(-2), columns.flip(-1))
 
+    def onto(self, layers: Tensor, depths_um: Tensor) -> Tensor:
+        """Blur layers and add them up, in one product: `forward` summed over its last axis but two.
+
+        Parameters
+        ----------
+        layers : Tensor (..., L, Y, X), float32
+            Pictures of layers.
+        depths_um : Tensor (..., L)
+            Their depths [um].
+
+        Returns
+        -------
+        Tensor (..., Y, X)
+            Sum of the blurred layers.
+        """
+        by_row, by_column = self._windows(*self._factors(depths_um))
+        return self._multiply(by_row.movedim(-3, -2).flatten(-2), layers, by_column, layers.shape[:-3])
+
     def _factors(self, depths_um: Tensor) -> tuple[Tensor, Tensor]:
         lower, share = bracket(self.depths_um, depths_um.to(self.depths_um))
         share = share[..., None, None]
@@ -369,12 +387,21 @@ class Blur(torch.nn.Module):
         )
 
     def _product(self, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        # With the picture flipped, the band matrices a[P-1 + i-j] become a[i+j]: plain windows of the factors.
-        by_row = rows.flatten(-2).unfold(-1, self.pixels * self.terms, self.terms)  # (..., Y, Y' * T)
-        by_column = columns.unfold(-1, self.pixels, 1).transpose(-3, -2).flatten(-2)  # (..., X', T * X)
+        by_row, by_column = self._windows(rows, columns)
+        return self._multiply(by_row, images, by_column, images.shape[:-2])
+
+    def _windows(self, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+        """Band matrices `(..., Y, Y' * T)` and `(..., X', T * X)` for pictures that are flipped.
+
+        With the picture flipped, the band matrices a[P-1 + i-j] become a[i+j]: plain windows of the factors.
+        """
+        by_row = rows.flatten(-2).unfold(-1, self.pixels * self.terms, self.terms)
+        return by_row, columns.unfold(-1, self.pixels, 1).transpose(-3, -2).flatten(-2)
+
+    def _multiply(self, by_row: Tensor, images: Tensor, by_column: Tensor, shape: torch.Size) -> Tensor:
         with torch.autocast(images.device.type, enabled=False):  # in a training step it would round to 8 bits
             partial = images.flip((-2, -1)) @ by_column  # (..., Y', T * X)
-            return by_row @ partial.reshape(*partial.shape[:-2], -1, self.pixels)
+            return by_row @ partial.reshape(*shape, -1, self.pixels)
 
 
 def _spectra(images: Tensor, kernels: Tensor) -> tuple[Tensor, Tensor, int]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Self
 
 import numpy as np
@@ -15,11 +14,8 @@ from foci3d import scene
 from foci3d.optics import Blur, Psf
 from foci3d.tissue import Tissue, beam_profile, embed, expose, misjudge, smear
 
-BLOCK = 16
+BLOCK = 32
 """Samples that are rendered together: few enough to stay in a processor's cache."""
-
-PAGE = 16
-"""Blocks that are handed on together: enough that writing them costs little beside rendering them."""
 
 
 def sensor_distances(depths_um: Tensor, sensors: str, separation_um: float) -> Tensor:
@@ -29,7 +25,7 @@ def sensor_distances(depths_um: Tensor, sensors: str, separation_um: float) -> T
 
 def blur_onto(layers: Tensor, distances_um: Tensor, blur: Blur) -> Tensor:
     """Sum at each sensor `(N, S, Y, X)` of layers `(N, L, Y, X)`, blurred by their distances `(N, S, L)` [um]."""
-    return torch.stack([blur(layers, distance_um).sum(1) for distance_um in distances_um.unbind(1)], 1)
+    return torch.stack([blur.onto(layers, distance_um) for distance_um in distances_um.unbind(1)], 1)
 
 
 def sensor_pictures(layers: Tensor, depths_um: Tensor, blur: Blur, sensors: str, separation_um: float) -> Tensor:
@@ -181,7 +177,7 @@ class Split:
 
 
 def synthesize(split: Split, rows: range, camera: Camera) -> Iterator[dict[str, npt.NDArray[Any]]]:
-    """Make samples of a split, a page at a time.
+    """Make samples of a split, a block at a time.
 
     They are rendered in blocks of a fixed number of samples that start at a multiple of it; what `rows` leaves out of a
     block is made and cut away. So the bytes of a sample depend neither on the shards nor on the threads.
@@ -200,12 +196,6 @@ def synthesize(split: Split, rows: range, camera: Camera) -> Iterator[dict[str, 
     dict of str to ndarray
         The arrays of a shard for the next samples of `rows`; see `foci3d.shards`.
     """
-    blocks = _blocks(split, rows, camera)
-    while page := list(islice(blocks, PAGE)):
-        yield {name: np.concatenate([block[name] for block in page]) for name in page[0]}
-
-
-def _blocks(split: Split, rows: range, camera: Camera) -> Iterator[dict[str, npt.NDArray[Any]]]:
     size = max(1, BLOCK // split.together) * split.together
     for first in range(rows.start // size * size, rows.stop, size):
         with _one_thread():

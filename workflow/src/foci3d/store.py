@@ -94,17 +94,18 @@ class Writer:
     """Puts the arrays of an open artefact in place, block by block; made by `writing`."""
 
     def __init__(self, file: h5py.File, layouts: Mapping[str, Layout]) -> None:
-        self._file = file
+        self._arrays: dict[str, tuple[h5py.Dataset, np.dtype[Any]]] = {}
         self._hashes = {name: hashlib.sha256() for name in layouts}
         self._rows = dict.fromkeys(layouts, 0)
         for name, layout in layouts.items():
             dataset = file.create_dataset(name, layout.shape, layout.dtype)
             dataset.attrs.update({"axes": layout.axes, "unit": layout.unit})
+            self._arrays[name] = dataset, dataset.dtype  # looked up once, for h5py takes long to
 
     def put(self, name: str, block: npt.NDArray[Any]) -> None:
         """Append `block` to array `name` along its first axis."""
-        dataset = self._file[name]
-        block = np.ascontiguousarray(block, dtype=dataset.dtype)
+        dataset, dtype = self._arrays[name]
+        block = np.ascontiguousarray(block, dtype=dtype)
         start = self._rows[name]
         dataset[start : start + len(block)] = block
         self._hashes[name].update(block.data)
@@ -113,7 +114,7 @@ class Writer:
     def finish(self) -> None:
         """Add the digests, when every array is complete."""
         for name, rows in self._rows.items():
-            dataset = self._file[name]
+            dataset = self._arrays[name][0]
             if rows != len(dataset):
                 raise ValueError(f"array {name!r}: {rows} of {len(dataset)} rows were written")
             dataset.attrs["sha256"] = self._hashes[name].hexdigest()
