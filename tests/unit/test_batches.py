@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from foci3d import batches
-from foci3d.optics import Acceptance, Blur, Psf, acceptance_kernels
+from foci3d.blur import Blur
+from foci3d.optics import Acceptance, Psf, acceptance_kernels
 from foci3d.render import sensor_pictures
 from foci3d.shards import Rows
 from foci3d.tasks import Samples

@@ -8,9 +8,9 @@ import torch
 from skimage import restoration
 
 from foci3d import classical
+from foci3d.blur import Blur
 from foci3d.classical import StackModel, Stacks
-from foci3d.optics import Acceptance, Blur, Psf, acceptance_kernels, depth_grid
-from foci3d.optics import wiener as wiener_of_optics
+from foci3d.optics import Acceptance, Psf, acceptance_kernels, depth_grid
 
 PIXELS = 15
 SEPARATION_UM = 1000.0
@@ -91,12 +91,6 @@ def test_adjoint_is_the_transpose(sensors, layers):
     torch.testing.assert_close(
         classical.back_projection(pictures, random_kernels(2, sensors, layers, PIXELS)), model.adjoint(pictures)
     )
-
-
-def test_layered_wiener_of_one_layer_is_that_of_optics():
-    kernels, pictures = random_kernels(3, 1, 1, PIXELS), noise(3, 1, PIXELS, PIXELS)
-    expected = wiener_of_optics(pictures, kernels[:, :, 0], 0.01)
-    torch.testing.assert_close(classical.layered_wiener(pictures, kernels, 0.01), expected)
 
 
 def test_layered_wiener_solves_the_normal_equations_at_each_frequency(psf):

@@ -8,6 +8,7 @@ import yaml
 from scipy.signal import fftconvolve
 
 from foci3d import optics, render, scene
+from foci3d.blur import Blur
 from foci3d.tissue import Tissue
 
 FOLDER = Path(__file__).parents[2] / "config"
@@ -25,7 +26,7 @@ def psf():
 
 @pytest.fixture(scope="module")
 def blur(psf):
-    return optics.Blur(psf, PIXELS)
+    return Blur(psf, PIXELS)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +152,7 @@ def test_light_from_the_margin_brightens_the_edges(psf, name):
     alone = render.sensor_pictures(
         torch.from_numpy(arrays["layers"]),
         torch.from_numpy(arrays["depths_um"]),
-        optics.Blur(psf, PIXELS),
+        Blur(psf, PIXELS),
         "AB",
         SEPARATION_UM,
     ).numpy()

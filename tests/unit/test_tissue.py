@@ -9,6 +9,7 @@ import yaml
 from scipy.ndimage import shift
 
 from foci3d import optics, tissue
+from foci3d.blur import Blur
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())
 OFF = tissue.Tissue(**CONFIG["tissue"])
@@ -65,7 +66,7 @@ def test_margin_widens_kernels_without_changing_them(psf):
     assert embedded.kernels.shape[-1] == 2 * (PIXELS + 14) - 1
     assert torch.equal(embedded.kernels[:, 14:-14, 14:-14], psf.kernels)
     assert embedded.kernels.sum().item() == pytest.approx(psf.kernels.sum().item())
-    optics.Blur(embedded, PIXELS + 14)
+    Blur(embedded, PIXELS + 14)
 
 
 def test_misjudged_distance_has_the_width_of_the_error(psf):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from foci3d import render
-from foci3d.optics import Blur
+from foci3d.blur import Blur
 from foci3d.shards import Rows
 from foci3d.tasks import Samples
 

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from foci3d import models, nets, provenance, shards, store, tasks, train
 from foci3d.batches import make_batches
+from foci3d.blur import Blur
 from foci3d.compute import find_device, find_precision
 from foci3d.errors import InputError
-from foci3d.optics import Blur, Psf
+from foci3d.optics import Psf
 from foci3d.tasks import Task
 
 log = logging.getLogger(__name__)

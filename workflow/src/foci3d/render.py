@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from foci3d import scene
-from foci3d.optics import Blur, Psf
+from foci3d.blur import Blur
+from foci3d.optics import Psf
 from foci3d.tissue import Tissue, beam_profile, embed, expose, misjudge, smear
 
 BLOCK = 32
