@@ -173,7 +173,7 @@ def test_figures_of_a_sample_and_its_errors(files, draw, rule, sensors):
 
 def test_figS3(files, draw, tmp_path):  # noqa: N802
     model = tmp_path / "a_net.json"
-    architecture = {"name": "conv_deconv", "widths": [4, 8, 8], "kernel": 3}
+    architecture = {"name": "conv_deconv", "widths": [4, 8, 8], "strides": [1, 2, 2], "kernel": 3}
     model.write_text(
         json.dumps({"net": "a_net", "architecture": architecture, "inputs": 2, "outputs": 4, "pixels": PIXELS})
     )

@@ -25,7 +25,7 @@ def model(tmp_path: Path) -> dict[str, str]:
         "net": "small",
         "set": "stack",
         "task": "masks",
-        "architecture": {"name": "conv_deconv", "widths": [4, 8], "kernel": 3},
+        "architecture": {"name": "conv_deconv", "widths": [4, 8], "strides": [1, 2], "kernel": 3},
         "inputs": 2,
         "outputs": 2,
         "pixels": 51,

@@ -37,7 +37,7 @@ ONE_LAYER = {
     "minimum_gap_um": 0,
 }
 STACK = {**ONE_LAYER, "layers": 2, "sensors": "AB", "depth_step_um": 0, "minimum_gap_um": 200}
-CONV_DECONV = {"name": "conv_deconv", "widths": [4, 6, 8], "kernel": 3}
+CONV_DECONV = {"name": "conv_deconv", "widths": [4, 6, 8], "strides": [1, 2, 2], "kernel": 3}
 RESNET_CNN = {"name": "resnet_cnn", "encoder": "pretrained", "stem_stride": 2, "head_width": 4}
 NETS = {
     "depth": ("depth_class", ONE_LAYER, {"name": "cnn_fc", "widths": [4], "kernel": 3, "hidden": 8}),

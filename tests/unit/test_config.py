@@ -58,6 +58,7 @@ def test_configurations_are_valid(overlays: list[str], monkeypatch: pytest.Monke
         ("nets: {mine: {set: depth}}", ["mine.yaml", "the key nets.mine.tests is missing", "a list"]),
         ("nets: {depth_cnn: {architecture: {name: unet}}}", ["architecture.name", "cnn_fc, conv_deconv, resnet_cnn"]),
         ("nets: {depth_cnn: {architecture: {name: conv_deconv}}}", ["no key nets.depth_cnn.architecture.hidden"]),
+        ("nets: {deblur_cnn: {architecture: {strides: [1, 6, 1]}}}", ["strides", "is 6", "one of 1, 2, 3, 4"]),
         ("sets: {depth: {depth_range_um: [1, 2, 3]}}", ["a list of 2 values"]),
         ("sets: {depth: {source: {train: [a.mat]}}}", ["sets.depth.source.validation is missing"]),
         ("results: a b", ["results", "without spaces"]),
@@ -96,6 +97,10 @@ def test_mistake_in_a_value(overlay: str, parts: list[str], tmp_path: Path, monk
         (
             "nets: {depth_cnn: {training: {steps: 50}}}",
             ["nets.depth_cnn.training.validate_every is", "at most training.steps, 50"],
+        ),
+        (
+            "nets: {stack1_cnn: {architecture: {strides: [1, 2]}}}",
+            ["nets.stack1_cnn.architecture.strides is [1, 2]", "one for each of the 3 widths"],
         ),
         ("tissue: {motion_um: 50}", ["nets.depth_cnn.training.remix is true", "expected false where tissue"]),
         ("pretraining: {weights: no.pt}", ["pretraining.weights is no.pt"]),

@@ -13,7 +13,7 @@ from foci3d.models import Model, load_model, save_model
 DESCRIPTION = {
     "net": "small",
     "task": "masks",
-    "architecture": {"name": "conv_deconv", "widths": [4, 6], "kernel": 3},
+    "architecture": {"name": "conv_deconv", "widths": [4, 6], "strides": [1, 2], "kernel": 3},
     "inputs": 2,
     "outputs": 3,
     "pixels": 12,

@@ -13,7 +13,7 @@ from foci3d.errors import InputError
 
 ARCHITECTURES = {
     "cnn_fc": {"name": "cnn_fc", "widths": [4, 8], "kernel": 3, "hidden": 16},
-    "conv_deconv": {"name": "conv_deconv", "widths": [4, 6, 8], "kernel": 7},
+    "conv_deconv": {"name": "conv_deconv", "widths": [4, 6, 8], "strides": [1, 2, 2], "kernel": 7},
     "resnet_cnn": {"name": "resnet_cnn", "stem_stride": 2, "head_width": 8},
     "encoder": {"name": "encoder", "stem_stride": 2},
 }
@@ -78,6 +78,14 @@ def test_conv_deconv_is_three_convolutions_and_three_deconvolutions() -> None:
     assert all(layer.kernel_size == (7, 7) for layer in layers)
     assert [layer.stride[0] for layer in layers] == [1, 2, 2, 2, 2, 1]
     assert [layer.out_channels for layer in layers] == [4, 6, 8, 6, 4, 4]
+
+
+def test_a_stride_of_one_keeps_the_size_of_the_picture() -> None:
+    network = nets.build({**ARCHITECTURES["conv_deconv"], "strides": [1, 1, 1]}, 1, 1, 51)
+    picture = torch.zeros(1, 1, 51, 51)
+    for convolution in network.get_submodule("convolutions"):
+        picture = convolution(picture)
+        assert picture.shape[-2:] == (51, 51)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

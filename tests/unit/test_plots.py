@@ -132,7 +132,7 @@ def figures(_style) -> dict[str, Figure]:
     steps, clusters = [make_stack(rng) for _ in range(4)], np.zeros((4, PIXELS, PIXELS))
     clusters[:, 4:8, 5:9] = 1
     table = depth_samples(rng)
-    network = nets.build({"name": "conv_deconv", "widths": [4, 8, 8], "kernel": 3}, 2, 4, PIXELS)
+    network = nets.build({"name": "conv_deconv", "widths": [4, 8, 8], "strides": [1, 2, 2], "kernel": 3}, 2, 4, PIXELS)
     return {
         "2a": depth.predictions_by_depth(table),
         "2b": depth.accuracy_by_depth(table, BOUND),

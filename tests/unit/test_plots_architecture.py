@@ -45,7 +45,7 @@ def test_blocks_are_those_of_the_network():
     "description",
     [
         {"name": "cnn_fc", "widths": [2, 4], "kernel": 3, "hidden": 8},
-        {"name": "conv_deconv", "widths": [2, 4, 4], "kernel": 3},
+        {"name": "conv_deconv", "widths": [2, 4, 4], "strides": [1, 2, 2], "kernel": 3},
     ],
 )
 def test_blocks_hold_all_parameters_and_end_with_the_output(description):

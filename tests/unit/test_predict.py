@@ -17,7 +17,7 @@ PIXELS, SAMPLES = 13, 5
 
 def make_model(task: str, outputs: int, classes_um: tuple[float, ...] = ()) -> Model:
     torch.manual_seed(0)
-    architecture = {"name": "conv_deconv", "widths": [4, 6], "kernel": 3}
+    architecture = {"name": "conv_deconv", "widths": [4, 6], "strides": [1, 2], "kernel": 3}
     if task == "depth_class":
         architecture = {"name": "cnn_fc", "widths": [4, 6], "kernel": 3, "hidden": 8}
     description = {
@@ -111,7 +111,7 @@ def test_pictures_without_light(pictures: np.ndarray, value: float) -> None:
         predict.apply(make_model("masks", 3), pictures)
 
 
-@pytest.mark.parametrize(("task", "outputs"), [("depth_class", 3), ("depth_map", 1), ("masks", 3)])
+@pytest.mark.parametrize(("task", "outputs"), [("depth_class", 3), ("depth_map", 7), ("masks", 3)])
 def test_predictions_hold_what_scoring_needs(
     tmp_path: Path, shard_files: list[Path], pictures: np.ndarray, task: str, outputs: int
 ) -> None:

@@ -70,25 +70,38 @@ def test_image_error_is_relative_to_the_range_of_the_truth(single: Samples) -> N
         for right, said in zip(truth, answer, strict=True)
     ]
     np.testing.assert_allclose(task.errors(answer, task.truth(single)), expected, rtol=1e-5)
-    assert task.loss(raw, single).item() == pytest.approx(np.mean(expected), rel=1e-5)
+    assert task.loss(raw, single).item() == pytest.approx(np.mean(np.log(expected)), rel=1e-5)
     brighter = {**single, "sensors": 50 * single["sensors"], "layers": 50 * single["layers"]}
-    assert task.loss(raw, brighter).item() == pytest.approx(np.mean(expected), rel=1e-4)
+    assert task.loss(raw, brighter).item() == pytest.approx(np.mean(np.log(expected)), rel=1e-4)
 
 
 def test_depth_map(samples: Samples) -> None:
-    task, raw = make_task("depth_map", 2, []), raw_output(6, 1, 9, 9)
+    task, raw = make_task("depth_map", 2, []), raw_output(6, 5, 9, 9)
     truth, answer = task.truth(samples), task.answer(raw, samples["sensors"])
-    expected = np.select(
-        [samples["masks"][:, layer].numpy() > 0 for layer in (0, 1)],
-        [samples["depths_um"][:, layer, None, None].numpy() for layer in (0, 1)],
-        0.0,
-    )
-    np.testing.assert_allclose(truth[:, 0], expected)
-    np.testing.assert_allclose(answer, 1000 * np.maximum(raw.numpy(), 0), rtol=1e-6)
+    cells = [samples["masks"][:, layer].numpy() > 0 for layer in (0, 1)]
+    depths_um = [samples["depths_um"][:, layer, None, None].numpy() for layer in (0, 1)]
+    np.testing.assert_allclose(truth[:, 0], np.select(cells, depths_um, 0.0))
     assert task.errors(answer, truth).mean().item() == pytest.approx(
         mean_absolute_error(truth.flatten(), answer.flatten()) / 1000, rel=1e-5
     )
-    assert task.loss(truth / 1000, samples).item() == pytest.approx(0, abs=1e-6)
+    classes = np.select(cells, [1, 2], 0).flatten()
+    chances = softmax(raw[:, :3].movedim(1, -1).reshape(-1, 3).double().numpy(), -1)
+    deviation = np.select(cells, [np.abs(raw[:, 3 + layer] - depths_um[layer] / 1000) for layer in (0, 1)], 0.0)
+    expected = log_loss(classes, chances, labels=[0, 1, 2]) + deviation.mean()
+    assert task.loss(raw, samples).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("chances", "expected_um"),
+    [((0.6, 0.1, 0.3), 0), ((0.4, 0.2, 0.4), 200), ((0.2, 0.2, 0.6), 900), ((0.1, 0.6, 0.3), 200)],
+)
+def test_depth_map_tells_the_median(chances: tuple[float, ...], expected_um: float) -> None:
+    raw = torch.cat([torch.tensor(chances).log(), torch.tensor([0.2, 0.9])]).view(1, 5, 1, 1)
+    answer = make_task("depth_map", 2, []).answer(raw, torch.ones(1, 1, 1, 1))
+    torch.testing.assert_close(answer, torch.full((1, 1, 1, 1), float(expected_um)))
+    # No depth has a smaller mean deviation.
+    deviations = [np.dot(chances, np.abs(np.array([0, 200, 900]) - depth_um)) for depth_um in range(0, 1001, 10)]
+    assert np.dot(chances, np.abs(np.array([0, 200, 900]) - expected_um)) == pytest.approx(min(deviations))
 
 
 def test_masks(samples: Samples) -> None:

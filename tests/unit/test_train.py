@@ -18,7 +18,7 @@ from foci3d.train import Progress, Training, fit, validate
 TRAINING = Training(
     steps=12, batch=8, learning_rate=0.01, weight_decay=0.01, augment=False, remix=False, validate_every=4, patience=9
 )
-ARCHITECTURE = {"name": "conv_deconv", "widths": [8, 8], "kernel": 3}
+ARCHITECTURE = {"name": "conv_deconv", "widths": [8, 8], "strides": [1, 2], "kernel": 3}
 MASKS = make_task("masks", 1, [])
 CURVES = ["step", "samples", "learning_rate", "train_loss", "validation_loss", "validation_score", "seconds"]
 

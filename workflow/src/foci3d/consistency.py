@@ -62,7 +62,7 @@ def inconsistencies(config: Config) -> Iterator[Mistake]:
         to do. Take the first alone: later checks rely on earlier ones.
     """
     sources = (_intervals, _psf_sources, _set_geometry, _set_sources, _shard_counts)
-    uses = (_references, _tasks, _tests, _training, _encoders, _baselines, _figures, _reconstruction)
+    uses = (_references, _tasks, _tests, _training, _strides, _encoders, _baselines, _figures, _reconstruction)
     return itertools.chain.from_iterable(check(config) for check in (*sources, *uses))
 
 
@@ -218,6 +218,15 @@ def _training(config: Config) -> Iterator[Mistake]:
             where = (*path, "training", "validate_every")
             expected = f"at most training.steps, {training['steps']}"
             yield _mistake(where, training["validate_every"], expected, "lower it")
+
+
+def _strides(config: Config) -> Iterator[Mistake]:
+    for name, net in config["nets"].items():
+        architecture = net["architecture"]
+        if "strides" in architecture and len(architecture["strides"]) != len(architecture["widths"]):
+            expected = f"one for each of the {len(architecture['widths'])} widths"
+            path = ("nets", name, "architecture", "strides")
+            yield _mistake(path, architecture["strides"], expected, "add or remove some")
 
 
 def _encoders(config: Config) -> Iterator[Mistake]:

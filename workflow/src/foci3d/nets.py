@@ -39,8 +39,8 @@ def build(architecture: Architecture, inputs: int, outputs: int, pixels: int) ->
     Parameters
     ----------
     architecture : mapping
-        `name` and the keys that belong to it: `cnn_fc`: widths, kernel, hidden; `conv_deconv`: widths, kernel;
-        `resnet_cnn`: stem_stride, head_width; `encoder`: stem_stride.
+        `name` and the keys that belong to it: `cnn_fc`: widths, kernel, hidden; `conv_deconv`: widths, strides,
+        kernel; `resnet_cnn`: stem_stride, head_width; `encoder`: stem_stride.
     inputs : int
         Pictures of a sample.
     outputs : int
@@ -55,7 +55,9 @@ def build(architecture: Architecture, inputs: int, outputs: int, pixels: int) ->
     """
     builders: dict[str, Callable[[], nn.Module]] = {
         "cnn_fc": lambda: _cnn_fc(architecture, inputs, outputs, pixels),
-        "conv_deconv": lambda: ConvDeconv(inputs, outputs, architecture["widths"], architecture["kernel"]),
+        "conv_deconv": lambda: ConvDeconv(
+            inputs, outputs, architecture["widths"], architecture["strides"], architecture["kernel"]
+        ),
         "resnet_cnn": lambda: ResNetCnn(inputs, outputs, architecture["stem_stride"], architecture["head_width"]),
         "encoder": lambda: _resnet18(inputs, architecture["stem_stride"], outputs),
     }
@@ -84,7 +86,7 @@ def _cnn_fc(architecture: Architecture, inputs: int, outputs: int, pixels: int) 
 
 
 class ConvDeconv(nn.Module):
-    """Convolutions of which all but the first halve the picture, then as many deconvolutions that bring it back.
+    """Convolutions, then as many deconvolutions that bring the picture back to its size.
 
     Parameters
     ----------
@@ -92,13 +94,15 @@ class ConvDeconv(nn.Module):
         Channels.
     widths : sequence of int
         Channels after each convolution; three are the paper's.
+    strides : sequence of int
+        Stride of each convolution, and of the deconvolution that undoes it: 1 keeps detail, 2 is faster and sees
+        farther.
     kernel : int
         Width of every convolution and deconvolution, odd [pixels].
     """
 
-    def __init__(self, inputs: int, outputs: int, widths: Sequence[int], kernel: int) -> None:
+    def __init__(self, inputs: int, outputs: int, widths: Sequence[int], strides: Sequence[int], kernel: int) -> None:
         super().__init__()
-        strides = [1] + [2] * (len(widths) - 1)
         channels = list(pairwise([inputs, *widths]))
         self.convolutions = nn.ModuleList(
             _convolution(before, width, kernel, stride)

@@ -84,7 +84,7 @@ def make_task(name: str, layers: int, classes_um: Sequence[float]) -> Task:
     makers: dict[str, Callable[[], Task]] = {
         "depth_class": lambda: _depth_class(classes_um),
         "image": _image,
-        "depth_map": _depth_map,
+        "depth_map": lambda: _depth_map(layers),
         "masks": lambda: _masks(layers),
         "depth_coverage": lambda: _depth_coverage(layers),
     }
@@ -124,20 +124,35 @@ def _image() -> Task:
         outputs=1,
         truth=lambda samples: samples["layers"],
         answer=answer,
-        loss=lambda raw, samples: errors(answer(raw, samples["sensors"]), samples["layers"]).mean(),
+        # Without the logarithm far layers, of which little can be recovered, drown what near ones teach.
+        loss=lambda raw, samples: errors(answer(raw, samples["sensors"]), samples["layers"]).log().mean(),
         errors=errors,
     )
 
 
-def _depth_map() -> Task:
+def _depth_map(layers: int) -> Task:
     def truth(samples: Samples) -> Tensor:
         return (samples["masks"] * samples["depths_um"][..., None, None]).sum(1, keepdim=True)
 
+    def answer(raw: Tensor, sensors: Tensor) -> Tensor:
+        # The median over what may be there, nothing or one of the layers by depth, has the least mean deviation.
+        chances, depths_mm = raw.split([layers + 1, layers], 1)
+        place = (chances.softmax(1).cumsum(1) < 0.5).sum(1, keepdim=True).clamp_max(layers)
+        candidates_mm = functional.pad(depths_mm.clamp_min(0), (0, 0, 0, 0, 1, 0))
+        return candidates_mm.gather(1, place) * UM_PER_MM
+
+    def loss(raw: Tensor, samples: Samples) -> Tensor:
+        chances, depths_mm = raw.split([layers + 1, layers], 1)
+        cells = functional.pad(samples["masks"], (0, 0, 0, 0, 1, 0))
+        cells[:, 0] = 1 - cells[:, 1:].amax(1)
+        deviation = (depths_mm - samples["depths_um"][..., None, None] / UM_PER_MM).abs() * samples["masks"]
+        return functional.cross_entropy(chances, cells.argmax(1)) + deviation.sum(1).mean()
+
     return Task(
-        outputs=1,
+        outputs=2 * layers + 1,
         truth=truth,
-        answer=lambda raw, sensors: raw.clamp_min(0) * UM_PER_MM,
-        loss=lambda raw, samples: functional.l1_loss(raw, truth(samples) / UM_PER_MM),
+        answer=answer,
+        loss=loss,
         errors=lambda answer, truth: (answer - truth).abs().mean((1, 2, 3)) / UM_PER_MM,
     )
 
