@@ -19,7 +19,7 @@ include: "workflow/rules/common.smk"
 
 
 wildcard_constraints:
-    net=one_of([*NETS, *BASELINES]),
+    net=one_of([*NETS, *REPEATS, *BASELINES]),
     set=one_of(SETS),
     split=one_of(SPLITS),
     shard=r"\d+",
@@ -33,6 +33,7 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/baselines.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/reconstruct.smk"
+include: "workflow/rules/record.smk"
 
 
 localrules:
@@ -42,7 +43,9 @@ localrules:
     models,
     figures,
     tables,
+    seeds,
     reconstruct,
+    record,
 
 
 rule psf:
@@ -74,7 +77,13 @@ rule figures:
 rule tables:
     """Tables 1 and S1, and the scorecard: the paper's numbers beside ours."""
     input:
-        expand(f"{RESULTS}/tables/{{table}}.csv", table=["table1", "tableS1", "scorecard", "baselines"]),
+        expand(f"{RESULTS}/tables/{{table}}.csv", table=TABLES),
+
+
+rule seeds:
+    """How much the error of networks varies with the seed of their training; not part of `all`."""
+    input:
+        f"{RESULTS}/tables/seeds.csv",
 
 
 rule reconstruct:
@@ -84,6 +93,12 @@ rule reconstruct:
             f"{RESULTS}/reconstructions/{{sample}}/overview.png",
             sample=ACQUISITIONS.index,
         ),
+
+
+rule record:
+    """What is kept of a run when its data and models are not; not part of `all`."""
+    input:
+        f"{RESULTS}/record",
 
 
 rule all:

@@ -64,6 +64,27 @@ def test_reconstructions(smoke: Path) -> None:
         assert files == {"probability.ome.tif", "foci.csv", "overview.png", "view.html"}
 
 
+def test_seeds(smoke: Path, snakemake: Callable[..., Any]) -> None:
+    run = snakemake("--cores", "2", "--configfile", "config/smoke.yaml", "--", "seeds")
+    assert run.returncode == 0, run.stdout + run.stderr
+    table = pd.read_csv(smoke / "tables" / "seeds.csv", dtype={"layer": str})
+    assert table.groupby("net")["seed"].unique().map(list).to_dict() == {
+        "stack2_cnn": [2022, 2023, 2024],
+        "stack2_resnet": [2022, 2023, 2024],
+    }
+    assert (table[table["layer"] == "all"].groupby("net")["error"].std() > 0).all()
+
+
+def test_record(smoke: Path, snakemake: Callable[..., Any]) -> None:
+    run = snakemake("--cores", "2", "--configfile", "config/smoke.yaml", "--", "record")
+    assert run.returncode == 0, run.stdout + run.stderr
+    text = (smoke / "record" / "run.md").read_text()
+    assert "| train " in text
+    for linked in re.findall(r"\]\((.*?)\)", text):
+        assert (smoke / "record" / linked).is_file()
+    assert {path.stem for path in (smoke / "record" / "figures").iterdir()} >= {f"fig{panel}" for panel in PANELS}
+
+
 def test_nothing_to_do_after_a_run(smoke: Path, plan: Callable[..., set[str]]) -> None:
     assert plan() == set()
 

@@ -236,6 +236,30 @@ def compared() -> pd.DataFrame:
     return tables.compare(pd.concat([networks, others]), pd.concat([classical, pictures]))
 
 
+def test_errors_by_seed_and_their_spread():
+    errors = {"cnn": [0.1, 0.2, 0.2, 0.1], "cnn-7": [0.2] * 4, "resnet": [0.1] * 4, "resnet-7": [0.12] * 4}
+    summaries = pd.concat([stack(net, "stack2", values) for net, values in errors.items()])
+    table = tables.seed_errors(pd.concat([summaries, summary("cnn", "stack2", "auc", {"all": 0.9})]), 2022)
+    assert len(table) == 20
+    found = table.set_index(["net", "seed", "layer"])["error"]
+    assert found["cnn", 2022, "2"] == pytest.approx(20)
+    assert found["resnet", 7, "all"] == pytest.approx(12)
+    sections = tables.seeds_page(table).sections
+    assert list(sections) == ["cnn on stack2: error [%]", "resnet on stack2: error [%]"]
+    cnn = sections["cnn on stack2: error [%]"].set_index("seed")
+    assert cnn.index.tolist() == [2022, 7, "mean", "standard deviation"]
+    assert cnn["Layer 1"].tolist() == ["10 (9 to 11)", "20 (19 to 21)", "15", tables.number(np.std([10, 20], ddof=1))]
+
+
+def test_bleed_through_is_compared_the_less_the_better():
+    one, two = (summary(net, "moving", "bleed_through", {"all": value}) for net, value in [("a", 0.2), ("b", 0.1)])
+    sections = tables.comparison_page(tables.compare(one, two)).sections
+    (heading,) = sections
+    assert heading.startswith("moving: Bleed-through")
+    assert sections[heading]["net"].tolist() == ["b", "a", "base rate"]
+    assert sections[heading]["Mean"].tolist()[0] == "10 (9 to 11)"
+
+
 def test_comparison_holds_networks_and_classical_methods_by_set():
     table = compared()
     assert table["set"].unique().tolist() == ["deblur", "stack2"]

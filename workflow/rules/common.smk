@@ -8,7 +8,7 @@ from pathlib import Path
 from foci3d.acquisitions import read_samples
 from foci3d.config import check_config
 from foci3d.errors import InputError
-from foci3d.provenance import code_digest
+from foci3d.provenance import code_digest, digest
 
 try:
     check_config(config, ["config/config.yaml", *workflow.overwrite_configfiles])
@@ -22,6 +22,11 @@ except InputError as error:
 
 RESULTS = config["results"]
 NETS = config["nets"]
+REPEATS = {
+    f"{net}-{seed}": {**NETS[net], "seed": seed}
+    for net in config["repeats"]["nets"]
+    for seed in config["repeats"]["seeds"]
+}
 BASELINES = config["baselines"]
 SETS = config["sets"]
 SPLITS = ["train", "validation", "test"]
@@ -32,6 +37,7 @@ ENCODER = {
 }.get(config["pretraining"]["weights"], config["pretraining"]["weights"])
 FIGURES = "fig2a fig2b fig3a fig3b fig4a fig4b fig4c fig5a fig5b fig6a fig6b fig7 figS1 figS2 figS3 figS4".split()
 FIGURES += ["fig_psf", "fig_scenes", "fig_training"]
+TABLES = ["table1", "tableS1", "scorecard", "baselines"]
 
 
 def one_of(names):
@@ -77,9 +83,19 @@ def samples_in(wildcards):
     return config["size"][wildcards.split]
 
 
+def entry_of(wildcards):
+    """The entry of a network, or of its repetition with another seed."""
+    return {**NETS, **REPEATS}[wildcards.net]
+
+
+def seed_of(wildcards):
+    """The seed that a network is trained with."""
+    return entry_of(wildcards).get("seed", config["seed"])
+
+
 def encoder_of(wildcards):
     """The weights that a network starts from, if it starts from any."""
-    return ENCODER if NETS[wildcards.net]["architecture"].get("encoder") == "pretrained" else []
+    return ENCODER if entry_of(wildcards)["architecture"].get("encoder") == "pretrained" else []
 
 
 def shown_in(figure, *kinds):
@@ -124,6 +140,12 @@ def summaries(methods, among=SETS):
     ]
 
 
+def repeated_summaries():
+    """The summary of each network that is repeated, and of its repetitions, on the set that it is trained on."""
+    repeated = {**{net: NETS[net] for net in config["repeats"]["nets"]}, **REPEATS}
+    return [f"{RESULTS}/scores/{net}/{entry['set']}/summary.csv" for net, entry in repeated.items()]
+
+
 def mat_file(wildcards):
     """The MATLAB file behind one shard."""
     return SETS[wildcards.set]["source"][wildcards.split][int(wildcards.shard)]
@@ -131,7 +153,7 @@ def mat_file(wildcards):
 
 def training_shards(split):
     """Input function: the shards of a split of the set that a network is trained on."""
-    return lambda wildcards: shards(NETS[wildcards.net]["set"], split)
+    return lambda wildcards: shards(entry_of(wildcards)["set"], split)
 
 
 def baseline_shards(wildcards):
@@ -146,7 +168,7 @@ def test_shards(wildcards):
 
 def trained_set(wildcards):
     """The entry of the set that a network is trained on."""
-    return SETS[NETS[wildcards.net]["set"]]
+    return SETS[entry_of(wildcards)["set"]]
 
 
 def pitch_of(wildcards):

@@ -15,7 +15,7 @@ rule predict:
     benchmark:
         f"{RESULTS}/benchmarks/predict/{{net}}-{{set}}.tsv"
     wildcard_constraints:
-        net=one_of(NETS),
+        net=one_of([*NETS, *REPEATS]),
     conda:
         "../../envs/foci3d.yaml"
     threads: config["compute"]["threads"]
@@ -156,6 +156,25 @@ rule make_tableS1:
         code=code_of("make_tableS1"),
     script:
         "../scripts/make_tableS1.py"
+
+
+rule make_seeds:
+    """Error by layer of networks trained with several seeds, and its spread over them."""
+    input:
+        summaries=repeated_summaries(),
+    output:
+        csv=f"{RESULTS}/tables/seeds.csv",
+        html=f"{RESULTS}/tables/seeds.html",
+        markdown=f"{RESULTS}/tables/seeds.md",
+    log:
+        f"{RESULTS}/logs/make_seeds.log",
+    conda:
+        "../../envs/foci3d.yaml"
+    params:
+        root_seed=lookup("seed", within=config),
+        code=code_of("make_seeds"),
+    script:
+        "../scripts/make_seeds.py"
 
 
 rule compute_limits:

@@ -57,11 +57,11 @@ rule train:
         mem_mb=6000,
         runtime=240,
     params:
-        net=lookup("nets/{net}", within=config),
+        net=entry_of,
         entry=trained_set,
         imager=lookup("imager", within=config),
         compute=lookup("compute", within=config),
-        seed=lookup("seed", within=config),
+        seed=seed_of,
         code=code_of("train"),
     script:
         "../scripts/train.py"

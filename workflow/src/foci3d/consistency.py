@@ -62,8 +62,9 @@ def inconsistencies(config: Config) -> Iterator[Mistake]:
         to do. Take the first alone: later checks rely on earlier ones.
     """
     sources = (_intervals, _psf_sources, _set_geometry, _set_sources, _shard_counts)
-    uses = (_references, _tasks, _tests, _training, _strides, _encoders, _baselines, _figures, _reconstruction)
-    return itertools.chain.from_iterable(check(config) for check in (*sources, *uses))
+    nets = (_references, _tasks, _tests, _training, _strides, _encoders, _repeats)
+    uses = (_baselines, _figures, _reconstruction)
+    return itertools.chain.from_iterable(check(config) for check in (*sources, *nets, *uses))
 
 
 def _mistake(path: tuple[Key, ...], found: Any, expected: str, remedy: str) -> Mistake:
@@ -245,6 +246,18 @@ def _encoders(config: Config) -> Iterator[Mistake]:
             path = ("nets", name, "architecture", "encoder")
             expected = f"a set with sensors {sensors} as pretraining.set has"
             yield _mistake(path, f"pretrained on set {net['set']}", expected, "start from random or change the set")
+
+
+def _repeats(config: Config) -> Iterator[Mistake]:
+    for place, net in enumerate(config["repeats"]["nets"]):
+        if net not in config["nets"]:
+            yield _unknown(("repeats", "nets", place), net, config["nets"])
+        elif config["nets"][net]["task"] == "depth_class":
+            expected = "a network whose task is not depth_class, which has no error by layer"
+            yield _mistake(("repeats", "nets", place), net, expected, "remove it")
+    if config["seed"] in config["repeats"]["seeds"]:
+        expected = f"other seeds than the root, seed: {config['seed']}"
+        yield _mistake(("repeats", "seeds"), config["repeats"]["seeds"], expected, "choose others")
 
 
 def _baselines(config: Config) -> Iterator[Mistake]:

@@ -19,9 +19,19 @@ ESTIMATE = ["value", "ci_low", "ci_high", "base_rate"]
 SCALES = {"%": 100.0, "um": 1.0}
 COMPARED = {
     "image": {"error": "Error [%]", "psnr_db": "PSNR [dB]", "ssim": "SSIM"},
-    "masks": {"error": "Error [%]", "balanced_accuracy": "Balanced accuracy [%]", "auc": "AUC"},
+    "masks": {
+        "error": "Error [%]",
+        "balanced_accuracy": "Balanced accuracy [%]",
+        "auc": "AUC",
+        "sensitivity": "Sensitivity [%]",
+        "specificity": "Specificity [%]",
+        "cluster_sensitivity": "Sensitivity within the moving cluster [%]",
+        "cluster_specificity": "Specificity where the cluster is in another layer [%]",
+        "bleed_through": "Bleed-through: cluster called in a layer next to its own [%]",
+    },
 }
 """Measures, with their headings, by which networks and classical methods are compared, by task."""
+LESS_IS_BETTER = {"error", "bleed_through"}
 COLOURS = {"surpassed": "#cde8dc", "reproduced": "#e3ecf5", "missed": "#f7dccb"}
 STYLE = (
     "body{font:15px/1.5 sans-serif;max-width:75em;margin:2em auto;padding:0 1em;color:#222}"
@@ -305,14 +315,15 @@ def compare(networks: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
 
 def comparison_page(table: pd.DataFrame) -> Page:
     """The comparison to read: a section for each set and measure, the best first."""
-    scale = np.where(table["metric"].isin(["error", "balanced_accuracy"]), 100.0, 1.0)
+    headings = {metric: heading for task in COMPARED.values() for metric, heading in task.items()}
+    scale = np.where(table["metric"].map(headings).str.contains("%"), 100.0, 1.0)
     values, lows, highs, bases = (scale * table[column] for column in ESTIMATE)
     table = table.assign(text=[*map(with_interval, values, lows, highs)], base=bases.map(number))
     sections = {}
     for (test, task, metric), part in table.groupby(["set", "task", "metric"], sort=False):
         text = part.pivot_table("text", ["net", "kind"], "layer", aggfunc="first", sort=False)
         means = part[part["layer"] == "all"].set_index(["net", "kind"])["value"]
-        text = text.loc[means.sort_values(ascending=metric == "error").index]
+        text = text.loc[means.sort_values(ascending=metric in LESS_IS_BETTER).index]
         base = part.drop_duplicates("layer").set_index("layer")["base"]
         text.loc[("base rate", ""), :] = base.reindex(text.columns)
         sections[f"{test}: {COMPARED[str(task)][str(metric)]}"] = _headed(text)
@@ -323,6 +334,46 @@ def comparison_page(table: pd.DataFrame) -> Page:
         "leaving the picture as it is."
     )
     return Page("Networks beside classical methods", note, sections)
+
+
+def seed_errors(summaries: pd.DataFrame, root_seed: int) -> pd.DataFrame:
+    """Errors of networks that were trained with several seeds.
+
+    Parameters
+    ----------
+    summaries : DataFrame
+        Summaries of the tests; a repetition's net is its name, a hyphen and its seed.
+    root_seed : int
+        Seed of the networks whose names have no seed.
+
+    Returns
+    -------
+    DataFrame
+        Columns net, seed, set, layer, error, ci_low, ci_high; the last three in %.
+    """
+    table = summaries.query("metric == 'error'").reset_index(drop=True)
+    names = table["net"].str.partition("-")
+    table = table.assign(net=names[0], seed=names[2].replace("", str(root_seed)).astype(int), error=table["value"])
+    table[["error", "ci_low", "ci_high"]] *= 100
+    return table[["net", "seed", "set", "layer", "error", "ci_low", "ci_high"]]
+
+
+def seeds_page(table: pd.DataFrame) -> Page:
+    """The errors by seed to read: a section for each network, its mean and standard deviation last."""
+    sections = {}
+    for (net, test), part in table.groupby(["net", "set"], sort=False):
+        texts = part.assign(text=[*map(with_interval, part["error"], part["ci_low"], part["ci_high"])])
+        wide = texts.pivot_table("text", "seed", "layer", aggfunc="first", sort=False)
+        by_layer = part.groupby("layer")["error"]
+        wide.loc["mean"] = by_layer.mean().map(number)
+        wide.loc["standard deviation"] = by_layer.std().map(number)
+        sections[f"{net} on {test}: error [%]"] = _headed(wide)
+    note = (
+        "The same networks trained with several seeds, which decide their first weights, except those of a pretrained "
+        "encoder, and the order, the combinations and the depths that they are trained on. Intervals are over test "
+        "samples, the standard deviation is over seeds: a difference between networks means little within it."
+    )
+    return Page("Seeds: how much the training's luck matters", note, sections)
 
 
 def _headed(wide: pd.DataFrame) -> pd.DataFrame:
