@@ -6,6 +6,7 @@ repetition; only `two_processes` is by the clock, and wants two idle cores.
 ==========================  ========  ================================================================================
 samples_per_s                         complete samples of set stack2: four layers, two sensors
 samples_vs_obvious          >= 20     the same against `noise.pnoise2` for each pixel and `fftconvolve` for each layer
+products_vs_torch                     `products.multiply` against `torch.matmul`, for matrices of the blur
 perlin_vs_noise             >= 20     Perlin noise of four octaves against nested loops over `noise.pnoise2`
 perlin_vs_vnoise            >= 15     the same against package `vnoise`
 perlin_max_deviation        < 1e-4    largest difference from `noise.pnoise2` on its own lattice
@@ -27,8 +28,9 @@ import numpy as np
 import torch
 import yaml
 from scipy.signal import fftconvolve
+from threadpoolctl import threadpool_limits
 
-from foci3d import optics, perlin, render, scene, shards, tissue
+from foci3d import optics, perlin, products, render, scene, shards, tissue
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # vnoise imports pkg_resources
@@ -116,6 +118,14 @@ def measure_samples(psf: optics.Psf, camera: render.Camera) -> dict[str, float]:
     ]
     ours, obvious = (min(spent) for spent in zip(*turns, strict=True))
     return {"samples_per_s": samples / ours, "samples_vs_obvious": (obvious / few) / (ours / samples)}
+
+
+def measure_products() -> dict[str, float]:
+    generator = torch.Generator().manual_seed(0)
+    layers = torch.randn(ENTRY["layers"] * render.BLOCK, PIXELS, PIXELS, generator=generator)
+    bands = torch.randn(len(layers), PIXELS, 3 * PIXELS, generator=generator)
+    theirs, ours = seconds(lambda: layers @ bands, 200), seconds(lambda: products.multiply(layers, bands), 200)
+    return {"products_vs_torch": theirs / ours}
 
 
 def draw_noise(pictures: int, generator: torch.Generator) -> torch.Tensor:
@@ -216,10 +226,12 @@ def rate_of(processes: int) -> float:
 
 def main() -> None:
     torch.set_num_threads(1)
+    threadpool_limits(1)
     psf = make_psf()
     camera = make_camera(psf)
     figures = {
         **measure_samples(psf, camera),
+        **measure_products(),
         **measure_perlin(),
         **measure_deviation(),
         **measure_writing(camera),

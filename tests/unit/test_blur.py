@@ -107,11 +107,6 @@ def test_terms_that_change_order_with_depth_are_interpolated_as_one():
     torch.testing.assert_close(Blur(psf, 8, terms=2)(images, depths_um), exact, rtol=0.02, atol=0)
 
 
-def test_layers_added_in_one_product_are_the_sum_of_blurred_layers(small):
-    blur, layers, depths_um = Blur(small, 8), pictures(4, 3, 8, 8), depths(4, 3, high=900)
-    torch.testing.assert_close(blur.onto(layers, depths_um), blur(layers, depths_um).sum(1))
-
-
 def test_blur_and_its_adjoint(small):
     blur = Blur(small, 8)
     depths_um = depths(5, 2, high=900)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from foci3d.errors import InputError
 from foci3d.optics import Psf, bracket
+from foci3d.products import multiply
 
 
 def separable_terms(kernels: Tensor, terms: int) -> tuple[Tensor, Tensor]:
@@ -103,24 +104,6 @@ class Blur(torch.nn.Module):
         rows, columns = self._factors(depths_um)
         return self._product(images, rows.flip(-2), columns.flip(-1))
 
-    def onto(self, layers: Tensor, depths_um: Tensor) -> Tensor:
-        """Blur layers and add them up, in one product: `forward` summed over its last axis but two.
-
-        Parameters
-        ----------
-        layers : Tensor (..., L, Y, X), float32
-            Pictures of layers.
-        depths_um : Tensor (..., L)
-            Their depths [um].
-
-        Returns
-        -------
-        Tensor (..., Y, X)
-            Sum of the blurred layers.
-        """
-        by_row, by_column = self._windows(*self._factors(depths_um))
-        return self._multiply(by_row.movedim(-3, -2).flatten(-2), layers, by_column)
-
     def _factors(self, depths_um: Tensor) -> tuple[Tensor, Tensor]:
         lower, share = bracket(self.depths_um, depths_um.to(self.depths_um))
         share = share[..., None, None]
@@ -131,7 +114,8 @@ class Blur(torch.nn.Module):
 
     def _product(self, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         by_row, by_column = self._windows(rows, columns)
-        return self._multiply(by_row, images, by_column)
+        partial = multiply(images.flip((-2, -1)), by_column)  # (..., Y', T * X)
+        return multiply(by_row, partial.reshape(*partial.shape[:-2], -1, self.pixels))
 
     def _windows(self, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
         """Band matrices `(..., Y, Y' * T)` and `(..., X', T * X)` for pictures that are flipped.
@@ -139,10 +123,4 @@ class Blur(torch.nn.Module):
         With the picture flipped, the band matrices a[P-1 + i-j] become a[i+j]: plain windows of the factors.
         """
         by_row = rows.flatten(-2).unfold(-1, self.pixels * self.terms, self.terms)
-        return by_row, columns.unfold(-1, self.pixels, 1).transpose(-3, -2).flatten(-2)
-
-    def _multiply(self, by_row: Tensor, images: Tensor, by_column: Tensor) -> Tensor:
-        """Product of the three; where `by_row` has an axis less, the layers that it holds side by side are added up."""
-        with torch.autocast(images.device.type, enabled=False):  # in a training step it would round to 8 bits
-            partial = images.flip((-2, -1)) @ by_column  # (..., Y', T * X)
-            return by_row @ partial.reshape(*by_row.shape[:-2], -1, self.pixels)
+        return by_row.contiguous(), columns.unfold(-1, self.pixels, 1).transpose(-3, -2).flatten(-2)

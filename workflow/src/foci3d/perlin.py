@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from foci3d.products import multiply
+
 GRADIENTS = torch.tensor([(1, 0), (-1, 0), (0, 1), (0, -1)] * 3 + [(1, 1), (1, -1), (-1, 1), (-1, -1)]).float()
 """The 16 gradients (x, y) of package `noise`, as often as it has them."""
 
@@ -67,8 +69,8 @@ def perlin(gradients: Sequence[Tensor], cells: Tensor, origin: Tensor, pixels: i
     sizes = tuple(gradient.shape[-1] for gradient in gradients)
     along_x, along_y = _interpolation(sizes, cells, origin, pixels, persistence)
     parts = along_x.split(sizes, 2)
-    across = torch.cat([gradient @ part for gradient, part in zip(gradients, parts, strict=True)], 2)
-    return along_y.flatten(1, 2).mT @ across.flatten(1, 2)
+    across = torch.cat([multiply(gradient, part) for gradient, part in zip(gradients, parts, strict=True)], 2)
+    return multiply(along_y.flatten(1, 2).mT, across.flatten(1, 2))
 
 
 def _interpolation(

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import torch
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from foci3d import scene
@@ -18,6 +19,8 @@ from foci3d.tissue import Tissue, beam_profile, embed, expose, misjudge, smear
 BLOCK = 32
 """Samples that are rendered together: few enough to stay in a processor's cache."""
 
+BLAS = ThreadpoolController()
+
 
 def sensor_distances(depths_um: Tensor, sensors: str, separation_um: float) -> Tensor:
     """Distance `(N, S, L)` [um] of layers at depths `(N, L)` from sensors ``A`` or ``AB``, B facing A."""
@@ -26,7 +29,7 @@ def sensor_distances(depths_um: Tensor, sensors: str, separation_um: float) -> T
 
 def blur_onto(layers: Tensor, distances_um: Tensor, blur: Blur) -> Tensor:
     """Sum at each sensor `(N, S, Y, X)` of layers `(N, L, Y, X)`, blurred by their distances `(N, S, L)` [um]."""
-    return torch.stack([blur.onto(layers, distance_um) for distance_um in distances_um.unbind(1)], 1)
+    return torch.stack([blur(layers, distance_um).sum(-3) for distance_um in distances_um.unbind(1)], 1)
 
 
 def sensor_pictures(layers: Tensor, depths_um: Tensor, blur: Blur, sensors: str, separation_um: float) -> Tensor:
@@ -211,7 +214,8 @@ def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with BLAS.limit(limits=1, user_api="blas"):
+            yield
     finally:
         torch.set_num_threads(threads)
 
