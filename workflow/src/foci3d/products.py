@@ -8,8 +8,8 @@ from torch import Tensor
 def multiply(left: Tensor, right: Tensor) -> Tensor:
     """Product ``left @ right`` by the faster of two libraries.
 
-    On a processor, and where no gradient is asked for, it is numpy's: its OpenBLAS has kernels for small matrices, which
-    the library behind PyTorch lacks (`products_vs_torch` of `tests/performance/synthesis.py`).
+    On a processor, and where no gradient is asked for, it is numpy's: its OpenBLAS has kernels for small matrices,
+    which the library behind PyTorch lacks (`products_vs_torch` of `tests/performance/synthesis.py`).
 
     Parameters
     ----------
