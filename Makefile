@@ -12,7 +12,7 @@ UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cubla
   nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo paper test lint format lock clean
+.PHONY: help env demo paper unlock test lint format lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,24 +40,29 @@ demo: env  ## every figure and number at small scale, into results/quick
 paper: env  ## every figure and number at the paper's scale, into results/paper
 	$(SNAKEMAKE) -- all
 
+unlock: env  ## after a run was killed, release its lock; then give the same command again
+	$(BIN)/snakemake --unlock
+
 test: env  ## the tests, with a small run of the whole workflow
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: env  ## what .ci/run checks before the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/snakemake --lint
 
 format: env  ## put the code in the project's format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-	$(BIN)/snakefmt Snakefile workflow/rules
+	$(BIN)/snakefmt Snakefile workflow
 
-lock:  ## resolve requirements.lock again from pyproject.toml; needs uv
-	uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  $(addprefix --no-emit-package ,$(UNLOCKED)) --upgrade --quiet --output-file requirements.lock
+lock:  ## resolve requirements.lock from pyproject.toml; UPGRADE=--upgrade for the newest versions
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  $(addprefix --no-emit-package ,$(UNLOCKED)) $(UPGRADE) --quiet --output-file requirements.lock
 
 clean:  ## remove the small runs; results/paper stays
 	rm -rf results/quick results/smoke

@@ -1,25 +1,106 @@
-"""Runs Snakemake as a user does: as a command, in the project or in a copy of it."""
+"""Fixtures of all tests: the configuration, point-spread functions, and Snakemake run as a user runs it."""
 
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
+
+from foci3d.config.models import Config, ConvDeconvConfig
+from foci3d.learning.model_file import Digests, LayerDepth, ModelDescription
+from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
+from foci3d.optics.psf import PSF, depth_grid
 
 # Small tensors: threads would only wait for each other.
 torch.set_num_threads(1)
 
 PROJECT = Path(__file__).parents[1]
+ACCEPTANCE = AngularAcceptance(fwhm_deg=36.0, standoff_um=20.0, linear_fill_factor=1.0)
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `-n`, one process has all tests of the smoke run, which is made once, and each file stays in one process."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("smoke" if "smoke" in fixtures else str(item.path)))
+
+
+@pytest.fixture(scope="session")
+def config() -> Config:
+    """The configuration of the paper, `config/config.yaml`; frozen, change copies by `model_copy(update=...)`."""
+    return Config.model_validate(yaml.safe_load((PROJECT / "config" / "config.yaml").read_text()))
+
+
+@cache
+def _make_psf(
+    n_pixels: int = 51,
+    depth_range_um: Sequence[float] = (0.0, 1000.0),
+    depth_step_um: float = 100.0,
+    acceptance: AngularAcceptance = ACCEPTANCE,
+    pixel_pitch_um: float = 55.0,
+) -> PSF:
+    depths_um = depth_grid(depth_range_um, depth_step_um)
+    kernels = acceptance_kernels(acceptance, depths_um, n_pixels, pixel_pitch_um)
+    return PSF(kernels.float(), depths_um.float(), pixel_pitch_um, {"source": "optics"})
+
+
+@pytest.fixture(scope="session")
+def make_psf() -> Callable[..., PSF]:
+    """Make a PSF of an angular acceptance: `make_psf(n_pixels, depth_range_um, depth_step_um, acceptance, pitch)`.
+
+    All have defaults. Each PSF is computed once.
+    """
+    return _make_psf
+
+
+@pytest.fixture(scope="session")
+def psf() -> PSF:
+    """PSF of the paper's imager: 51 pixels, 0 to 2000 um in coarse steps of 100 um."""
+    return _make_psf(depth_range_um=(0.0, 2000.0))
+
+
+@pytest.fixture
+def model_description(config: Config) -> ModelDescription:
+    """Description of a small model of three layers and two sensors of 13 pixels."""
+    return ModelDescription(
+        network="small",
+        dataset="stack",
+        task="masks",
+        architecture=ConvDeconvConfig(name="conv_deconv", channels=(4, 6), strides=(1, 2), kernel_size=3),
+        in_channels=2,
+        out_channels=3,
+        n_pixels=13,
+        n_layers=3,
+        n_parameters=7,
+        layer_depths_um=(
+            LayerDepth(mean=100.0, sd=20.0),
+            LayerDepth(mean=400.0, sd=30.0),
+            LayerDepth(mean=800.0, sd=9.0),
+        ),
+        classes_um=(),
+        pixel_pitch_um=55.0,
+        sensor_separation_um=1000.0,
+        normalization="mean",
+        training=config.networks["stack2_cnn"].training,
+        precision="float32",
+        best_step=1,
+        validation_score=0.5,
+        seed=0,
+        versions={"foci3d": "0"},
+        digests=Digests(code="a", data="b", psf="c", weights="abc"),
+    )
 
 
 @pytest.fixture(scope="session")
 def snakemake() -> Snakemake:
-    """Run `snakemake` with some arguments in a folder; errors are what it says and how it ends."""
+    """Run `snakemake` with some arguments in a folder; the result has its output and its exit status."""
 
     def run(
         *arguments: str, folder: Path = PROJECT, environment: Mapping[str, str] = {}
@@ -37,7 +118,7 @@ def project(tmp_path: Path) -> Path:
     """A copy of the project's tracked parts, without results, to break."""
     copy = tmp_path / "project"
     shutil.copytree(PROJECT / "workflow", copy / "workflow", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    for name in ("config", "resources", "envs"):
+    for name in ("config", "profiles", "resources", "envs"):
         shutil.copytree(PROJECT / name, copy / name)
     shutil.copy(PROJECT / "Snakefile", copy)
     return copy

@@ -1,7 +1,7 @@
-"""Render the example acquisitions: real tissue as four layers, seen by the two sensors of a simulated imager.
+"""Simulate the example acquisitions: real tissue as four layers, measured by the two sensors of an imager.
 
 Writes <name>_a.tif and <name>_b.tif (y, x; 12-bit readings in uint16) beside this file, the same bytes each time.
-README.md tells where the tissue comes from.
+README.md says where the tissue comes from.
 """
 
 from pathlib import Path
@@ -12,12 +12,15 @@ import tifffile
 import torch
 import yaml
 
-from foci3d.optics import Acceptance, Blur, Psf, acceptance_kernels, depth_grid
-from foci3d.slides import load_label
+from foci3d.config.models import Config
+from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
+from foci3d.optics.forward import ForwardModel
+from foci3d.optics.psf import PSF, depth_grid
+from foci3d.simulation.slides import load_label
 
 HERE = Path(__file__).parent
-CONFIG = yaml.safe_load((HERE.parents[1] / "config" / "config.yaml").read_text())
-MICROSCOPE_PIXELS = 5  # of the microscope, averaged into one of the imager
+CONFIG = Config(**yaml.safe_load((HERE.parents[1] / "config" / "config.yaml").read_text()))
+BINNING = 5  # pixels of the microscope that are averaged into one of the imager, along each axis
 READ_NOISE_ELECTRONS = 20.0
 FULL_WELL_ELECTRONS = 1e5
 LARGEST_READING = 4095
@@ -30,12 +33,14 @@ EXAMPLES = {
 }
 
 
-def imager_blur() -> Blur:
-    """The blur of the imager that config/config.yaml describes."""
-    imager, psf = CONFIG["imager"], CONFIG["psf"]
-    depths_um = depth_grid(psf["depth_range_um"], psf["depth_step_um"])
-    kernels = acceptance_kernels(Acceptance(**psf["optics"]), depths_um, imager["pixels"], imager["pixel_pitch_um"])
-    return Blur(Psf(kernels.float(), depths_um.float(), imager["pixel_pitch_um"]), imager["pixels"])
+def make_forward_model() -> ForwardModel:
+    """Forward model of the imager that config/config.yaml describes, with two sensors."""
+    imager, psf = CONFIG.imager, CONFIG.psf
+    depths_um = depth_grid(psf.depth_range_um, psf.depth_step_um)
+    acceptance = AngularAcceptance(**psf.optics.model_dump())
+    kernels = acceptance_kernels(acceptance, depths_um, imager.n_pixels, imager.pixel_pitch_um)
+    described = PSF(kernels.float(), depths_um.float(), imager.pixel_pitch_um)
+    return ForwardModel(described, imager.n_pixels, 2, imager.sensor_separation_um)
 
 
 def read_out(light: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.uint16]:
@@ -46,18 +51,16 @@ def read_out(light: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.ND
 
 
 def main() -> None:
-    """Write both pictures of every example."""
-    tissue, blur = load_label("ihc", MICROSCOPE_PIXELS), imager_blur()
-    pixels, separation_um = CONFIG["imager"]["pixels"], CONFIG["imager"]["sensor_separation_um"]
-    for number, (name, example) in enumerate(EXAMPLES.items()):
-        crops = [tissue[y : y + pixels, x : x + pixels] for y, x in example["corners"]]
-        layers = torch.from_numpy(np.stack(crops))
-        depths_um = torch.tensor(example["depths_um"], dtype=torch.float32)
-        rng = np.random.default_rng(number)
-        distances_um = torch.stack([depths_um, separation_um - depths_um])
-        light = blur(layers.expand(2, *layers.shape), distances_um).sum(1).double().numpy()
-        for sensor, readings in zip("ab", read_out(light, rng), strict=True):
-            tifffile.imwrite(HERE / f"{name}_{sensor}.tif", readings, metadata=None, software=False)
+    """Write both measurements of every example."""
+    tissue, forward = load_label("ihc", BINNING), make_forward_model()
+    for seed, (name, example) in enumerate(EXAMPLES.items()):
+        extent = forward.n_pixels
+        layers = np.stack([tissue[y : y + extent, x : x + extent] for y, x in example["corners"]])
+        depths_um = torch.tensor([example["depths_um"]], dtype=torch.float32)
+        light = forward(torch.from_numpy(layers)[None], depths_um)[0].double().numpy()
+        readings = read_out(light, np.random.default_rng(seed))
+        for sensor, image in zip("ab", readings, strict=True):
+            tifffile.imwrite(HERE / f"{name}_{sensor}.tif", image, metadata=None, software=False)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""How fast the synthesis is: `python tests/performance/synthesis.py` prints one JSON object.
+"""Speed of the synthesis: `python tests/performance/synthesis.py` prints one JSON object.
 
 Every ratio compares alternatives in this run, one process and one thread each, by the processor time of their fastest
-repetition; only `two_processes` is by the clock, and wants two idle cores.
+repetition; only `two_processes` is measured by the clock, and needs two idle cores.
 
 ==========================  ========  ================================================================================
-samples_per_s                         complete samples of set stack2: four layers, two sensors
+samples_per_s                         complete samples of dataset stack2: four layers, two sensors
 samples_vs_obvious          >= 20     the same against `noise.pnoise2` for each pixel and `fftconvolve` for each layer
-products_vs_torch                     `products.multiply` against `torch.matmul`, for matrices of the blur
+products_vs_torch                     `linalg.batched_matmul` against `torch.matmul`, for matrices of the forward model
 perlin_vs_noise             >= 20     Perlin noise of four octaves against nested loops over `noise.pnoise2`
 perlin_vs_vnoise            >= 15     the same against package `vnoise`
 perlin_max_deviation        < 1e-4    largest difference from `noise.pnoise2` on its own lattice
@@ -20,7 +20,7 @@ import multiprocessing
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import noise
@@ -30,15 +30,21 @@ import yaml
 from scipy.signal import fftconvolve
 from threadpoolctl import threadpool_limits
 
-from foci3d import optics, perlin, products, render, scene, shards, tissue
+from foci3d.config.models import Config
+from foci3d.io import shards
+from foci3d.optics import linalg
+from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
+from foci3d.optics.psf import PSF
+from foci3d.simulation import dataset, perlin
+from foci3d.simulation.imager import Imager
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # vnoise imports pkg_resources
     import vnoise
 
-CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())
-SCENE, ENTRY, IMAGER = CONFIG["scene"], CONFIG["sets"]["stack2"], CONFIG["imager"]
-PIXELS, SEPARATION_UM, OCTAVES, STEP_UM = IMAGER["pixels"], IMAGER["sensor_separation_um"], SCENE["octaves"], 10
+CONFIG = Config(**yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text()))
+SCENE, DATASET, IMAGER = CONFIG.scene, CONFIG.datasets["stack2"], CONFIG.imager
+PIXELS, SEPARATION_UM, OCTAVES, STEP_UM = IMAGER.n_pixels, IMAGER.sensor_separation_um, SCENE.octaves, 10
 
 
 def seconds(work: Callable[[], object], repetitions: int = 7) -> float:
@@ -51,34 +57,34 @@ def seconds(work: Callable[[], object], repetitions: int = 7) -> float:
     return min(spent)
 
 
-def make_psf() -> optics.Psf:
+def make_psf() -> PSF:
     depths_um = torch.arange(0, 2001, STEP_UM)
-    kernels = optics.acceptance_kernels(
-        optics.Acceptance(**CONFIG["psf"]["optics"]), depths_um, PIXELS, IMAGER["pixel_pitch_um"]
-    )
-    return optics.Psf(kernels.float(), depths_um.float(), IMAGER["pixel_pitch_um"])
+    acceptance = AngularAcceptance(**CONFIG.psf.optics.model_dump())
+    kernels = acceptance_kernels(acceptance, depths_um, PIXELS, IMAGER.pixel_pitch_um)
+    return PSF(kernels.float(), depths_um.float(), IMAGER.pixel_pitch_um)
 
 
-def make_camera(psf: optics.Psf) -> render.Camera:
-    return render.Camera.of(psf, IMAGER, tissue.Tissue(**CONFIG["tissue"]))
+def make_imager(psf: PSF) -> Imager:
+    return Imager.from_config(psf, IMAGER, CONFIG.tissue, DATASET.n_sensors)
 
 
-def make_split(seed: int = 1) -> render.Split:
-    return render.Split(seed, "stack2", "test", ENTRY, scene.SceneConfig(**SCENE))
+def blocks(samples: int, imager: Imager, seed: int = 1) -> Iterator[dict[str, np.ndarray]]:
+    split = dataset.Split(seed, "stack2", "test", DATASET)
+    return dataset.generate_samples(split, range(samples), CONFIG.scene, imager)
 
 
-def synthesize(samples: int, camera: render.Camera, seed: int = 1) -> None:
-    for _ in render.synthesize(make_split(seed), range(samples), camera):
+def generate_samples(samples: int, imager: Imager, seed: int = 1) -> None:
+    for _ in blocks(samples, imager, seed):
         pass
 
 
 def obvious_noise(cells: float, x0: float, y0: float) -> np.ndarray:
-    picture = np.empty((PIXELS, PIXELS))
+    image = np.empty((PIXELS, PIXELS))
     for row in range(PIXELS):
         for column in range(PIXELS):
             x, y = x0 + cells * column / PIXELS, y0 + cells * row / PIXELS
-            picture[row, column] = noise.pnoise2(x, y, octaves=OCTAVES)
-    return picture
+            image[row, column] = noise.pnoise2(x, y, octaves=OCTAVES)
+    return image
 
 
 def obvious_sample(rng: np.random.Generator, kernels: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -86,10 +92,10 @@ def obvious_sample(rng: np.random.Generator, kernels: np.ndarray) -> tuple[np.nd
     depths_um = np.sort(rng.uniform(0, 400, 4)) + 200 * np.arange(4)
     layers, masks = np.empty((2, 4, PIXELS, PIXELS))
     for layer in range(4):
-        field = (obvious_noise(rng.uniform(*SCENE["cells"]), *rng.uniform(0, 200, 2)) + 1) / 2
-        masks[layer] = field > rng.uniform(*SCENE["threshold"])
-        gain, ratio = rng.uniform(*SCENE["gain"]), rng.uniform(*SCENE["tumour_to_background"])
-        cell, background = np.sqrt(np.log1p(np.square([SCENE["intensity_cv"], SCENE["background_cv"]])))
+        field = (obvious_noise(rng.uniform(*SCENE.lattice_cells), *rng.uniform(0, 200, 2)) + 1) / 2
+        masks[layer] = field > rng.uniform(*SCENE.threshold)
+        gain, ratio = rng.uniform(*SCENE.gain), rng.uniform(*SCENE.tumour_to_background)
+        cell, background = np.sqrt(np.log1p(np.square([SCENE.intensity_cv, SCENE.background_cv])))
         layers[layer] = np.where(
             masks[layer],
             rng.lognormal(np.log(gain) - cell**2 / 2, cell, (PIXELS, PIXELS)),
@@ -105,13 +111,13 @@ def obvious_sample(rng: np.random.Generator, kernels: np.ndarray) -> tuple[np.nd
     return layers, masks, np.stack(sensors), depths_um
 
 
-def measure_samples(psf: optics.Psf, camera: render.Camera) -> dict[str, float]:
+def measure_samples(psf: PSF, imager: Imager) -> dict[str, float]:
     rng, kernels = np.random.default_rng(0), psf.kernels.numpy()
     # Repetitions of both take about as long and follow in turn, so that a busy neighbour slows both alike.
-    samples, few = 5 * render.BLOCK, 8
+    samples, few = 5 * dataset.BLOCK_SIZE, 8
     turns = [
         (
-            seconds(lambda: synthesize(samples, camera), 1),
+            seconds(lambda: generate_samples(samples, imager), 1),
             seconds(lambda: [obvious_sample(rng, kernels) for _ in range(few)], 1),
         )
         for _ in range(40)
@@ -122,43 +128,43 @@ def measure_samples(psf: optics.Psf, camera: render.Camera) -> dict[str, float]:
 
 def measure_products() -> dict[str, float]:
     generator = torch.Generator().manual_seed(0)
-    layers = torch.randn(ENTRY["layers"] * render.BLOCK, PIXELS, PIXELS, generator=generator)
+    layers = torch.randn(DATASET.n_layers * dataset.BLOCK_SIZE, PIXELS, PIXELS, generator=generator)
     bands = torch.randn(len(layers), PIXELS, 3 * PIXELS, generator=generator)
-    theirs, ours = seconds(lambda: layers @ bands, 200), seconds(lambda: products.multiply(layers, bands), 200)
+    theirs, ours = seconds(lambda: layers @ bands, 200), seconds(lambda: linalg.batched_matmul(layers, bands), 200)
     return {"products_vs_torch": theirs / ours}
 
 
-def draw_noise(pictures: int, generator: torch.Generator) -> torch.Tensor:
+def draw_noise(images: int, generator: torch.Generator) -> torch.Tensor:
     """Noise of fresh random lattices, as `scene` draws it."""
-    sizes = perlin.lattice_sizes(SCENE["cells"][1], OCTAVES)
+    sizes = perlin.lattice_sizes(SCENE.lattice_cells[1], OCTAVES)
     gradients = []
     for size in sizes:
-        chosen = torch.randint(len(perlin.GRADIENTS), (pictures * size**2,), generator=generator, dtype=torch.int32)
-        components = [part.index_select(0, chosen).view(pictures, size, size) for part in perlin.GRADIENTS.T]
+        chosen = torch.randint(len(perlin.GRADIENTS), (images * size**2,), generator=generator, dtype=torch.int32)
+        components = [part.index_select(0, chosen).view(images, size, size) for part in perlin.GRADIENTS.T]
         gradients.append(torch.stack(components, 1))
-    low, high = SCENE["cells"]
-    cells = low + (high - low) * torch.rand(pictures, generator=generator)
-    return perlin.perlin(gradients, cells, torch.rand(pictures, 2, generator=generator), PIXELS, SCENE["persistence"])
+    low, high = SCENE.lattice_cells
+    cells = low + (high - low) * torch.rand(images, generator=generator)
+    return perlin.perlin_noise(gradients, cells, torch.rand(images, 2, generator=generator), PIXELS, SCENE.persistence)
 
 
 def measure_perlin() -> dict[str, float]:
     generator, rng, other = torch.Generator().manual_seed(0), np.random.default_rng(0), vnoise.Noise()
-    pictures = 4 * render.BLOCK
+    images = 4 * dataset.BLOCK_SIZE
     steps = np.arange(PIXELS) / PIXELS
 
     def vectorised(cells: float, x0: float, y0: float) -> np.ndarray:
         return other.noise2(x0 + cells * steps, y0 + cells * steps, octaves=OCTAVES)
 
     def windows(count: int) -> np.ndarray:
-        return rng.uniform([SCENE["cells"][0], 0, 0], [SCENE["cells"][1], 200, 200], (count, 3))
+        return rng.uniform([SCENE.lattice_cells[0], 0, 0], [SCENE.lattice_cells[1], 200, 200], (count, 3))
 
-    ours = seconds(lambda: draw_noise(pictures, generator), 25) / pictures
+    ours = seconds(lambda: draw_noise(images, generator), 25) / images
     loops = seconds(lambda: [obvious_noise(*window) for window in windows(16)]) / 16
     arrays = seconds(lambda: [vectorised(*window) for window in windows(16)]) / 16
     return {"perlin_vs_noise": loops / ours, "perlin_vs_vnoise": arrays / ours}
 
 
-def measure_deviation(pictures: int = 64) -> dict[str, float]:
+def measure_deviation(images: int = 64) -> dict[str, float]:
     """Largest difference from the package on its lattice, whose gradients are read off next to the nodes."""
     period, step = range(perlin.PERIOD), 1 / 64
     lattice = torch.tensor(
@@ -168,28 +174,28 @@ def measure_deviation(pictures: int = 64) -> dict[str, float]:
         ]
     ).float()
     generator = torch.Generator().manual_seed(1)
-    low, high = SCENE["cells"]
-    cells = low + (high - low) * torch.rand(pictures, generator=generator, dtype=torch.float64)
-    origin = 200 * torch.rand(pictures, 2, generator=generator, dtype=torch.float64)
+    low, high = SCENE.lattice_cells
+    cells = low + (high - low) * torch.rand(images, generator=generator, dtype=torch.float64)
+    origin = 200 * torch.rand(images, 2, generator=generator, dtype=torch.float64)
     gradients = []
     for octave, size in enumerate(perlin.lattice_sizes(high, OCTAVES)):
         nodes = ((origin * 2**octave).floor().long()[..., None] + torch.arange(size)) % perlin.PERIOD
         gradients.append(lattice[nodes[:, 1, :, None], nodes[:, 0, None, :]].permute(0, 3, 1, 2))
-    ours = perlin.perlin(gradients, cells, origin, PIXELS, SCENE["persistence"])
+    ours = perlin.perlin_noise(gradients, cells, origin, PIXELS, SCENE.persistence)
     theirs = [obvious_noise(across, *corner) for across, corner in zip(cells.tolist(), origin.tolist(), strict=True)]
     return {"perlin_max_deviation": float(np.abs(ours.numpy() - np.stack(theirs)).max())}
 
 
-def measure_writing(camera: render.Camera, samples: int = 512) -> dict[str, float]:
+def measure_writing(imager: Imager, samples: int = 512) -> dict[str, float]:
     """Time to write over time to render, of shards made block by block as the workflow does."""
-    described = shards.layouts(samples, ENTRY["layers"], len(ENTRY["sensors"]), PIXELS, moving=False)
+    described = shards.array_specs(samples, DATASET.n_layers, DATASET.n_sensors, PIXELS, moving=False)
     shares = []
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(7):
             spent = {"render": 0.0, "write": 0.0}
             start = time.process_time()
-            with shards.writing(Path(folder) / "shard.h5", described, {}) as writer:
-                for block in render.synthesize(make_split(), range(samples), camera):
+            with shards.open_writer(Path(folder) / "shard.h5", described, {}) as writer:
+                for block in blocks(samples, imager):
                     rendered = time.process_time()
                     for name, values in block.items():
                         writer.put(name, values)
@@ -204,12 +210,12 @@ def measure_writing(camera: render.Camera, samples: int = 512) -> dict[str, floa
 
 def work(seed: int, barrier: "multiprocessing.synchronize.Barrier", rates: "multiprocessing.Queue[float]") -> None:
     torch.set_num_threads(1)
-    camera = make_camera(make_psf())
-    synthesize(4 * render.BLOCK, camera, seed)
+    imager = make_imager(make_psf())
+    generate_samples(4 * dataset.BLOCK_SIZE, imager, seed)
     barrier.wait()
     start = time.perf_counter()
-    synthesize(128 * render.BLOCK, camera, seed)
-    rates.put(128 * render.BLOCK / (time.perf_counter() - start))
+    generate_samples(128 * dataset.BLOCK_SIZE, imager, seed)
+    rates.put(128 * dataset.BLOCK_SIZE / (time.perf_counter() - start))
 
 
 def rate_of(processes: int) -> float:
@@ -228,13 +234,13 @@ def main() -> None:
     torch.set_num_threads(1)
     threadpool_limits(1)
     psf = make_psf()
-    camera = make_camera(psf)
+    imager = make_imager(psf)
     figures = {
-        **measure_samples(psf, camera),
+        **measure_samples(psf, imager),
         **measure_products(),
         **measure_perlin(),
         **measure_deviation(),
-        **measure_writing(camera),
+        **measure_writing(imager),
         "two_processes": max(rate_of(2) for _ in range(3)) / max(rate_of(1) for _ in range(3)),
     }
     print(json.dumps({name: float(f"{value:.4g}") for name, value in figures.items()}, indent=1))

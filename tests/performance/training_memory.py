@@ -1,12 +1,12 @@
-"""What training takes of memory as its set grows: `python tests/performance/training_memory.py` prints one JSON object.
+"""Memory of a training as its dataset grows: `python tests/performance/training_memory.py` prints one JSON object.
 
-Each training is a process of its own, with 20 steps on stacks of four layers and two sensors. Its shards are mapped, so
-what counts is memory that the operating system cannot take back when others need it: that of no file.
+Each training is a process of its own, with 20 steps on stacks of four layers and two sensors. Its shards are mapped
+into memory, so only anonymous memory is counted: that of no file, which the operating system cannot reclaim.
 
 ============================  ========  ==============================================================================
-set_gb                                  size on disk of each training split
-peak_gb                                 largest memory of no file while training on it
-peak_growth_share             < 0.1     growth of that memory from the first to the last, over the growth of the set
+dataset_gb                              size on disk of each training split
+peak_gb                                 largest anonymous memory while training on it
+peak_growth_share             < 0.1     growth of that memory from the first to the last, over the growth of the data
 ============================  ========  ==============================================================================
 """
 
@@ -17,47 +17,57 @@ import threading
 from pathlib import Path
 
 import numpy as np
-import torch
 import yaml
 
-from foci3d import optics, plan, shards
-from foci3d.train import Training
+from foci3d.config.models import Config
+from foci3d.io import shards
+from foci3d.learning.run import TrainingInputs, TrainingRun, run_training
+from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
+from foci3d.optics.psf import PSF, depth_grid
 
-CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())
-ENTRY, IMAGER, PIXELS = CONFIG["sets"]["stack2"], CONFIG["imager"], CONFIG["imager"]["pixels"]
-SAMPLES, BLOCK = (1024, 8192, 32768), 256
+CONFIG = Config.model_validate(yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text()))
+NETWORK, DATASET, IMAGER = CONFIG.networks["stack2_cnn"], CONFIG.datasets["stack2"], CONFIG.imager
+N_SAMPLES, BLOCK_SIZE = (1024, 8192, 32768), 256
 
 
-def write_split(path: Path, samples: int) -> None:
-    """A shard of the right shapes, block by block; what it shows does not matter here."""
+def write_split(path: Path, n_samples: int) -> None:
+    """A shard of random values with the shapes of the dataset, written block by block."""
     rng = np.random.default_rng(0)
-    described = shards.layouts(samples, ENTRY["layers"], len(ENTRY["sensors"]), PIXELS, moving=False)
-    with shards.writing(path, described, {}) as writer:
-        for _ in range(samples // BLOCK):
-            for name, layout in described.items():
-                values = rng.random((BLOCK, *layout.shape[1:]), dtype=np.float32)
+    specs = shards.array_specs(n_samples, DATASET.n_layers, DATASET.n_sensors, IMAGER.n_pixels, moving=False)
+    with shards.open_writer(path, specs, {}) as writer:
+        for _ in range(n_samples // BLOCK_SIZE):
+            for name, spec in specs.items():
+                values = rng.random((BLOCK_SIZE, *spec.shape[1:]), dtype=np.float32)
                 writer.put(name, values.round() if name == "masks" else values)
 
 
 def write_psf(path: Path) -> None:
-    depths_um = torch.arange(0, 2001, 50)
-    acceptance = optics.Acceptance(**CONFIG["psf"]["optics"])
-    kernels = optics.acceptance_kernels(acceptance, depths_um, PIXELS, IMAGER["pixel_pitch_um"])
-    optics.Psf(kernels.float(), depths_um.float(), IMAGER["pixel_pitch_um"]).save(path)
+    depths_um = depth_grid((0.0, 2000.0), 50.0)
+    optics = AngularAcceptance(**CONFIG.psf.optics.model_dump())
+    kernels = acceptance_kernels(optics, depths_um, IMAGER.n_pixels, IMAGER.pixel_pitch_um)
+    PSF(kernels.float(), depths_um.float(), IMAGER.pixel_pitch_um).save(path)
 
 
 def anonymous_gb() -> float:
-    """Memory of this process that belongs to no file."""
+    """Anonymous memory of this process."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1e6
 
 
-def train(folder: Path, samples: int, peaks: "multiprocessing.Queue[float]") -> None:
-    training = Training(20, 64, 0.001, 0.01, augment=True, remix=True, validate_every=20, patience=1)
-    net = CONFIG["nets"]["stack2_cnn"]
-    settings = {"entry": ENTRY, "imager": IMAGER, "compute": CONFIG["compute"], "seed": 0, "code": ""}
-    planned = plan.Plan("net", "stack2", net["task"], net["architecture"], training, **settings)
-    sources = plan.Sources([str(folder / f"{samples}.h5")], [str(folder / f"{SAMPLES[0]}.h5")], str(folder / "psf.h5"))
+def train(folder: Path, n_samples: int, peaks: "multiprocessing.Queue[float]") -> None:
+    run = TrainingRun(
+        network="network",
+        dataset_name="stack2",
+        task=NETWORK.task,
+        architecture=NETWORK.architecture,
+        training=NETWORK.training.model_copy(update={"max_steps": 20, "batch_size": 64, "validation_interval": 20}),
+        dataset=DATASET,
+        imager=IMAGER,
+        device="cpu",
+        precision="auto",
+        seed=0,
+    )
+    inputs = TrainingInputs([folder / f"{n_samples}.h5"], [folder / f"{N_SAMPLES[0]}.h5"], folder / "psf.h5", code="")
     highest, done = [0.0], threading.Event()
 
     def watch() -> None:
@@ -66,7 +76,7 @@ def train(folder: Path, samples: int, peaks: "multiprocessing.Queue[float]") -> 
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    plan.carry_out(planned, sources, *(str(folder / name) for name in ("net.safetensors", "net.json", "net.csv")))
+    run_training(run, inputs, folder).save(folder / "n.safetensors", folder / "n.json", folder / "n.csv")
     done.set()
     watcher.join()
     peaks.put(highest[0])
@@ -74,20 +84,20 @@ def train(folder: Path, samples: int, peaks: "multiprocessing.Queue[float]") -> 
 
 def main() -> None:
     context = multiprocessing.get_context("spawn")
-    found: dict[str, list[float]] = {"set_gb": [], "peak_gb": []}
+    measured: dict[str, list[float]] = {"dataset_gb": [], "peak_gb": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_psf(folder / "psf.h5")
-        for samples in SAMPLES:
-            write_split(folder / f"{samples}.h5", samples)
+        for n_samples in N_SAMPLES:
+            write_split(folder / f"{n_samples}.h5", n_samples)
             peaks = context.Queue()
-            process = context.Process(target=train, args=(folder, samples, peaks))
+            process = context.Process(target=train, args=(folder, n_samples, peaks))
             process.start()
-            found["peak_gb"].append(peaks.get())
+            measured["peak_gb"].append(peaks.get())
             process.join()
-            found["set_gb"].append((folder / f"{samples}.h5").stat().st_size / 1e9)
-    growth = {key: values[-1] - values[0] for key, values in found.items()}
-    print(json.dumps({**found, "peak_growth_share": growth["peak_gb"] / growth["set_gb"]}, indent=2))
+            measured["dataset_gb"].append((folder / f"{n_samples}.h5").stat().st_size / 1e9)
+    growth = {key: values[-1] - values[0] for key, values in measured.items()}
+    print(json.dumps({**measured, "peak_growth_share": growth["peak_gb"] / growth["dataset_gb"]}, indent=2))
 
 
 if __name__ == "__main__":

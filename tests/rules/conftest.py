@@ -1,7 +1,7 @@
 """Runs a rule's script as Snakemake would, without Snakemake."""
 
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,22 +11,25 @@ import pytest
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 
 
-class Named(SimpleNamespace):
-    """Values with names, which also count from 0 and unpack as Snakemake's do."""
+class NamedValues(SimpleNamespace):
+    """Stand-in for Snakemake's Namedlist: values by name and by number."""
 
     def __getitem__(self, index: int) -> Any:
         return list(vars(self).values())[index]
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Any]:
         return iter(vars(self).values())
 
     def get(self, name: str, default: Any = None) -> Any:
         return vars(self).get(name, default)
 
+    def items(self) -> Any:
+        return vars(self).items()
+
 
 @pytest.fixture
 def run_script(tmp_path: Path) -> Callable[..., str]:
-    """Run a script with a stub of the `snakemake` object; returns its log."""
+    """Run the script of a rule with a stub of the `snakemake` object; returns its log."""
 
     def run(
         rule: str,
@@ -36,23 +39,23 @@ def run_script(tmp_path: Path) -> Callable[..., str]:
         params: Mapping[str, Any] = {},
         wildcards: Mapping[str, str] = {},
         threads: int = 1,
+        config: Mapping[str, Any] = {},
     ) -> str:
         log = tmp_path / f"{rule}.log"
-        for path in output.values():
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        for paths in output.values():
+            for path in [paths] if isinstance(paths, str | Path) else paths:
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
         stub = SimpleNamespace(
             rule=rule,
-            input=Named(**input),
-            output=Named(**output),
-            params=Named(**params),
-            wildcards=Named(**wildcards),
-            log=Named(log=str(log)),
+            input=NamedValues(**input),
+            output=NamedValues(**output),
+            params=NamedValues(**params),
+            wildcards=NamedValues(**wildcards),
+            log=NamedValues(log=str(log)),
             threads=threads,
+            config=dict(config),
         )
-        try:
-            runpy.run_path(str(SCRIPTS / f"{rule}.py"), init_globals={"snakemake": stub}, run_name="__main__")
-        finally:
-            text = log.read_text() if log.exists() else ""
-        return text
+        runpy.run_path(str(SCRIPTS / f"{rule}.py"), init_globals={"snakemake": stub}, run_name="__main__")
+        return log.read_text()
 
     return run

@@ -1,7 +1,6 @@
-"""The scripts that draw the paper's figures, run as Snakemake would run them on small made-up predictions."""
+"""Scripts that draw the figures, run as Snakemake runs them on small made-up predictions."""
 
 import ast
-import json
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,10 +13,12 @@ import pytest
 import yaml
 from docutils.core import publish_parts
 from PIL import Image
+from torch import nn
 
-from foci3d import provenance
-from foci3d.predictions import Predictions
-from foci3d.score import score, trace_roc
+from foci3d.evaluation.scores import score, trace_roc
+from foci3d.io.predictions import Predictions
+from foci3d.learning import inference
+from foci3d.workflow import provenance
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 SAMPLES, PIXELS = 8, 12
@@ -42,7 +43,7 @@ def make_predictions(task: str, layers: int = 1, sensors: int = 1, moving: bool 
         classes = np.arange(SAMPLES) % 4
         probabilities = 0.1 + 0.6 * np.eye(4)[classes]
         arrays |= {"output": probabilities, "target": classes, "classes_um": np.array([50.0, 150.0, 250.0, 350.0])}
-    elif task == "image":
+    elif task == "deblurring":
         arrays |= {"output": arrays["layers"] * 0.9, "target": arrays["layers"]}
     elif task == "depth_map":
         target = (arrays["masks"][:, :1] * arrays["depths_um"][:, :1, None, None]).astype(np.float32)
@@ -54,8 +55,8 @@ def make_predictions(task: str, layers: int = 1, sensors: int = 1, moving: bool 
     if moving:
         cluster = np.zeros((SAMPLES, PIXELS, PIXELS), np.uint8)
         cluster[:, 3:7, 4:8] = 1
-        arrays |= {"group": np.arange(SAMPLES) // 4, "step": np.arange(SAMPLES) % 4, "cluster": cluster}
-    return Predictions("a_net", "a_set", task, arrays, {})
+        arrays |= {"sequence": np.arange(SAMPLES) // 4, "step": np.arange(SAMPLES) % 4, "cluster": cluster}
+    return Predictions("a_network", "a_dataset", task, arrays, {})
 
 
 @pytest.fixture
@@ -79,19 +80,19 @@ def files(tmp_path):
 
 @pytest.fixture
 def draw(run_script, tmp_path):
-    """Run the script of a figure and look at the files that it wrote."""
+    """Run the script of a figure, check its PNG and SVG, and return its other outputs."""
 
     def run(rule: str, figures: list[str], inputs: dict, params: dict | None = None, **others: str) -> dict[str, Path]:
-        output = {name: tmp_path / "figures" / f"{name}.png" for name in figures}
-        output |= {f"{name}_svg": tmp_path / "figures" / f"{name}.svg" for name in figures}
-        output |= {name: tmp_path / "figures" / file for name, file in others.items()}
-        log = run_script(rule, input=inputs, output=output, params=params or {})
+        (tmp_path / "figures").mkdir()
+        output = {name: [tmp_path / "figures" / f"{name}.{suffix}" for suffix in ("png", "svg")] for name in figures}
+        others = {name: tmp_path / "figures" / file for name, file in others.items()}
+        log = run_script(rule, input=inputs, output={**output, **others}, params=params or {})
         assert "done in" in log
-        for name in figures:
-            with Image.open(output[name]) as picture:
-                assert np.asarray(picture.convert("L")).std() > 1, "the picture is empty"
-            assert ElementTree.parse(output[f"{name}_svg"]).getroot().tag.endswith("svg")
-        return output
+        for png, svg in output.values():
+            with Image.open(png) as image:
+                assert np.asarray(image.convert("L")).std() > 1, "the figure is empty"
+            assert ElementTree.parse(svg).getroot().tag.endswith("svg")
+        return others
 
     return run
 
@@ -101,37 +102,34 @@ def only(paths: dict[str, Path], *names: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def bound(tmp_path) -> dict[str, str]:
-    path = tmp_path / "limits_depth.csv"
-    pd.DataFrame({"depth_um": [50.0, 1950.0], "class_accuracy": [0.98, 0.9]}).to_csv(path, index=False)
-    return {"bound": str(path)}
-
-
-@pytest.fixture
-def limits(tmp_path) -> dict[str, str]:
-    path = tmp_path / "limits_layers.csv"
+def layer_bounds(tmp_path) -> dict[str, str]:
+    path = tmp_path / "bounds_layers.csv"
     pd.DataFrame({"layer": range(1, 5), "linear_share": [0.8, 0.4, 0.4, 0.8]}).to_csv(path, index=False)
-    return {"limits": str(path)}
+    return {"bounds": str(path)}
 
 
-def test_fig2(files, draw, bound):
-    draw("fig2", ["fig2a", "fig2b"], only(files("depth_class"), "samples") | bound)
+@pytest.mark.parametrize("n_depths", [2, 0], ids=["noise", "no noise"])
+def test_fig2(files, draw, tmp_path, n_depths):
+    bounds = pd.DataFrame({"depth_um": [50.0, 1950.0], "deviation_um": [1.0, 40.0], "class_accuracy": [0.98, 0.9]})
+    bounds[:n_depths].to_csv(tmp_path / "bounds_depth.csv", index=False)
+    inputs = only(files("depth_class"), "samples") | {"bounds": str(tmp_path / "bounds_depth.csv")}
+    draw("fig2", ["fig2a", "fig2b"], inputs)
 
 
 def test_fig3(files, draw):
-    draw("fig3", ["fig3a", "fig3b"], only(files("image"), "predictions", "samples"), GEOMETRY)
+    draw("fig3", ["fig3a", "fig3b"], only(files("deblurring"), "predictions", "samples"), GEOMETRY)
 
 
-def test_fig4(files, draw, limits):
+def test_fig4(files, draw, layer_bounds):
     paths = files("masks", layers=4, sensors=2)
     names = ["fig4a", "fig4b", "fig4c"]
-    output = draw("fig4", names, only(paths, "predictions", "samples") | limits, GEOMETRY, fig4c_html="fig4c.html")
-    page = output["fig4c_html"].read_text(encoding="utf-8")
+    output = draw("fig4", names, only(paths, "predictions", "samples") | layer_bounds, GEOMETRY, view="fig4c.html")
+    page = output["view"].read_text(encoding="utf-8")
     assert "layer 4" in page
     assert "sensor B" in page
 
 
-def test_fig4_shows_the_sample_with_the_median_error(files, draw, limits):
+def test_fig4_shows_the_sample_with_the_median_error(files, draw, layer_bounds):
     paths = files("masks", layers=4, sensors=2)
     samples = pd.read_csv(paths["samples"])
     errors = samples.groupby("sample")["error"].mean()
@@ -139,12 +137,12 @@ def test_fig4_shows_the_sample_with_the_median_error(files, draw, limits):
     output = draw(
         "fig4",
         ["fig4a", "fig4b", "fig4c"],
-        only(paths, "predictions", "samples") | limits,
+        only(paths, "predictions", "samples") | layer_bounds,
         GEOMETRY,
-        fig4c_html="c.html",
+        view="c.html",
     )
     first = samples[(samples["sample"] == shown) & (samples["layer"] == 1)]["depth_um"].item()
-    assert f"layer 1, {first:.0f}" in output["fig4c_html"].read_text(encoding="utf-8")
+    assert f"layer 1, {first:.0f}" in output["view"].read_text(encoding="utf-8")
 
 
 def test_fig5(files, draw):
@@ -158,27 +156,24 @@ def test_fig6(files, draw):
 
 
 def test_fig7(files, draw):
-    draw("fig7", ["fig7"], only(files("masks", layers=4, sensors=2), "predictions", "samples"), GEOMETRY)
+    draw("fig7", ["figure"], only(files("masks", layers=4, sensors=2), "predictions", "samples"), GEOMETRY)
 
 
 def test_figS1(files, draw):  # noqa: N802
     paths = files("depth_map", layers=2)
-    draw("figS1", ["figS1"], only(paths, "predictions", "samples"), {**GEOMETRY, "depth_range_um": [0, 1000]})
+    draw("figS1", ["figure"], only(paths, "predictions", "samples"), {**GEOMETRY, "max_depth_um": 1000.0})
 
 
-@pytest.mark.parametrize(("rule", "sensors"), [("figS2", 1), ("figS4", 2)])
-def test_figures_of_a_sample_and_its_errors(files, draw, rule, sensors):
-    draw(rule, [rule], only(files("masks", layers=4, sensors=sensors), "predictions", "samples"), GEOMETRY)
+@pytest.mark.parametrize("sensors", [1, 2], ids=["figS2", "figS4"])
+def test_figS2_and_figS4(files, draw, sensors):  # noqa: N802
+    draw("figS2", ["figure"], only(files("masks", layers=4, sensors=sensors), "predictions", "samples"), GEOMETRY)
 
 
-def test_figS3(files, draw, tmp_path):  # noqa: N802
-    model = tmp_path / "a_net.json"
-    architecture = {"name": "conv_deconv", "widths": [4, 8, 8], "strides": [1, 2, 2], "kernel": 3}
-    model.write_text(
-        json.dumps({"net": "a_net", "architecture": architecture, "inputs": 2, "outputs": 4, "pixels": PIXELS})
-    )
-    paths = {**files("masks", layers=4, sensors=2), "model": model}
-    draw("figS3", ["figS3"], only(paths, "model", "predictions", "samples"), GEOMETRY)
+def test_figS3(files, draw, monkeypatch):  # noqa: N802
+    network = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3))
+    monkeypatch.setattr(inference, "load_model", lambda model, weights: SimpleNamespace(network=network))
+    inputs = only(files("masks", layers=4, sensors=2), "predictions", "samples")
+    draw("figS3", ["figure"], inputs | {"model": "a.json", "weights": "a.safetensors"}, GEOMETRY)
 
 
 def test_fig_training(draw, tmp_path):
@@ -186,16 +181,16 @@ def test_fig_training(draw, tmp_path):
     table = pd.DataFrame(
         {"step": step, "train_loss": 1 / step, "validation_loss": 1 / step, "validation_score": 1 / step}
     )
-    curves = [tmp_path / f"{net}.csv" for net in ("first_cnn", "second_cnn")]
+    curves = [tmp_path / f"{network}.csv" for network in ("first_cnn", "second_cnn")]
     for path in curves:
         table.to_csv(path, index=False)
-    draw("fig_training", ["fig_training"], {"curves": [str(path) for path in curves]})
+    draw("fig_training", ["figure"], {"curves": [str(path) for path in curves]})
 
 
-def test_a_damaged_file_is_reported_in_one_sentence(files, run_script, tmp_path):
+def test_damaged_file_is_reported_in_one_line(files, run_script, tmp_path):
     paths = files("masks", layers=4, sensors=2)
     paths["predictions"].write_bytes(b"nothing")
-    output = {"fig7": tmp_path / "fig7.png", "fig7_svg": tmp_path / "fig7.svg"}
+    output = {"figure": [tmp_path / "fig7.png", tmp_path / "fig7.svg"]}
     with pytest.raises(SystemExit):
         run_script("fig7", input=only(paths, "predictions", "samples"), output=output, params=GEOMETRY)
     log = (tmp_path / "fig7.log").read_text()
@@ -209,7 +204,7 @@ PAPER_FIGURES = sorted(path.stem for path in SCRIPTS.glob("fig*.py") if path.ste
 @pytest.mark.parametrize("script", [*PAPER_FIGURES, "fig_training"])
 def test_only_the_architecture_waits_for_torch(script):
     source = (SCRIPTS / f"{script}.py").read_text()
-    sources = [provenance.module_path(name).read_text() for name in provenance.modules_behind(source)]
+    sources = [provenance.module_path(name).read_text() for name in provenance.transitive_modules(source)]
     imported = {
         name.split(".")[0]
         for text in [source, *sources]
@@ -220,21 +215,31 @@ def test_only_the_architecture_waits_for_torch(script):
     assert ("torch" in imported) == (script == "figS3")
 
 
-RULES = (SCRIPTS.parent / "rules" / "figures.smk").read_text() + (
-    SCRIPTS.parent / "rules" / "reconstruct.smk"
-).read_text()
-CAPTIONS = sorted(set(re.findall(r'caption="../report/(\w+\.rst)"', RULES)))
+RULES = "".join(path.read_text() for path in (SCRIPTS.parent / "rules").glob("*.smk") if path.stem != "figure_helpers")
+OUTPUTS = re.findall(r'(?:figure_output|table_outputs)\("(\w+)"', RULES) + re.findall(r"report/(\w+)\.rst", RULES)
 
 
-@pytest.mark.parametrize("caption", [*CAPTIONS, "workflow.rst"])
+def test_every_caption_belongs_to_an_output():
+    captions = {path.stem for path in (SCRIPTS.parent / "report").glob("*.rst")}
+    assert captions == {*OUTPUTS, "workflow"}
+
+
+def test_categories_are_titles_without_a_common_prefix():
+    """Docutils makes a target of each category, named by what stands before a colon."""
+    categories = set(re.findall(r'figure_output\("\w+", "([^"]+)"\)', RULES))
+    assert len(categories) > 5
+    assert not [category for category in categories if ":" in category]
+
+
+@pytest.mark.parametrize("caption", [*OUTPUTS, "workflow"])
 def test_captions_are_rendered_with_the_configuration(caption):
     config = yaml.safe_load((SCRIPTS.parents[1] / "config" / "config.yaml").read_text())
     snakemake = SimpleNamespace(config=config, wildcards=SimpleNamespace(sample="first"))
-    template = (SCRIPTS.parent / "report" / caption).read_text()
+    template = (SCRIPTS.parent / "report" / f"{caption}.rst").read_text()
     text = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(template).render(snakemake=snakemake)
     page = publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["body"]
     assert len(page) > 200
     if caption.startswith("fig") and caption[3:4] != "_":
-        shown = config["figures"][re.sub("[a-c]$", "", caption.removesuffix(".rst"))]
+        shown = config["figures"][re.sub("[a-c]$", "", caption)]
         assert any(f">{name}<" in page for name in shown.values())
         assert "paper's Fig." in page.replace("&#x27;", "'")

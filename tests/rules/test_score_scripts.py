@@ -1,4 +1,4 @@
-"""The scripts that score predictions and make the tables, run as Snakemake would run them."""
+"""Scripts that score predictions and make tables, run as Snakemake runs them."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foci3d.predictions import Predictions
+from foci3d.io.predictions import Predictions
 
 RESOURCES = Path(__file__).parents[2] / "resources"
 
 
-def save_masks(path: Path, net: str = "stack2_cnn", test: str = "stack2", wrong: float = 0.1) -> None:
+def save_masks(path: Path, network: str = "stack2_cnn", test: str = "stack2", wrong: float = 0.1) -> None:
     rng = np.random.default_rng(1)
     target = (rng.random((8, 4, 12, 12)) < 0.35).astype(np.uint8)
     output = np.where(rng.random(target.shape) < wrong, 1.0 - target, target) * 0.8 + 0.1
@@ -21,7 +21,7 @@ def save_masks(path: Path, net: str = "stack2_cnn", test: str = "stack2", wrong:
         "depths_um": np.sort(rng.uniform(0, 1000, (8, 4)), 1),
         "sensors": rng.random((8, 2, 12, 12), dtype=np.float32),
     }
-    Predictions(net, test, "masks", arrays, {}).save(path)
+    Predictions(network, test, "masks", arrays, {}).save(path)
 
 
 def save_depth_map(path: Path) -> None:
@@ -33,9 +33,9 @@ def save_depth_map(path: Path) -> None:
 
 @pytest.fixture
 def score(run_script, tmp_path):
-    def run(predictions: Path, folder: str = "scores", depth_range_um: tuple[float, float] = (0, 1000)) -> Path:
+    def run(predictions: Path, folder: str = "scores", max_depth_um: float = 1000.0) -> Path:
         output = {name: tmp_path / folder / f"{name}.csv" for name in ("samples", "summary")}
-        params = {"depth_range_um": list(depth_range_um), "bootstrap": 50, "seed": 1}
+        params = {"max_depth_um": max_depth_um, "n_bootstrap": 50, "seed": 1}
         run_script("score", input={"predictions": predictions}, output=output, params=params)
         return output["summary"].parent
 
@@ -54,16 +54,19 @@ def test_score_writes_samples_and_summary(score, tmp_path):
     folder = score(tmp_path / "p.h5")
     samples, summary = pd.read_csv(folder / "samples.csv"), pd.read_csv(folder / "summary.csv")
     assert len(samples) == 32
-    assert {"net", "set", "task", "metric", "layer", "value", "ci_low", "ci_high", "base_rate", "n"} == set(summary)
+    assert {"network", "dataset", "task", "metric", "layer", "value", "ci_low", "ci_high", "baseline", "n"} == set(
+        summary
+    )
     error = summary[(summary["metric"] == "error") & (summary["layer"] == "all")]["value"].item()
     assert error == pytest.approx(samples["error"].mean(), rel=1e-5)
     assert 0.05 < error < 0.15
 
 
-def test_score_takes_the_depth_of_the_set(score, tmp_path):
+def test_errors_of_depth_maps_are_relative_to_the_largest_depth(score, tmp_path):
     save_depth_map(tmp_path / "p.h5")
     near, far = (
-        pd.read_csv(score(tmp_path / "p.h5", str(deep), (0, deep)) / "samples.csv")["error"] for deep in (1000, 2000)
+        pd.read_csv(score(tmp_path / "p.h5", str(depth_um), depth_um) / "samples.csv")["error"]
+        for depth_um in (1000, 2000)
     )
     assert near.tolist() == pytest.approx([0.06] * 4)
     assert far.tolist() == pytest.approx([0.03] * 4)
@@ -75,10 +78,10 @@ def test_score_is_reproducible_to_the_byte(score, tmp_path):
     assert (one / "summary.csv").read_bytes() == (two / "summary.csv").read_bytes()
 
 
-def test_damaged_predictions_end_in_one_sentence(run_script, tmp_path):
+def test_damaged_predictions_are_reported_in_one_line(run_script, tmp_path):
     (tmp_path / "p.h5").write_text("no HDF5")
     output = {name: tmp_path / f"{name}.csv" for name in ("samples", "summary")}
-    params = {"depth_range_um": [0, 1000], "bootstrap": 50, "seed": 1}
+    params = {"max_depth_um": 1000.0, "n_bootstrap": 50, "seed": 1}
     with pytest.raises(SystemExit):
         run_script("score", input={"predictions": tmp_path / "p.h5"}, output=output, params=params)
     log = (tmp_path / "score.log").read_text()
@@ -95,7 +98,7 @@ def test_trace_roc_writes_a_curve_for_each_layer(run_script, tmp_path):
     assert roc["auc"].between(0.8, 1).all()
 
 
-def test_trace_roc_of_another_task_ends_in_one_sentence(run_script, tmp_path):
+def test_trace_roc_of_another_task_is_reported_in_one_line(run_script, tmp_path):
     save_depth_map(tmp_path / "p.h5")
     with pytest.raises(SystemExit):
         run_script("trace_roc", input={"predictions": tmp_path / "p.h5"}, output={"roc": tmp_path / "roc.csv"})
@@ -122,9 +125,9 @@ def test_scorecard_and_table1_follow_from_summaries(run_script, score, tmp_path)
 
 def test_table_s1_follows_from_summaries(run_script, score, tmp_path):
     summaries = {}
-    for net, test, wrong in [("one", "stack1", 0.4), ("two", "stack2", 0.2), ("resnet", "stack2", 0.1)]:
-        save_masks(tmp_path / f"{net}.h5", net, test, wrong)
-        summaries[net] = score(tmp_path / f"{net}.h5", net) / "summary.csv"
+    for network, test, wrong in [("one", "stack1", 0.4), ("two", "stack2", 0.2), ("resnet", "stack2", 0.1)]:
+        save_masks(tmp_path / f"{network}.h5", network, test, wrong)
+        summaries[network] = score(tmp_path / f"{network}.h5", network) / "summary.csv"
     page = make_pages(
         run_script,
         tmp_path,
@@ -132,7 +135,7 @@ def test_table_s1_follows_from_summaries(run_script, score, tmp_path):
         one_sensor=summaries["one"],
         two_sensors=[summaries["two"], summaries["resnet"]],
     )
-    table = pd.read_csv(page["csv"]).set_index(["net", "layer"])
-    assert table.loc[("two", "all"), "cut"] == pytest.approx(50, abs=10)
-    assert table.loc[("resnet", "all"), "cut"] == pytest.approx(75, abs=10)
-    assert "Cut of the error" in page["html"].read_text()
+    table = pd.read_csv(page["csv"]).set_index(["network", "layer"])
+    assert table.loc[("two", "all"), "reduction"] == pytest.approx(50, abs=10)
+    assert table.loc[("resnet", "all"), "reduction"] == pytest.approx(75, abs=10)
+    assert "Reduction of the error" in page["html"].read_text()

@@ -1,9 +1,10 @@
-"""A whole run at the smallest scale: every output is there, and only edits that matter run anything again."""
+"""A whole run at the smallest scale: every output exists, and only edits that matter run anything again."""
 
 import csv
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from safetensors import safe_open
 
 PROJECT = Path(__file__).parents[2]
 PANELS = ["2a", "2b", "3a", "3b", "4a", "4b", "4c", "5a", "5b", "6a", "6b", "7", "S1", "S2", "S3", "S4"]
-NETS = ["depth_cnn", "deblur_cnn", "nonoverlap_cnn", "stack1_cnn", "stack2_cnn", "stack2_resnet"]
-SCORECARD = ["claim", "net", "set", "metric", "paper", "ours", "ci_low", "ci_high", "base_rate", "verdict"]
+NETWORKS = ["depth_cnn", "deblur_cnn", "nonoverlap_cnn", "stack1_cnn", "stack2_cnn", "stack2_resnet"]
+SCORECARD = ["claim", "network", "dataset", "metric", "paper", "ours", "ci_low", "ci_high", "baseline", "verdict"]
 
 
 @pytest.mark.parametrize("panel", PANELS)
@@ -47,11 +48,11 @@ def test_tables(smoke: Path, table: str) -> None:
         assert (smoke / "tables" / f"{table}.{suffix}").stat().st_size > 0
 
 
-@pytest.mark.parametrize("net", NETS)
-def test_models(smoke: Path, net: str) -> None:
-    description = json.loads((smoke / "models" / f"{net}.json").read_text())
-    assert description["net"] == net
-    with safe_open(smoke / "models" / f"{net}.safetensors", "np") as weights:
+@pytest.mark.parametrize("network", NETWORKS)
+def test_models(smoke: Path, network: str) -> None:
+    description = json.loads((smoke / "models" / f"{network}.json").read_text())
+    assert description["network"] == network
+    with safe_open(smoke / "models" / f"{network}.safetensors", "np") as weights:
         assert len(list(weights.keys())) > 0
 
 
@@ -68,64 +69,141 @@ def test_seeds(smoke: Path, snakemake: Callable[..., Any]) -> None:
     run = snakemake("--cores", "2", "--configfile", "config/smoke.yaml", "--", "seeds")
     assert run.returncode == 0, run.stdout + run.stderr
     table = pd.read_csv(smoke / "tables" / "seeds.csv", dtype={"layer": str})
-    assert table.groupby("net")["seed"].unique().map(list).to_dict() == {
+    assert table.groupby("network")["seed"].unique().map(list).to_dict() == {
         "stack2_cnn": [2022, 2023, 2024],
         "stack2_resnet": [2022, 2023, 2024],
     }
-    assert (table[table["layer"] == "all"].groupby("net")["error"].std() > 0).all()
+    assert (table[table["layer"] == "all"].groupby("network")["error"].std() > 0).all()
 
 
-def test_record(smoke: Path, snakemake: Callable[..., Any]) -> None:
-    run = snakemake("--cores", "2", "--configfile", "config/smoke.yaml", "--", "record")
+def test_run_record(smoke: Path, snakemake: Callable[..., Any]) -> None:
+    run = snakemake("--cores", "2", "--configfile", "config/smoke.yaml", "--", "run_record")
     assert run.returncode == 0, run.stdout + run.stderr
-    text = (smoke / "record" / "run.md").read_text()
+    text = (smoke / "run_record" / "run.md").read_text()
     assert "| train " in text
     for linked in re.findall(r"\]\((.*?)\)", text):
-        assert (smoke / "record" / linked).is_file()
-    assert {path.stem for path in (smoke / "record" / "figures").iterdir()} >= {f"fig{panel}" for panel in PANELS}
+        assert (smoke / "run_record" / linked).is_file()
+    assert {path.stem for path in (smoke / "run_record" / "figures").iterdir()} >= {f"fig{panel}" for panel in PANELS}
 
 
-def test_nothing_to_do_after_a_run(smoke: Path, plan: Callable[..., set[str]]) -> None:
-    assert plan() == set()
+Plan = Callable[..., Counter[str]]
 
 
-def test_a_comment_runs_nothing(smoke: Path, plan: Callable[..., set[str]]) -> None:
-    assert plan("optics", "# Why.") == set()
+@pytest.fixture
+def plan(snakemake: Callable[..., Any], tmp_path: Path) -> Plan:
+    """Number of jobs by rule that would run after an edit of a module, in a copy of the library, or with an overlay."""
+
+    def plan_after(module: str | None = None, line: str = "", overlay: str = "{}") -> Counter[str]:
+        source = tmp_path / "src"
+        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(PROJECT / "workflow" / "src", source, ignore=ignored)
+        if module:
+            with (source / "foci3d" / f"{module}.py").open("a") as file:
+                file.write(f"\n\n{line}\n")
+        (tmp_path / "overlay.yaml").write_text(overlay)
+        arguments = ("--dry-run", "--configfile", "config/smoke.yaml", str(tmp_path / "overlay.yaml"), "--", "all")
+        run = snakemake(*arguments, environment={"PYTHONPATH": str(source)})
+        assert run.returncode == 0, run.stdout + run.stderr
+        jobs = {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", run.stdout, re.MULTILINE)}
+        return Counter({rule: n for rule, n in jobs.items() if rule not in ("all", "total")})
+
+    return plan_after
 
 
-def test_an_edit_of_the_optics_runs_the_calibration_and_what_follows(
-    smoke: Path, plan: Callable[..., set[str]]
-) -> None:
-    assert plan("optics", "EDITED = 1") >= {"calibrate_psf", "synthesize_shard", "train", "predict", "score", "fig2"}
+def test_nothing_to_do_after_a_run(smoke: Path, plan: Plan) -> None:
+    assert plan() == {}
 
 
-def test_an_edit_of_the_plots_draws_figures_alone(smoke: Path, plan: Callable[..., set[str]]) -> None:
-    planned = plan("plots/style", "EDITED = 1")
+def test_a_comment_runs_nothing(smoke: Path, plan: Plan) -> None:
+    assert plan("optics/psf", "# Why.") == {}
+
+
+def test_an_edit_of_the_optics_runs_the_calibration_and_what_follows(smoke: Path, plan: Plan) -> None:
+    expected = {"calibrate_psf", "synthesize_shard", "train", "predict", "score", "fig2"}
+    assert set(plan("optics/psf", "EDITED = 1")) >= expected
+
+
+def test_an_edit_of_the_plots_draws_figures_alone(smoke: Path, plan: Plan) -> None:
+    planned = set(plan("plots/style", "EDITED = 1"))
     assert planned >= {"fig2", "fig7", "fig_psf"}
     assert {rule for rule in planned if not rule.startswith("fig")} <= {"reconstruct_sample"}
 
 
-def test_an_edit_of_the_measures_trains_nothing(smoke: Path, plan: Callable[..., set[str]]) -> None:
-    planned = plan("measures", "EDITED = 1")
+def test_an_edit_of_the_scores_trains_nothing(smoke: Path, plan: Plan) -> None:
+    planned = set(plan("evaluation/scores", "EDITED = 1"))
     assert planned >= {"score", "make_scorecard"}
-    assert not planned & {"calibrate_psf", "synthesize_shard", "fig_psf"}
+    assert not planned & {"calibrate_psf", "synthesize_shard", "train", "predict", "fig_psf"}
 
 
-@pytest.fixture
-def plan(snakemake: Callable[..., Any], tmp_path: Path) -> Callable[..., set[str]]:
-    """Rules that would run again after a line is added to a module, in a copy of the library."""
+TRAINING = (
+    "max_steps: 6, batch_size: 16, max_learning_rate: 0.001, weight_decay: 0, augment: true, resample_stacks: true"
+)
+CNN = "{name: conv_deconv, channels: [8], strides: [1], kernel_size: 3}"
+COMPUTING = {"simulate_scan", "calibrate_psf", "synthesize_shard", "cut_slides", "pretrain_encoder", "train"}
 
-    def plan_after(module: str | None = None, line: str = "") -> set[str]:
-        for name in ("src", "schemas"):
-            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-            shutil.copytree(PROJECT / "workflow" / name, tmp_path / "workflow" / name, ignore=ignored)
-        source = tmp_path / "workflow" / "src"
-        if module:
-            with (source / "foci3d" / f"{module}.py").open("a") as file:
-                file.write(f"\n\n{line}\n")
-        arguments = ("--dry-run", "--configfile", "config/smoke.yaml", "--", "all")
-        run = snakemake(*arguments, environment={"PYTHONPATH": str(source)})
-        assert run.returncode == 0, run.stderr
-        return set(re.findall(r"^(\w+) +\d+$", run.stdout, re.MULTILINE)) - {"all", "total"}
 
-    return plan_after
+@pytest.mark.parametrize(
+    ("overlay", "computed", "among_the_rest"),
+    [
+        pytest.param("compute: {threads: 2}", {}, set(), id="threads"),
+        pytest.param(
+            "datasets: {close: {source: synthetic, scene: layers, n_layers: 1, sensors: A, depth_range_um: [0, 400], "
+            "depth_step_um: 0, minimum_gap_um: 0, overlap: keep}}\n"
+            "networks: {deblur_cnn: {test_datasets: [deblur, close]}}",
+            {"synthesize_shard": 1, "predict": 1},
+            {"score", "make_scorecard"},
+            id="test dataset",
+        ),
+        pytest.param(
+            "figures: {fig4: {network: stack2_resnet}}", {}, {"fig4", "make_tableS1"}, id="network of a figure"
+        ),
+        pytest.param(
+            f"networks: {{more: {{dataset: deblur, test_datasets: [deblur], task: deblurring, architecture: {CNN}, "
+            f"training: {{{TRAINING}, validation_interval: 3, patience: 1}}}}}}",
+            {"train": 1, "predict": 1},
+            {"score", "fig_training", "make_scorecard"},
+            id="network",
+        ),
+        pytest.param(
+            "pretraining: {training: {max_steps: 5}}",
+            {"pretrain_encoder": 1, "train": 1, "predict": 3},
+            {"score", "fig_training", "reconstruct_sample"},
+            id="pretraining",
+        ),
+        pytest.param("n_bootstrap: 60", {}, {"score", "make_scorecard"}, id="bootstrap"),
+        pytest.param("bounds: {power_snr: 2.0e+4}", {}, {"compute_bounds", "fig4"}, id="bounds"),
+        pytest.param("reconstruct: {threshold: 0.4}", {}, {"reconstruct_sample"}, id="threshold"),
+        pytest.param(
+            "seed_replicates: {networks: [stack2_cnn], seeds: [7]}\nslides: {n_stacks: 3}",
+            {"cut_slides": 1, "predict": 2},
+            {"fig7"},
+            id="slides",
+        ),
+        pytest.param(
+            "psf: {optics: {standoff_um: 30.0}, source: optics, file: other.h5}",
+            {"synthesize_shard": 21, "cut_slides": 1, "pretrain_encoder": 1, "train": 6, "predict": 10},
+            {"fig_psf"},
+            id="source of the PSF",
+        ),
+    ],
+)
+def test_a_key_runs_what_it_changes(
+    smoke: Path, plan: Plan, overlay: str, computed: dict[str, int], among_the_rest: set[str]
+) -> None:
+    planned = plan(overlay=overlay)
+    assert {rule: n for rule, n in planned.items() if rule in COMPUTING | {"predict"}} == computed
+    assert set(planned) >= among_the_rest
+    assert computed or among_the_rest or not planned
+
+
+def test_an_acquisition_is_reconstructed_alone(smoke: Path, plan: Plan, tmp_path: Path) -> None:
+    table = (PROJECT / "config" / "samples.tsv").read_text()
+    images = "\t".join(f"resources/acquisitions/tissue1_{sensor}.tif" for sensor in "ab")
+    (tmp_path / "samples.tsv").write_text(f"{table.rstrip()}\nmore\t{images}\t55\t\n")
+    assert plan(overlay=f"reconstruct: {{samples: {tmp_path / 'samples.tsv'}}}") == {"reconstruct_sample": 1}
+
+
+def test_the_calibration_does_not_depend_on_the_distance_between_the_sensors(smoke: Path, plan: Plan) -> None:
+    planned = plan(overlay="imager: {sensor_separation_um: 1010.0}")
+    assert planned["synthesize_shard"] > 0
+    assert planned["calibrate_psf"] == 0

@@ -1,34 +1,68 @@
-"""The versions are the same in the lock, in the Makefile and in the environment for conda."""
+"""Dependencies are declared, and their versions agree in the lock, the Makefile and the conda environment."""
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
-from typing import Any
 
+import pytest
 import yaml
 
 PROJECT = Path(__file__).parents[2]
+SETTINGS = tomllib.loads((PROJECT / "pyproject.toml").read_text())
 CONDA = yaml.safe_load((PROJECT / "envs" / "foci3d.yaml").read_text())["dependencies"]
 CONDA_PIP = next(entry["pip"] for entry in CONDA if isinstance(entry, dict))
 
+NEVER_IMPORTED = {
+    "pooch",  # fetches images of scikit-image
+    "snakemake",  # runs the rules
+    "tabulate",  # pandas writes Markdown with it
+}
 
-def settings() -> dict[str, Any]:
-    return tomllib.loads((PROJECT / "pyproject.toml").read_text())
+
+def names(requirements: list[str]) -> set[str]:
+    return {re.match(r"[A-Za-z0-9_-]+", requirement)[0].lower().replace("_", "-") for requirement in requirements}
 
 
-def lock() -> dict[str, str]:
+DEPENDENCIES = names(SETTINGS["project"]["dependencies"])
+DEVELOPMENT = names(SETTINGS["dependency-groups"]["dev"])
+
+
+def locked_versions() -> dict[str, str]:
     versions = dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", (PROJECT / "requirements.lock").read_text(), re.MULTILINE))
     makefile = (PROJECT / "Makefile").read_text()
     return {**versions, **dict(re.findall(r"^TORCH := (torch)==(\S+)$", makefile, re.MULTILINE))}
 
 
-def names(requirements: list[str]) -> set[str]:
-    return {re.match(r"[A-Za-z0-9-]+", requirement)[0].lower() for requirement in requirements}
+def imported_distributions(folder: Path) -> set[str]:
+    """Distributions of the modules that the Python files in a folder import."""
+    modules = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                modules.add(node.module.split(".")[0])
+    local = {path.stem for path in folder.glob("*.py")} | {"foci3d"}
+    installed = packages_distributions()
+    known = {"mpl_toolkits": ["matplotlib"], "pydantic_core": ["pydantic"]}
+    found = [{**installed, **known}.get(module, [module]) for module in modules - local - set(sys.stdlib_module_names)]
+    return names([distributions[0] for distributions in found])
+
+
+def test_dependencies_are_those_that_the_library_and_the_scripts_import() -> None:
+    assert imported_distributions(PROJECT / "workflow") == DEPENDENCIES - NEVER_IMPORTED
+
+
+@pytest.mark.parametrize("folder", ["tests", "resources"])
+def test_what_tests_import_is_declared(folder: str) -> None:
+    assert imported_distributions(PROJECT / folder) <= DEPENDENCIES | DEVELOPMENT
 
 
 def test_the_lock_holds_every_dependency() -> None:
-    groups = settings()
-    assert names([*groups["project"]["dependencies"], *groups["dependency-groups"]["dev"]]) <= set(lock())
+    assert set(locked_versions()) >= DEPENDENCIES | DEVELOPMENT
 
 
 def test_every_file_of_the_lock_has_hashes() -> None:
@@ -37,18 +71,18 @@ def test_every_file_of_the_lock_has_hashes() -> None:
 
 
 def test_the_lock_leaves_out_what_depends_on_the_machine() -> None:
-    left_out = [name for name in lock() if name.startswith(("nvidia-", "cuda-")) or name == "triton"]
-    assert left_out == []
-    assert "\ntorch==" not in (PROJECT / "requirements.lock").read_text()
+    text = (PROJECT / "requirements.lock").read_text()
+    assert re.findall(r"^(?:nvidia-|cuda-|triton=|torch=).*", text, re.MULTILINE) == []
+    assert "://" not in text
 
 
-def test_the_environment_for_conda_has_the_versions_of_the_lock() -> None:
+def test_the_conda_environment_has_the_versions_of_the_lock() -> None:
     pinned = dict(entry.split("==") for entry in CONDA_PIP)
     pinned |= dict(entry.split(" =") for entry in CONDA if isinstance(entry, str) and " =" in entry)
     python = pinned.pop("python")
     assert f"--python-version {python}" in (PROJECT / "Makefile").read_text()
-    assert pinned == {name: lock()[name] for name in pinned}
+    assert pinned == {name: locked_versions()[name] for name in pinned}
 
 
-def test_the_environment_for_conda_has_every_dependency_of_the_scripts() -> None:
-    assert names(CONDA_PIP) == names(settings()["project"]["dependencies"]) - {"snakemake"}
+def test_the_conda_environment_has_every_dependency_of_the_scripts() -> None:
+    assert names(CONDA_PIP) == DEPENDENCIES - {"snakemake"}

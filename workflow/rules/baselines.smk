@@ -1,21 +1,21 @@
-# What a user has without a network: deconvolution at known depths. Reads the PSF and shards; writes
-# {results}/predictions/{net}/{set}.h5 as networks do, and {results}/tables/baselines.*.
+# Classical methods: deconvolution at known depths. Reads the PSF and shards; writes
+# {results}/predictions/{network}/{dataset}.h5 as networks do, and {results}/tables/baselines.*.
 
 
 rule predict_classical:
-    """Apply a classical method to the test split of a set; its parameters are chosen on the validation split."""
+    """Apply a classical method, tuned on the validation split, to the test split of a dataset."""
     input:
         psf=PSF,
         validation=baseline_shards,
         test=test_shards,
     output:
-        predictions=f"{RESULTS}/predictions/{{net}}/{{set}}.h5",
+        predictions=f"{RESULTS}/predictions/{{network}}/{{dataset}}.h5",
     log:
-        f"{RESULTS}/logs/predict_classical/{{net}}-{{set}}.log",
+        f"{RESULTS}/logs/predict_classical/{{network}}-{{dataset}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/predict_classical/{{net}}-{{set}}.tsv"
+        f"{RESULTS}/benchmarks/predict_classical/{{network}}-{{dataset}}.tsv"
     wildcard_constraints:
-        net=one_of(BASELINES),
+        network=wildcard_regex(BASELINES),
     conda:
         "../../envs/foci3d.yaml"
     threads: config["compute"]["threads"]
@@ -23,32 +23,22 @@ rule predict_classical:
         mem_mb=3000,
         runtime=60,
     params:
-        entry=lookup("baselines/{net}", within=config),
-        sensor_separation_um=lookup("imager/sensor_separation_um", within=config),
+        task=lookup("baselines/{network}/task", within=config),
+        method=lookup("baselines/{network}/method", within=config),
+        smoothing_sigma_px=lookup("baselines/{network}/smoothing_sigma_px", within=config),
+        sensor_separation_um=config["imager"]["sensor_separation_um"],
         code=code_of("predict_classical"),
     script:
         "../scripts/predict_classical.py"
 
 
 rule make_baselines:
-    """Networks beside classical methods, on the same tests by the same measures."""
+    """Networks and classical methods on the same test datasets, by the same metrics."""
     input:
-        networks=summaries(NETS, {name for entry in BASELINES.values() for name in entry["tests"]}),
+        networks=summaries(NETWORKS, {name for baseline in BASELINES.values() for name in baseline.test_datasets}),
         baselines=summaries(BASELINES),
     output:
-        csv=report(
-            f"{RESULTS}/tables/baselines.csv",
-            category="Tables",
-            caption="../report/baselines.rst",
-            labels={"table": "baselines", "form": "CSV"},
-        ),
-        html=report(
-            f"{RESULTS}/tables/baselines.html",
-            category="Tables",
-            caption="../report/baselines.rst",
-            labels={"table": "baselines", "form": "page"},
-        ),
-        markdown=f"{RESULTS}/tables/baselines.md",
+        **table_outputs("baselines"),
     log:
         f"{RESULTS}/logs/make_baselines.log",
     conda:

@@ -1,185 +1,208 @@
-# Loads and checks the configuration; names the files that rules depend on. No rules here.
-# Reads config and the table of samples that it names.
+# Checks the configuration and names the files that rules depend on. No rules here.
+# Reads config and the table of samples that it names. CONFIG holds the same as `config`, as a typed model.
 
 import re
 import sys
-from pathlib import Path
 
-from foci3d.acquisitions import read_samples
-from foci3d.config import check_config
+from foci3d.config.models import EncoderConfig
+from foci3d.config.samples import read_samples
+from foci3d.config.validation import check_config
 from foci3d.errors import InputError
-from foci3d.provenance import code_digest, digest
+from foci3d.io.digests import digest
+from foci3d.workflow.provenance import code_digest
 
 try:
-    check_config(config, ["config/config.yaml", *workflow.overwrite_configfiles])
-    ACQUISITIONS = read_samples(
-        config["reconstruct"]["samples"],
-        config["imager"],
-        config["sets"][config["nets"][config["reconstruct"]["net"]]["set"]]["sensors"],
-    )
+    overlays = workflow.overwrite_configfiles
+    CONFIG = check_config(config, [*(file for file in workflow.configfiles if file not in overlays), *overlays])
+    reconstructing = CONFIG.datasets[CONFIG.networks[CONFIG.reconstruct.network].dataset]
+    ACQUISITIONS = read_samples(CONFIG.reconstruct.samples, CONFIG.imager, reconstructing.sensors)
 except InputError as error:
     sys.exit(str(error))
 
-RESULTS = config["results"]
-NETS = config["nets"]
-REPEATS = {
-    f"{net}-{seed}": {**NETS[net], "seed": seed}
-    for net in config["repeats"]["nets"]
-    for seed in config["repeats"]["seeds"]
-}
-BASELINES = config["baselines"]
-SETS = config["sets"]
+RESULTS = CONFIG.results
+DATASETS = CONFIG.datasets
+NETWORKS = CONFIG.networks
+SEED_REPLICATES = CONFIG.seed_replicates.by_name
+BASELINES = CONFIG.baselines
 SPLITS = ["train", "validation", "test"]
-TRAINED_SETS = sorted({entry["set"] for entry in [*NETS.values(), *BASELINES.values(), config["pretraining"]]})
-PSF = f"{RESULTS}/psf/{config['psf']['from']}.h5"
-ENCODER = {
-    "synthetic": f"{RESULTS}/models/encoder.safetensors",
-}.get(config["pretraining"]["weights"], config["pretraining"]["weights"])
+TRAINED_DATASETS = {method.dataset for method in [*NETWORKS.values(), *BASELINES.values(), CONFIG.pretraining]}
+PSF = f"{RESULTS}/psf/{CONFIG.psf.source}.h5"
 FIGURES = "fig2a fig2b fig3a fig3b fig4a fig4b fig4c fig5a fig5b fig6a fig6b fig7 figS1 figS2 figS3 figS4".split()
 FIGURES += ["fig_psf", "fig_scenes", "fig_training"]
 TABLES = ["table1", "tableS1", "scorecard", "baselines"]
 
 
-def one_of(names):
+def wildcard_regex(names):
     """Regular expression that matches one of `names`, and nothing where there are none."""
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
-def sets_with(**wanted):
-    """Names of the sets whose entries have all these values."""
-    return [name for name, entry in SETS.items() if wanted.items() <= entry.items()]
+def datasets_with(**values):
+    """Names of the datasets with all these values."""
+    return [name for name, dataset in DATASETS.items() if all(getattr(dataset, key) == values[key] for key in values)]
 
 
 def code_of(rule):
     """Digest of the library code behind the script of `rule`: as a param, an edit there re-runs the rule."""
-    return code_digest(Path(workflow.basedir, "workflow", "scripts", f"{rule}.py"))
+    return code_digest(workflow.source_path(f"../scripts/{rule}.py"), CONFIG.plugins)
 
 
 def shards(name, split):
-    """The shards of one split of a set; a set from .mat files has one for each file."""
-    source = SETS[name]["source"]
-    count = config["shards"][split] if source == "synthetic" else len(source[split])
-    if SETS[name]["scene"] == "slides":
-        count = 1
-    return [f"{RESULTS}/data/{name}/{split}-{shard}.h5" for shard in range(count)]
+    """The shards of one split of a dataset; one from .mat files has a shard for each file."""
+    dataset = DATASETS[name]
+    if dataset.scene == "slides":
+        n_shards = 1
+    else:
+        n_shards = getattr(CONFIG.shards, split) if dataset.is_synthetic else len(getattr(dataset.source, split))
+    return [f"{RESULTS}/data/{name}/{split}-{shard}.h5" for shard in range(n_shards)]
 
 
 def all_shards():
-    """Every shard of every set: three splits of those that train, else the test."""
+    """Every shard of every dataset: of all splits where something is trained or tuned on it, else of the test split."""
     return [
         path
-        for name in SETS
+        for name in DATASETS
         for split in SPLITS
-        if split == "test" or name in TRAINED_SETS
+        if split == "test" or name in TRAINED_DATASETS
         for path in shards(name, split)
     ]
 
 
-def samples_in(wildcards):
-    """Number of samples in a split of a synthetic set; a moving group has one for each layer."""
-    entry = SETS[wildcards.set]
-    if entry["scene"] == "moving":
-        return config["size"]["groups"] * entry["layers"]
-    return config["size"][wildcards.split]
+def n_split_samples(wildcards):
+    """Number of samples in a split of a synthetic dataset; a sequence of a moving cluster has one for each layer."""
+    dataset = DATASETS[wildcards.dataset]
+    if dataset.scene == "moving":
+        return CONFIG.n_samples.sequences * dataset.n_layers
+    return getattr(CONFIG.n_samples, wildcards.split)
 
 
-def entry_of(wildcards):
-    """The entry of a network, or of its repetition with another seed."""
-    return {**NETS, **REPEATS}[wildcards.net]
+def content_of(name):
+    """Plain values of a dataset without its MATLAB files, which are inputs: other test files change no training."""
+    return {**DATASETS[name].model_dump(mode="json"), "source": "synthetic"}
 
 
-def seed_of(wildcards):
-    """The seed that a network is trained with."""
-    return entry_of(wildcards).get("seed", config["seed"])
+def dataset_config(wildcards):
+    """Plain values of the dataset that a shard belongs to."""
+    return content_of(wildcards.dataset)
 
 
-def encoder_of(wildcards):
-    """The weights that a network starts from, if it starts from any."""
-    return ENCODER if entry_of(wildcards)["architecture"].get("encoder") == "pretrained" else []
+def get_network(wildcards):
+    """Configuration of a network or of a seed replicate."""
+    name = wildcards.network
+    return NETWORKS[SEED_REPLICATES[name].network if name in SEED_REPLICATES else name]
 
 
-def shown_in(figure, *kinds):
-    """Files of the network and set that a figure shows: predictions, samples, summary or roc, by name."""
-    net, name = config["figures"][figure]["net"], config["figures"][figure]["set"]
+def training_run(name, method, task, architecture, seed):
+    """What decides the weights of a network but for its inputs, as `foci3d.learning.run.TrainingRun` takes it."""
+    return {
+        "network": name,
+        "dataset_name": method.dataset,
+        "task": task,
+        "architecture": architecture.model_dump(mode="json"),
+        "training": method.training.model_dump(mode="json"),
+        "dataset": content_of(method.dataset),
+        "imager": config["imager"],
+        "device": CONFIG.compute.device,
+        "precision": CONFIG.compute.precision,
+        "seed": seed,
+    }
+
+
+def network_run(wildcards):
+    """The training of a network or of a seed replicate."""
+    name, network = wildcards.network, get_network(wildcards)
+    seed = SEED_REPLICATES[name].seed if name in SEED_REPLICATES else CONFIG.seed
+    return training_run(name, network, network.task, network.architecture, seed)
+
+
+def pretraining_run():
+    """The training of the encoder; the networks that start from it have the same stem."""
+    strides = [network.architecture.stem_stride for network in NETWORKS.values() if network.starts_pretrained]
+    encoder = EncoderConfig(stem_stride=max(strides, default=2))
+    return training_run("encoder", CONFIG.pretraining, "depth_coverage", encoder, CONFIG.seed)
+
+
+def encoder_weights(wildcards):
+    """The weights that a network starts from, if any."""
+    if not get_network(wildcards).starts_pretrained:
+        return []
+    weights = CONFIG.pretraining.weights
+    return [f"{RESULTS}/models/encoder.safetensors" if weights == "synthetic" else weights]
+
+
+def figure_inputs(figure, *kinds):
+    """Files of the network and dataset that a figure shows, by kind: predictions, samples, summary, roc, model, weights."""
+    shown = getattr(CONFIG.figures, figure)
+    network, name = shown.network, shown.dataset
     files = {
-        "predictions": f"{RESULTS}/predictions/{net}/{name}.h5",
-        "samples": f"{RESULTS}/scores/{net}/{name}/samples.csv",
-        "summary": f"{RESULTS}/scores/{net}/{name}/summary.csv",
-        "roc": f"{RESULTS}/scores/{net}/{name}/roc.csv",
-        "model": f"{RESULTS}/models/{net}.json",
+        "predictions": f"{RESULTS}/predictions/{network}/{name}.h5",
+        "samples": f"{RESULTS}/scores/{network}/{name}/samples.csv",
+        "summary": f"{RESULTS}/scores/{network}/{name}/summary.csv",
+        "roc": f"{RESULTS}/scores/{network}/{name}/roc.csv",
+        "model": f"{RESULTS}/models/{network}.json",
+        "weights": f"{RESULTS}/models/{network}.safetensors",
     }
     return {kind: files[kind] for kind in kinds}
 
 
-def pictures_of(wildcards):
-    """The pictures of one acquisition: sensor A's, and sensor B's where there is one."""
-    row = ACQUISITIONS.loc[wildcards.sample]
-    return [path for path in (row.sensor_a, row.sensor_b) if path]
+def acquisition_images(wildcards):
+    """The image of each sensor of an acquisition."""
+    return ACQUISITIONS[wildcards.sample].images
+
+
+def pixel_pitch_um(wildcards):
+    """Pixel pitch of an acquisition."""
+    return ACQUISITIONS[wildcards.sample].pixel_pitch_um
 
 
 def scan_file(key, suffix):
     """A file of the scan: the user's, or the simulated one."""
-    path = config["psf"]["scan"][key]
+    path = getattr(CONFIG.psf.scan, key)
     return f"{RESULTS}/psf/simulated_scan.{suffix}" if path == "simulated" else path
 
 
 def measured_psf():
-    """What a calibration measured, for its figure; nothing where the PSF does not come from a scan."""
-    if config["psf"]["from"] != "scan":
+    """What the calibration measured, for its figure; nothing where the PSF does not come from a scan."""
+    if CONFIG.psf.source != "scan":
         return {}
     return {name: f"{RESULTS}/psf/scan_{name}.csv" for name in ("profiles", "widths")}
 
 
-def summaries(methods, among=SETS):
-    """The summary of each network or baseline on each of its test sets, if it is among some."""
+def summaries(methods, among=DATASETS):
+    """The summary of each network or baseline on each of its test datasets that is `among` some."""
     return [
-        f"{RESULTS}/scores/{net}/{name}/summary.csv"
-        for net, entry in methods.items()
-        for name in entry["tests"]
-        if name in among
+        f"{RESULTS}/scores/{name}/{dataset}/summary.csv"
+        for name, method in methods.items()
+        for dataset in method.test_datasets
+        if dataset in among
     ]
 
 
-def repeated_summaries():
-    """The summary of each network that is repeated, and of its repetitions, on the set that it is trained on."""
-    repeated = {**{net: NETS[net] for net in config["repeats"]["nets"]}, **REPEATS}
-    return [f"{RESULTS}/scores/{net}/{entry['set']}/summary.csv" for net, entry in repeated.items()]
+def replicate_summaries():
+    """The summary of each network with seed replicates, and of these, on the dataset that it is trained on."""
+    networks = {name: name for name in CONFIG.seed_replicates.networks}
+    networks |= {name: replicate.network for name, replicate in SEED_REPLICATES.items()}
+    return [f"{RESULTS}/scores/{name}/{NETWORKS[network].dataset}/summary.csv" for name, network in networks.items()]
 
 
 def mat_file(wildcards):
     """The MATLAB file behind one shard."""
-    return SETS[wildcards.set]["source"][wildcards.split][int(wildcards.shard)]
+    return getattr(DATASETS[wildcards.dataset].source, wildcards.split)[int(wildcards.shard)]
 
 
 def training_shards(split):
-    """Input function: the shards of a split of the set that a network is trained on."""
-    return lambda wildcards: shards(entry_of(wildcards)["set"], split)
+    """Input function: the shards of a split of the dataset that a network is trained on."""
+    return lambda wildcards: shards(get_network(wildcards).dataset, split)
 
 
 def baseline_shards(wildcards):
-    """The validation shards of the set that the parameters of a baseline are chosen on."""
-    return shards(BASELINES[wildcards.net]["set"], "validation")
+    """The validation shards of the dataset that a baseline is tuned on."""
+    return shards(BASELINES[wildcards.network].dataset, "validation")
 
 
 def test_shards(wildcards):
-    """The shards of the test split of a set."""
-    return shards(wildcards.set, "test")
+    """The shards of the test split of a dataset."""
+    return shards(wildcards.dataset, "test")
 
 
-def trained_set(wildcards):
-    """The entry of the set that a network is trained on."""
-    return SETS[entry_of(wildcards)["set"]]
-
-
-def pitch_of(wildcards):
-    """Pixel pitch of an acquisition."""
-    return float(ACQUISITIONS.loc[wildcards.sample, "pixel_pitch_um"])
-
-
-def pretraining_architecture():
-    """Stem of the encoder to pretrain: that of the networks which start from it."""
-    encoded = [net["architecture"] for net in NETS.values() if net["architecture"].get("encoder") == "pretrained"]
-    return {
-        "name": "encoder",
-        "stem_stride": encoded[0]["stem_stride"] if encoded else 2,
-    }
+include: "figure_helpers.smk"

@@ -1,32 +1,33 @@
-# The data sets, as HDF5 shards.
-# Reads the PSF, .mat files or real pictures; writes {results}/data/{set}/{split}-{shard}.h5.
+# The datasets, as HDF5 shards.
+# Reads the PSF, .mat files or real images; writes {results}/data/{dataset}/{split}-{shard}.h5.
 
 
 rule synthesize_shard:
-    """One shard of a synthetic set: layers of cells, their masks and depths, and the sensors' pictures of them."""
+    """One shard of a synthetic dataset: layers of cells, their masks and depths, and the measurements of the sensors."""
     input:
         psf=PSF,
     output:
-        shard=f"{RESULTS}/data/{{set}}/{{split}}-{{shard}}.h5",
+        samples=f"{RESULTS}/data/{{dataset}}/{{split}}-{{shard}}.h5",
     log:
-        f"{RESULTS}/logs/synthesize_shard/{{set}}-{{split}}-{{shard}}.log",
+        f"{RESULTS}/logs/synthesize_shard/{{dataset}}-{{split}}-{{shard}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/synthesize_shard/{{set}}-{{split}}-{{shard}}.tsv"
+        f"{RESULTS}/benchmarks/synthesize_shard/{{dataset}}-{{split}}-{{shard}}.tsv"
     wildcard_constraints:
-        set=one_of(sets_with(source="synthetic", scene="layers") + sets_with(source="synthetic", scene="moving")),
+        dataset=wildcard_regex(
+            datasets_with(source="synthetic", scene="layers") + datasets_with(source="synthetic", scene="moving")
+        ),
     conda:
         "../../envs/foci3d.yaml"
     resources:
-        mem_mb=1500,
         runtime=30,
     params:
-        entry=lookup("sets/{set}", within=config),
-        scene=lookup("scene", within=config),
-        tissue=lookup("tissue", within=config),
-        imager=lookup("imager", within=config),
-        samples=samples_in,
-        shards=lookup("shards/{split}", within=config),
-        seed=lookup("seed", within=config),
+        dataset_config=dataset_config,
+        scene=config["scene"],
+        tissue=config["tissue"],
+        imager=config["imager"],
+        n_samples=n_split_samples,
+        n_shards=lookup("shards/{split}", within=config),
+        seed=config["seed"],
         code=code_of("synthesize_shard"),
     script:
         "../scripts/synthesize_shard.py"
@@ -38,45 +39,41 @@ rule import_mat:
         psf=PSF,
         mat=mat_file,
     output:
-        shard=f"{RESULTS}/data/{{set}}/{{split}}-{{shard}}.h5",
+        samples=f"{RESULTS}/data/{{dataset}}/{{split}}-{{shard}}.h5",
     log:
-        f"{RESULTS}/logs/import_mat/{{set}}-{{split}}-{{shard}}.log",
+        f"{RESULTS}/logs/import_mat/{{dataset}}-{{split}}-{{shard}}.log",
     wildcard_constraints:
-        set=one_of([name for name, entry in SETS.items() if entry["source"] != "synthetic"]),
+        dataset=wildcard_regex(datasets_with(is_synthetic=False)),
     conda:
         "../../envs/foci3d.yaml"
     resources:
         mem_mb=4000,
-        runtime=15,
     params:
-        entry=lookup("sets/{set}", within=config),
-        imager=lookup("imager", within=config),
+        dataset_config=dataset_config,
+        imager=config["imager"],
         code=code_of("import_mat"),
     script:
         "../scripts/import_mat.py"
 
 
 rule cut_slides:
-    """Crops of a real microscope picture as layers at random depths, for Fig. 7."""
+    """Crops of a real microscope image as layers at random depths, for Fig. 7."""
     input:
         psf=PSF,
     output:
-        shard=f"{RESULTS}/data/{{set}}/test-0.h5",
+        samples=f"{RESULTS}/data/{{dataset}}/test-0.h5",
     log:
-        f"{RESULTS}/logs/cut_slides/{{set}}.log",
+        f"{RESULTS}/logs/cut_slides/{{dataset}}.log",
     wildcard_constraints:
-        set=one_of(sets_with(scene="slides")),
+        dataset=wildcard_regex(datasets_with(scene="slides")),
     conda:
         "../../envs/foci3d.yaml"
-    resources:
-        mem_mb=1500,
-        runtime=10,
     params:
-        entry=lookup("sets/{set}", within=config),
-        slides=lookup("slides", within=config),
-        tissue=lookup("tissue", within=config),
-        imager=lookup("imager", within=config),
-        seed=lookup("seed", within=config),
+        dataset_config=dataset_config,
+        slides=config["slides"],
+        tissue=config["tissue"],
+        imager=config["imager"],
+        seed=config["seed"],
         code=code_of("cut_slides"),
     script:
         "../scripts/cut_slides.py"
@@ -94,9 +91,6 @@ rule scene_statistics:
         f"{RESULTS}/logs/scene_statistics.log",
     conda:
         "../../envs/foci3d.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=10,
     params:
         code=code_of("scene_statistics"),
     script:

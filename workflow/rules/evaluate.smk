@@ -1,21 +1,21 @@
-# Test-set evaluation. Reads models and test shards; writes {results}/predictions/{net}/{set}.h5,
-# {results}/scores/{net}/{set}/{samples,summary,roc}.csv and {results}/tables/*.csv.
+# Test-set evaluation. Reads models and test shards; writes {results}/predictions/{network}/{dataset}.h5,
+# {results}/scores/{network}/{dataset}/{samples,summary,roc}.csv and {results}/tables/*.csv.
 
 
 rule predict:
-    """Apply a trained network to the test split of a set; keeps inputs and truth beside the outputs."""
+    """Apply a trained network to the test split of a dataset; outputs, targets and measurements."""
     input:
-        weights=f"{RESULTS}/models/{{net}}.safetensors",
-        model=f"{RESULTS}/models/{{net}}.json",
+        weights=f"{RESULTS}/models/{{network}}.safetensors",
+        model=f"{RESULTS}/models/{{network}}.json",
         test=test_shards,
     output:
-        predictions=f"{RESULTS}/predictions/{{net}}/{{set}}.h5",
+        predictions=f"{RESULTS}/predictions/{{network}}/{{dataset}}.h5",
     log:
-        f"{RESULTS}/logs/predict/{{net}}-{{set}}.log",
+        f"{RESULTS}/logs/predict/{{network}}-{{dataset}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/predict/{{net}}-{{set}}.tsv"
+        f"{RESULTS}/benchmarks/predict/{{network}}-{{dataset}}.tsv"
     wildcard_constraints:
-        net=one_of([*NETS, *REPEATS]),
+        network=wildcard_regex([*NETWORKS, *SEED_REPLICATES]),
     conda:
         "../../envs/foci3d.yaml"
     threads: config["compute"]["threads"]
@@ -23,30 +23,30 @@ rule predict:
         mem_mb=3000,
         runtime=30,
     params:
-        compute=lookup("compute", within=config),
+        device=config["compute"]["device"],
         code=code_of("predict"),
     script:
         "../scripts/predict.py"
 
 
 rule score:
-    """Measures of every test sample and, with 95 % bootstrap intervals, of the whole test."""
+    """Metrics of every test sample and, with 95 % bootstrap intervals, of the whole test."""
     input:
-        predictions=f"{RESULTS}/predictions/{{net}}/{{set}}.h5",
+        predictions=f"{RESULTS}/predictions/{{network}}/{{dataset}}.h5",
     output:
-        samples=f"{RESULTS}/scores/{{net}}/{{set}}/samples.csv",
-        summary=f"{RESULTS}/scores/{{net}}/{{set}}/summary.csv",
+        samples=f"{RESULTS}/scores/{{network}}/{{dataset}}/samples.csv",
+        summary=f"{RESULTS}/scores/{{network}}/{{dataset}}/summary.csv",
     log:
-        f"{RESULTS}/logs/score/{{net}}-{{set}}.log",
+        f"{RESULTS}/logs/score/{{network}}-{{dataset}}.log",
     conda:
         "../../envs/foci3d.yaml"
     resources:
         mem_mb=3000,
         runtime=20,
     params:
-        depth_range_um=lookup("sets/{set}/depth_range_um", within=config),
-        bootstrap=lookup("bootstrap", within=config),
-        seed=lookup("seed", within=config),
+        max_depth_um=lookup("datasets/{dataset}/depth_range_um/1", within=config),
+        n_bootstrap=CONFIG.n_bootstrap,
+        seed=CONFIG.seed,
         code=code_of("score"),
     script:
         "../scripts/score.py"
@@ -55,11 +55,11 @@ rule score:
 rule trace_roc:
     """Receiver operating characteristic of each layer and averaged over layers."""
     input:
-        predictions=f"{RESULTS}/predictions/{{net}}/{{set}}.h5",
+        predictions=f"{RESULTS}/predictions/{{network}}/{{dataset}}.h5",
     output:
-        roc=f"{RESULTS}/scores/{{net}}/{{set}}/roc.csv",
+        roc=f"{RESULTS}/scores/{{network}}/{{dataset}}/roc.csv",
     log:
-        f"{RESULTS}/logs/trace_roc/{{net}}-{{set}}.log",
+        f"{RESULTS}/logs/trace_roc/{{network}}-{{dataset}}.log",
     conda:
         "../../envs/foci3d.yaml"
     resources:
@@ -72,24 +72,12 @@ rule trace_roc:
 
 
 rule make_scorecard:
-    """Every claim of the paper beside our number, its interval, the base rate and a verdict."""
+    """Every claim of the paper beside the score, its interval, the baseline and a verdict."""
     input:
-        summaries=summaries(NETS),
+        summaries=summaries(NETWORKS),
         claims=workflow.source_path("../../resources/paper_claims.csv"),
     output:
-        csv=report(
-            f"{RESULTS}/tables/scorecard.csv",
-            category="Tables",
-            caption="../report/scorecard.rst",
-            labels={"table": "scorecard", "form": "CSV"},
-        ),
-        html=report(
-            f"{RESULTS}/tables/scorecard.html",
-            category="Tables",
-            caption="../report/scorecard.rst",
-            labels={"table": "scorecard", "form": "page"},
-        ),
-        markdown=f"{RESULTS}/tables/scorecard.md",
+        **table_outputs("scorecard"),
     log:
         f"{RESULTS}/logs/make_scorecard.log",
     conda:
@@ -106,19 +94,7 @@ rule make_table1:
         scorecard=f"{RESULTS}/tables/scorecard.csv",
         layout=workflow.source_path("../../resources/table1.csv"),
     output:
-        csv=report(
-            f"{RESULTS}/tables/table1.csv",
-            category="Tables",
-            caption="../report/table1.rst",
-            labels={"table": "1", "form": "CSV"},
-        ),
-        html=report(
-            f"{RESULTS}/tables/table1.html",
-            category="Tables",
-            caption="../report/table1.rst",
-            labels={"table": "1", "form": "page"},
-        ),
-        markdown=f"{RESULTS}/tables/table1.md",
+        **table_outputs("table1"),
     log:
         f"{RESULTS}/logs/make_table1.log",
     conda:
@@ -130,24 +106,12 @@ rule make_table1:
 
 
 rule make_tableS1:
-    """Table S1: error rate by layer with one sensor, with two, and with the ResNet, and how much the second sensor cuts."""
+    """Table S1: error rate by layer with one sensor, with two, and with the ResNet, and its reduction by the second."""
     input:
-        one_sensor=shown_in("figS2", "summary")["summary"],
-        two_sensors=[shown_in(figure, "summary")["summary"] for figure in ("fig4", "figS4")],
+        one_sensor=figure_inputs("figS2", "summary")["summary"],
+        two_sensors=[figure_inputs(figure, "summary")["summary"] for figure in ("fig4", "figS4")],
     output:
-        csv=report(
-            f"{RESULTS}/tables/tableS1.csv",
-            category="Tables",
-            caption="../report/tableS1.rst",
-            labels={"table": "S1", "form": "CSV"},
-        ),
-        html=report(
-            f"{RESULTS}/tables/tableS1.html",
-            category="Tables",
-            caption="../report/tableS1.rst",
-            labels={"table": "S1", "form": "page"},
-        ),
-        markdown=f"{RESULTS}/tables/tableS1.md",
+        **table_outputs("tableS1"),
     log:
         f"{RESULTS}/logs/make_tableS1.log",
     conda:
@@ -159,44 +123,40 @@ rule make_tableS1:
 
 
 rule make_seeds:
-    """Error by layer of networks trained with several seeds, and its spread over them."""
+    """Error by layer of networks trained with several seeds, and its standard deviation over them."""
     input:
-        summaries=repeated_summaries(),
+        summaries=replicate_summaries(),
     output:
-        csv=f"{RESULTS}/tables/seeds.csv",
-        html=f"{RESULTS}/tables/seeds.html",
-        markdown=f"{RESULTS}/tables/seeds.md",
+        **table_outputs("seeds"),
     log:
         f"{RESULTS}/logs/make_seeds.log",
     conda:
         "../../envs/foci3d.yaml"
     params:
-        root_seed=lookup("seed", within=config),
+        root_seed=CONFIG.seed,
         code=code_of("make_seeds"),
     script:
         "../scripts/make_seeds.py"
 
 
-rule compute_limits:
+rule compute_bounds:
     """Cramer-Rao bound of depth, and the share of each layer that a linear method recovers, from the PSF."""
     input:
         psf=PSF,
-        depth_set=shards(config["figures"]["fig2"]["set"], "validation"),
-        stack_set=shards(config["figures"]["fig4"]["set"], "validation"),
+        depth_shards=shards(CONFIG.figures.fig2.dataset, "validation"),
+        stack_shards=shards(CONFIG.figures.fig4.dataset, "validation"),
     output:
-        depth=f"{RESULTS}/tables/limits_depth.csv",
-        layers=f"{RESULTS}/tables/limits_layers.csv",
+        depth=f"{RESULTS}/tables/bounds_depth.csv",
+        layers=f"{RESULTS}/tables/bounds_layers.csv",
     log:
-        f"{RESULTS}/logs/compute_limits.log",
+        f"{RESULTS}/logs/compute_bounds.log",
     conda:
         "../../envs/foci3d.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=10,
     params:
-        class_width_um=lookup(f"sets/{config['figures']['fig2']['set']}/depth_step_um", within=config),
-        sensor_separation_um=lookup("imager/sensor_separation_um", within=config),
-        power_snr=lookup("limits/power_snr", within=config),
-        code=code_of("compute_limits"),
+        tissue=config["tissue"] if DATASETS[CONFIG.figures.fig2.dataset].is_synthetic else None,
+        class_width_um=DATASETS[CONFIG.figures.fig2.dataset].depth_step_um,
+        sensor_separation_um=config["imager"]["sensor_separation_um"],
+        power_snr=config["bounds"]["power_snr"],
+        code=code_of("compute_bounds"),
     script:
-        "../scripts/compute_limits.py"
+        "../scripts/compute_bounds.py"

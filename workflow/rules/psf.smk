@@ -1,9 +1,9 @@
-# The point-spread function. Three ways lead to a file of one format; psf.from chooses the one that the rest reads.
-# Reads a bead scan, the optics or a kernel stack; writes {results}/psf/{scan,optics,file}.h5.
+# The point-spread function, from one of three sources in one file format; psf.source selects the one that is used.
+# Reads a bead scan, the optics or a stack of kernels; writes {results}/psf/{scan,optics,file}.h5.
 
 
 rule simulate_scan:
-    """Render a pinhole scan with known optics, as the TIFF stack and CSV that a user would measure."""
+    """Simulated pinhole scan of known optics, in the files of a measured one."""
     output:
         stack=f"{RESULTS}/psf/simulated_scan.tiff",
         depths=f"{RESULTS}/psf/simulated_scan.csv",
@@ -13,22 +13,19 @@ rule simulate_scan:
         f"{RESULTS}/benchmarks/simulate_scan.tsv"
     conda:
         "../../envs/foci3d.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
-        simulation=lookup("psf/simulation", within=config),
-        optics=lookup("psf/optics", within=config),
-        pixel_pitch_um=lookup("psf/scan/pixel_pitch_um", within=config),
-        saturation=lookup("psf/scan/saturation", within=config),
-        seed=lookup("seed", within=config),
+        simulation=config["psf"]["simulation"],
+        optics=config["psf"]["optics"],
+        pixel_pitch_um=config["psf"]["scan"]["pixel_pitch_um"],
+        saturation=config["psf"]["scan"]["saturation"],
+        seed=config["seed"],
         code=code_of("simulate_scan"),
     script:
         "../scripts/simulate_scan.py"
 
 
 rule calibrate_psf:
-    """Find the beads of a scan, average them and fit the angular acceptance: kernels for every depth."""
+    """Kernels for every depth from a bead scan, by a fit of the angular acceptance."""
     input:
         stack=scan_file("stack", "tiff"),
         depths=scan_file("depths", "csv"),
@@ -42,60 +39,54 @@ rule calibrate_psf:
         f"{RESULTS}/benchmarks/calibrate_psf.tsv"
     conda:
         "../../envs/foci3d.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=15,
     params:
-        scan_pitch_um=lookup("psf/scan/pixel_pitch_um", within=config),
-        saturation=lookup("psf/scan/saturation", within=config),
-        aperture=lookup("psf/optics/aperture", within=config),
-        kernel=lookup("psf/kernel", within=config),
-        depth_range_um=lookup("psf/depth_range_um", within=config),
-        depth_step_um=lookup("psf/depth_step_um", within=config),
-        imager=lookup("imager", within=config),
+        scan_pitch_um=config["psf"]["scan"]["pixel_pitch_um"],
+        saturation=config["psf"]["scan"]["saturation"],
+        linear_fill_factor=config["psf"]["optics"]["linear_fill_factor"],
+        kernel_model=config["psf"]["kernel_model"],
+        depth_range_um=config["psf"]["depth_range_um"],
+        depth_step_um=config["psf"]["depth_step_um"],
+        n_pixels=config["imager"]["n_pixels"],
+        pixel_pitch_um=config["imager"]["pixel_pitch_um"],
         code=code_of("calibrate_psf"),
     script:
         "../scripts/calibrate_psf.py"
 
 
 rule model_psf:
-    """Kernels for every depth from the imager's optics on paper, without a scan."""
+    """Kernels for every depth from the optics of the imager as designed."""
     output:
         psf=f"{RESULTS}/psf/optics.h5",
     log:
         f"{RESULTS}/logs/model_psf.log",
     conda:
         "../../envs/foci3d.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=5,
     params:
-        optics=lookup("psf/optics", within=config),
-        depth_range_um=lookup("psf/depth_range_um", within=config),
-        depth_step_um=lookup("psf/depth_step_um", within=config),
-        imager=lookup("imager", within=config),
+        optics=config["psf"]["optics"],
+        depth_range_um=config["psf"]["depth_range_um"],
+        depth_step_um=config["psf"]["depth_step_um"],
+        n_pixels=config["imager"]["n_pixels"],
+        pixel_pitch_um=config["imager"]["pixel_pitch_um"],
         code=code_of("model_psf"),
     script:
         "../scripts/model_psf.py"
 
 
 rule import_psf:
-    """Kernels for every depth from a user's own kernel stack."""
+    """Kernels for every depth from a user's own stack of kernels."""
     input:
-        kernels=lookup("psf/file", within=config),
+        kernels=config["psf"]["file"],
     output:
         psf=f"{RESULTS}/psf/file.h5",
     log:
         f"{RESULTS}/logs/import_psf.log",
     conda:
         "../../envs/foci3d.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=5,
     params:
-        depth_range_um=lookup("psf/depth_range_um", within=config),
-        depth_step_um=lookup("psf/depth_step_um", within=config),
-        imager=lookup("imager", within=config),
+        depth_range_um=config["psf"]["depth_range_um"],
+        depth_step_um=config["psf"]["depth_step_um"],
+        n_pixels=config["imager"]["n_pixels"],
+        pixel_pitch_um=config["imager"]["pixel_pitch_um"],
         code=code_of("import_psf"),
     script:
         "../scripts/import_psf.py"

@@ -1,12 +1,12 @@
-# Training. Reads shards of train and validation splits and the PSF (to render new combinations);
-# writes {results}/models/{net}.safetensors (weights), .json (everything else about the model) and .csv (curves).
+# Training. Reads shards of training and validation splits, and the PSF (for new combinations of layers);
+# writes {results}/models/{network}.safetensors (weights), .json (everything else about the model) and .csv (curves).
 
 
 rule pretrain_encoder:
-    """Pretrain a ResNet-18 to tell the depth and the coverage of each layer from the sensors' pictures."""
+    """Pretrain a ResNet-18 to predict the depth and the coverage of each layer from a measurement."""
     input:
-        train=shards(config["pretraining"]["set"], "train"),
-        validation=shards(config["pretraining"]["set"], "validation"),
+        train=shards(CONFIG.pretraining.dataset, "train"),
+        validation=shards(CONFIG.pretraining.dataset, "validation"),
         psf=PSF,
     output:
         weights=f"{RESULTS}/models/encoder.safetensors",
@@ -23,33 +23,27 @@ rule pretrain_encoder:
         mem_mb=6000,
         runtime=240,
     params:
-        set=lookup("pretraining/set", within=config),
-        entry=lookup(f"sets/{config['pretraining']['set']}", within=config),
-        architecture=pretraining_architecture(),
-        training=lookup("pretraining/training", within=config),
-        imager=lookup("imager", within=config),
-        compute=lookup("compute", within=config),
-        seed=lookup("seed", within=config),
-        code=code_of("pretrain_encoder"),
+        run=pretraining_run(),
+        code=code_of("train"),
     script:
-        "../scripts/pretrain_encoder.py"
+        "../scripts/train.py"
 
 
 rule train:
-    """Train one network on its set, stop on the validation split and keep its best weights."""
+    """Train one network on its dataset; the weights with the best validation score are kept."""
     input:
         train=training_shards("train"),
         validation=training_shards("validation"),
         psf=PSF,
-        encoder=encoder_of,
+        encoder=encoder_weights,
     output:
-        weights=f"{RESULTS}/models/{{net}}.safetensors",
-        model=f"{RESULTS}/models/{{net}}.json",
-        curves=f"{RESULTS}/models/{{net}}.csv",
+        weights=f"{RESULTS}/models/{{network}}.safetensors",
+        model=f"{RESULTS}/models/{{network}}.json",
+        curves=f"{RESULTS}/models/{{network}}.csv",
     log:
-        f"{RESULTS}/logs/train/{{net}}.log",
+        f"{RESULTS}/logs/train/{{network}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/train/{{net}}.tsv"
+        f"{RESULTS}/benchmarks/train/{{network}}.tsv"
     conda:
         "../../envs/foci3d.yaml"
     threads: config["compute"]["threads"]
@@ -57,11 +51,7 @@ rule train:
         mem_mb=6000,
         runtime=240,
     params:
-        net=entry_of,
-        entry=trained_set,
-        imager=lookup("imager", within=config),
-        compute=lookup("compute", within=config),
-        seed=seed_of,
+        run=network_run,
         code=code_of("train"),
     script:
         "../scripts/train.py"

@@ -1,53 +1,46 @@
-"""Calibrate the point-spread function from a bead scan.
+"""Calibrate the point-spread function with a bead scan.
 
-Reads a TIFF stack of raw readings (depth, y, x) and a CSV with the depth of each frame [um]; writes kernels
-(depth, y, x) with the fitted acceptance to HDF5, and the measured profiles and widths to CSV.
+Reads a TIFF stack of raw readings (depth, y, x) and a CSV file with the depth of each frame [um]; writes kernels
+(depth, y, x) with the fitted acceptance to HDF5, and measured profiles and widths to CSV.
 """
 
 import math
+from pathlib import Path
 
-from foci3d import calibration, job, kernels
-from foci3d.optics import depth_grid
-from foci3d.scan import Scan, read_scan
-from foci3d.store import replacing
+from foci3d.calibration import acceptance_fit, empirical_psf
+from foci3d.calibration.bead_scan import read_scan
+from foci3d.io.hdf5 import atomic_path
+from foci3d.optics.psf import depth_grid
+from foci3d.workflow.job import run_job
 
 
 def main(
-    scan: Scan,
-    aperture: float,
-    kernel: str,
-    depth_range_um: list[float],
+    stack: Path,
+    depths: Path,
+    scan_pitch_um: float,
+    saturation: float,
+    linear_fill_factor: float,
+    kernel_model: empirical_psf.KernelModel,
+    depth_range_um: tuple[float, float],
     depth_step_um: float,
-    pixels: int,
+    n_pixels: int,
     pixel_pitch_um: float,
-    psf: str,
-    profiles: str,
-    widths: str,
+    psf: Path,
+    profiles: Path,
+    widths: Path,
 ) -> None:
-    fit = calibration.fit_acceptance(scan, aperture)
-    half_width = math.ceil((pixels - 1) * pixel_pitch_um / scan.pixel_pitch_um)
-    measured = kernels.measure_deviations(scan, fit, half_width)
-    depths_um = depth_grid(depth_range_um, depth_step_um)
-    calibrated = kernels.calibrated_psf(scan, fit, measured, kernel, depths_um, pixels, pixel_pitch_um)
-    calibrated.save(psf, kernels.record(scan, measured))
-    with replacing(profiles) as path:
-        kernels.profile_table(scan, measured).to_csv(path, index=False, float_format="%.6g")
-    with replacing(widths) as path:
-        calibration.width_table(scan, fit).to_csv(path, index=False, float_format="%.6g")
+    scan = read_scan(stack, depths, scan_pitch_um, saturation)
+    fit = acceptance_fit.fit_acceptance(scan, linear_fill_factor)
+    half_width = math.ceil((n_pixels - 1) * pixel_pitch_um / scan_pitch_um)
+    residuals = empirical_psf.measure_kernel_residuals(scan, fit, half_width)
+    grid_um = depth_grid(depth_range_um, depth_step_um)
+    calibrated = empirical_psf.calibrated_psf(scan, fit, residuals, kernel_model, grid_um, n_pixels, pixel_pitch_um)
+    calibrated.save(psf, empirical_psf.measurement_arrays(scan, residuals))
+    with atomic_path(profiles) as path:
+        empirical_psf.profile_table(scan, residuals).to_csv(path, index=False, float_format="%.6g")
+    with atomic_path(widths) as path:
+        acceptance_fit.width_table(scan, fit).to_csv(path, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        params, output = snakemake.params, snakemake.output
-        main(
-            read_scan(snakemake.input.stack, snakemake.input.depths, params.scan_pitch_um, params.saturation),
-            params.aperture,
-            params.kernel,
-            params.depth_range_um,
-            params.depth_step_um,
-            params.imager["pixels"],
-            params.imager["pixel_pitch_um"],
-            output.psf,
-            output.profiles,
-            output.widths,
-        )
+    run_job(main, snakemake)

@@ -1,51 +1,37 @@
-"""Make the shard of a set of real pictures.
+"""Crop the layers of a dataset from a real microscope image.
 
-Reads the point-spread function and a picture of scikit-image; writes crops of it as layers (sample, layer, y, x), their
-masks, the sensors' pictures (sample, sensor, y, x) and depths [um] to HDF5.
+Reads the PSF and an image of scikit-image; writes crops as layers (sample, layer, y, x), their masks, measurements
+(sample, sensor, y, x) and depths [um] to HDF5.
 """
 
-from typing import Any
+from pathlib import Path
 
-import torch
+from foci3d.config.models import DatasetConfig, ImagerConfig, SlidesConfig, TissueConfig
+from foci3d.io import shards
+from foci3d.optics.psf import PSF
+from foci3d.simulation.dataset import Split, generate_slides
+from foci3d.simulation.imager import Imager
+from foci3d.workflow.job import run_job
 
-from foci3d import job, scene, shards, slides
-from foci3d.optics import Psf
-from foci3d.render import Camera, take_pictures
-from foci3d.tissue import Tissue
 
-
-def main(shard: str, entry: dict[str, Any], slide: dict[str, Any], camera: Camera, attributes: dict[str, Any]) -> None:
-    label = slides.load_label(slide["picture"], slide["microscope_pixels"])
-    generators = [
-        scene.sample_generator(attributes["seed"], attributes["set"], attributes["split"], stack)
-        for stack in range(slide["stacks"])
-    ]
-    arrays = slides.cut_stacks(label, generators, entry, camera.pixels)
-    arrays["index"] = torch.arange(slide["stacks"])
-    arrays["sensors"] = take_pictures(camera, arrays["layers"], arrays["depths_um"], entry["sensors"], generators)
-    shards.write(shard, {name: values.numpy() for name, values in arrays.items()}, attributes)
+def main(
+    psf: Path,
+    dataset: str,
+    dataset_config: DatasetConfig,
+    slides: SlidesConfig,
+    tissue: TissueConfig,
+    imager: ImagerConfig,
+    seed: int,
+    code: str,
+    samples: Path,
+) -> None:
+    kernels, split = PSF.load(psf), Split(seed, dataset, "test", dataset_config)
+    # Nothing is known beyond the edges of a crop.
+    tissue = tissue.model_copy(update={"margin_pixels": 0})
+    arrays = generate_slides(split, slides, Imager.from_config(kernels, imager, tissue, dataset_config.n_sensors))
+    origin = {"source": slides.image, "psf": kernels.digest, "code": code, "seed": seed}
+    shards.write(samples, arrays, shards.attributes(dataset, split.name, 0, dataset_config, imager, **origin))
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        params = snakemake.params
-        psf = Psf.load(snakemake.input.psf)
-        # A crop ends at the picture's edges.
-        tissue = Tissue(**{**params.tissue, "margin_pixels": 0})
-        main(
-            snakemake.output.shard,
-            params.entry,
-            params.slides,
-            Camera.of(psf, params.imager, tissue),
-            shards.attributes(
-                snakemake.wildcards.set,
-                "test",
-                0,
-                params.entry,
-                params.imager,
-                source=params.slides["picture"],
-                psf=psf.digest,
-                code=params.code,
-                seed=params.seed,
-            ),
-        )
+    run_job(main, snakemake)

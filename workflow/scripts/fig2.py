@@ -1,26 +1,22 @@
 """Draw Fig. 2: predicted against true depth (a), accuracy and loss by depth (b).
 
-Reads the table of samples of a depth network and the bound of depth (CSV, depths in um); writes two figures as PNG
-and SVG.
+Reads the table of samples of a depth network and the Cramer-Rao bound of depth (CSV, depths in um).
 """
+
+from pathlib import Path
 
 import pandas as pd
 
-from foci3d import job
-from foci3d.plots import depth, style
+from foci3d.plots import depth_classes, style
+from foci3d.workflow.job import run_job
 
 
-def main(samples: pd.DataFrame, bound: pd.DataFrame, fig2a: tuple[str, str], fig2b: tuple[str, str]) -> None:
+def main(samples: Path, bounds: Path, fig2a: list[Path], fig2b: list[Path]) -> None:
     style.use_style()
-    style.save(depth.predictions_by_depth(samples), *fig2a)
-    style.save(depth.accuracy_by_depth(samples, bound), *fig2b)
+    table = pd.read_csv(samples)
+    style.save(depth_classes.predictions_by_depth(table), *fig2a)
+    style.save(depth_classes.accuracy_by_depth(table, pd.read_csv(bounds)), *fig2b)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(
-            pd.read_csv(snakemake.input.samples),
-            pd.read_csv(snakemake.input.bound),
-            (snakemake.output.fig2a, snakemake.output.fig2a_svg),
-            (snakemake.output.fig2b, snakemake.output.fig2b_svg),
-        )
+    run_job(main, snakemake)

@@ -1,37 +1,26 @@
-"""Draw Fig. 3: blurred pictures, the network's outputs and the truth (a), the distribution of the pixel error (b).
+"""Draw Fig. 3: measurements, deblurred images and targets (a), the distribution of the pixel error (b).
 
-Reads predictions of task image (HDF5) and their table of samples (CSV); writes two figures as PNG and SVG. Shown is
-the sample with the median error in each quarter of the range of depths.
+Reads predictions of task deblurring (HDF5) and their table of samples (CSV). Panel a shows the sample with the median
+error in each quarter of the depth range.
 """
+
+from pathlib import Path
 
 import pandas as pd
 
-from foci3d import job
-from foci3d.plots import choice, deblur, style
-from foci3d.predictions import Predictions
+from foci3d.io.predictions import Predictions
+from foci3d.plots import deblurring, style
+from foci3d.plots.selection import representative_samples
+from foci3d.workflow.job import run_job
 
-QUARTERS = 4
 
-
-def main(
-    predictions: Predictions,
-    samples: pd.DataFrame,
-    pixel_pitch_um: float,
-    fig3a: tuple[str, str],
-    fig3b: tuple[str, str],
-) -> None:
+def main(predictions: Path, samples: Path, pixel_pitch_um: float, fig3a: list[Path], fig3b: list[Path]) -> None:
     style.use_style()
-    shown = choice.median_cases_by_depth(samples, QUARTERS)
-    style.save(deblur.examples(predictions.arrays, samples, shown, pixel_pitch_um), *fig3a)
-    style.save(deblur.errors(samples), *fig3b)
+    arrays, table = Predictions.load(predictions).arrays, pd.read_csv(samples)
+    shown = representative_samples(table, 4)
+    style.save(deblurring.examples(arrays, table, shown, pixel_pitch_um), *fig3a)
+    style.save(deblurring.errors(table), *fig3b)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(
-            Predictions.load(snakemake.input.predictions),
-            pd.read_csv(snakemake.input.samples),
-            snakemake.params.pixel_pitch_um,
-            (snakemake.output.fig3a, snakemake.output.fig3a_svg),
-            (snakemake.output.fig3b, snakemake.output.fig3b_svg),
-        )
+    run_job(main, snakemake)

@@ -1,51 +1,43 @@
-"""Draw Fig. 4: a stack seen by two sensors and taken apart (a), error by layer (b), reconstruction in space (c).
+"""Draw Fig. 4: a stack measured by two sensors and its reconstruction (a), the error by layer (b), a 3-D view (c).
 
-Reads predictions of task masks (HDF5), their table of samples and the limits by layer (CSV); writes three figures as
-PNG and SVG, and the last one also as a page to turn by hand. Shown is the sample with the median error.
+Reads predictions of task masks (HDF5), their table of samples and the bounds by layer (CSV); writes the 3-D view as a
+figure and as an interactive page. Panels a and c show the sample with the median error.
 """
 
 from pathlib import Path
 
 import pandas as pd
 
-from foci3d import job, store
-from foci3d.measures import CELL_THRESHOLD
-from foci3d.plots import choice, stacks, style, view3d
-from foci3d.predictions import Predictions
+from foci3d.evaluation.metrics import CELL_THRESHOLD
+from foci3d.io.hdf5 import atomic_path
+from foci3d.io.predictions import Predictions
+from foci3d.plots import stacks, style, view3d
+from foci3d.plots.selection import median_sample
+from foci3d.workflow.job import run_job
 
 
 def main(
-    predictions: Predictions,
-    samples: pd.DataFrame,
-    limits: pd.DataFrame,
+    predictions: Path,
+    samples: Path,
+    bounds: Path,
     pixel_pitch_um: float,
     sensor_separation_um: float,
-    fig4a: tuple[str, str],
-    fig4b: tuple[str, str],
-    fig4c: tuple[str, str],
-    fig4c_html: str,
+    fig4a: list[Path],
+    fig4b: list[Path],
+    fig4c: list[Path],
+    view: Path,
 ) -> None:
     style.use_style()
-    stack = stacks.Stack.of(predictions.arrays, choice.median_case(samples))
+    arrays, table = Predictions.load(predictions).arrays, pd.read_csv(samples)
+    stack = stacks.Stack.from_predictions(arrays, median_sample(table))
     style.save(stacks.example(stack, pixel_pitch_um), *fig4a)
-    style.save(stacks.errors_by_layer(samples, limits["linear_share"]), *fig4b)
-    sensor_planes_um = (0.0, sensor_separation_um)[: len(stack.sensors)]
+    style.save(stacks.errors_by_layer(table, pd.read_csv(bounds)["linear_share"]), *fig4b)
+    sensor_planes_um = (0.0, sensor_separation_um)[: len(stack.measurements)]
     space = (stack.output, stack.depths_um, pixel_pitch_um, sensor_planes_um, CELL_THRESHOLD)
     style.save(view3d.figure_3d(*space), *fig4c)
-    with store.replacing(fig4c_html) as path:
-        Path(path).write_text(view3d.view_html(*space), encoding="utf-8")
+    with atomic_path(view) as path:
+        path.write_text(view3d.view_html(*space), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(
-            Predictions.load(snakemake.input.predictions),
-            pd.read_csv(snakemake.input.samples),
-            pd.read_csv(snakemake.input.limits),
-            snakemake.params.pixel_pitch_um,
-            snakemake.params.sensor_separation_um,
-            (snakemake.output.fig4a, snakemake.output.fig4a_svg),
-            (snakemake.output.fig4b, snakemake.output.fig4b_svg),
-            (snakemake.output.fig4c, snakemake.output.fig4c_svg),
-            snakemake.output.fig4c_html,
-        )
+    run_job(main, snakemake)

@@ -1,38 +1,35 @@
-"""Draw Fig. 5: a cluster of cells moves through the layers, in space (a) and as the network sees it (b).
+"""Draw Fig. 5: a cluster of cells moves through the layers, in space (a) and as reconstructed by a network (b).
 
-Reads predictions of a moving set (HDF5) and their table of samples (CSV); writes two figures as PNG and SVG. Shown is
-the group with the median error.
+Reads predictions of moving clusters (HDF5) and their table of samples (CSV). Shown is a sequence with a large, central
+cluster and an error near the median.
 """
+
+from pathlib import Path
 
 import pandas as pd
 
-from foci3d import job
-from foci3d.plots import choice, moving, style
-from foci3d.predictions import Predictions
+from foci3d.io.predictions import Predictions
+from foci3d.plots import moving, style
+from foci3d.plots.selection import visible_sequence
+from foci3d.workflow.job import run_job
 
 
 def main(
-    predictions: Predictions,
-    samples: pd.DataFrame,
+    predictions: Path,
+    samples: Path,
     pixel_pitch_um: float,
     sensor_separation_um: float,
-    fig5a: tuple[str, str],
-    fig5b: tuple[str, str],
+    fig5a: list[Path],
+    fig5b: list[Path],
 ) -> None:
     style.use_style()
-    steps, clusters = moving.steps_of(predictions.arrays, choice.median_case(samples, by="group"))
-    sensor_planes_um = (0.0, sensor_separation_um)[: len(steps[0].sensors)]
+    arrays = Predictions.load(predictions).arrays
+    shown = visible_sequence(pd.read_csv(samples), arrays["sequence"], arrays["cluster"])
+    steps, clusters = moving.read_sequence(arrays, shown)
+    sensor_planes_um = (0.0, sensor_separation_um)[: len(steps[0].measurements)]
     style.save(moving.scheme(steps, clusters, pixel_pitch_um, sensor_planes_um), *fig5a)
     style.save(moving.step_by_step(steps, clusters, pixel_pitch_um), *fig5b)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(
-            Predictions.load(snakemake.input.predictions),
-            pd.read_csv(snakemake.input.samples),
-            snakemake.params.pixel_pitch_um,
-            snakemake.params.sensor_separation_um,
-            (snakemake.output.fig5a, snakemake.output.fig5a_svg),
-            (snakemake.output.fig5b, snakemake.output.fig5b_svg),
-        )
+    run_job(main, snakemake)

@@ -1,25 +1,21 @@
 """Draw Fig. 6: sensitivity and specificity by layer for a moving cluster (a), receiver operating characteristic (b).
 
-Reads the summary and the curves of a moving set (CSV); writes two figures as PNG and SVG.
+Reads the summary and the ROC curves of a test of moving clusters (CSV).
 """
+
+from pathlib import Path
 
 import pandas as pd
 
-from foci3d import job
 from foci3d.plots import moving, style
+from foci3d.workflow.job import run_job
 
 
-def main(summary: pd.DataFrame, roc: pd.DataFrame, fig6a: tuple[str, str], fig6b: tuple[str, str]) -> None:
+def main(summary: Path, roc: Path, fig6a: list[Path], fig6b: list[Path]) -> None:
     style.use_style()
-    style.save(moving.rates(summary), *fig6a)
-    style.save(moving.roc(roc), *fig6b)
+    style.save(moving.rates(pd.read_csv(summary)), *fig6a)
+    style.save(moving.roc(pd.read_csv(roc)), *fig6b)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(
-            pd.read_csv(snakemake.input.summary),
-            pd.read_csv(snakemake.input.roc),
-            (snakemake.output.fig6a, snakemake.output.fig6a_svg),
-            (snakemake.output.fig6b, snakemake.output.fig6b_svg),
-        )
+    run_job(main, snakemake)

@@ -1,29 +1,27 @@
-"""Draw Fig. 7: real pictures as layers, the sensors' pictures, the cells found, and both together.
+"""Draw Fig. 7: real images as layers, the measurements, the detected cells, and both together.
 
-Reads predictions of task masks on a set of slides (HDF5) and their table of samples (CSV); writes a figure as PNG and
-SVG. Shown is the stack with the median error.
+Reads predictions of task masks on slides (HDF5) and their table of samples (CSV). Shown is the stack with the median
+error.
 """
+
+from pathlib import Path
 
 import pandas as pd
 
-from foci3d import job
-from foci3d.plots import choice, slides, style
+from foci3d.io.predictions import Predictions
+from foci3d.plots import slides, style
+from foci3d.plots.selection import median_sample
 from foci3d.plots.stacks import Stack
-from foci3d.predictions import Predictions
+from foci3d.workflow.job import run_job
 
 
-def main(predictions: Predictions, samples: pd.DataFrame, pixel_pitch_um: float, fig7: tuple[str, str]) -> None:
+def main(predictions: Path, samples: Path, pixel_pitch_um: float, figure: list[Path]) -> None:
     style.use_style()
-    shown = choice.median_case(samples)
-    scores = samples[samples["sample"] == shown]
-    style.save(slides.slides(Stack.of(predictions.arrays, shown), scores, pixel_pitch_um), *fig7)
+    table = pd.read_csv(samples)
+    shown = median_sample(table)
+    stack = Stack.from_predictions(Predictions.load(predictions).arrays, shown)
+    style.save(slides.slides(stack, table[table["sample"] == shown], pixel_pitch_um), *figure)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(
-            Predictions.load(snakemake.input.predictions),
-            pd.read_csv(snakemake.input.samples),
-            snakemake.params.pixel_pitch_um,
-            (snakemake.output.fig7, snakemake.output.fig7_svg),
-        )
+    run_job(main, snakemake)

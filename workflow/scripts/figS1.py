@@ -1,31 +1,25 @@
 """Draw Fig. S1: two layers without overlap, their true and predicted depth maps, and the distribution of the error.
 
-Reads predictions of task depth_map (HDF5, um) and their table of samples (CSV); writes a figure as PNG and SVG. Shown
-is the sample with the median error.
+Reads predictions of task depth_map (HDF5, um) and their table of samples (CSV). Shown is the sample with the median
+error.
 """
+
+from pathlib import Path
 
 import pandas as pd
 
-from foci3d import job
-from foci3d.plots import choice, depth_maps, style
-from foci3d.predictions import Predictions
+from foci3d.io.predictions import Predictions
+from foci3d.plots import depth_maps, style
+from foci3d.plots.selection import median_sample
+from foci3d.workflow.job import run_job
 
 
-def main(
-    predictions: Predictions, samples: pd.DataFrame, pixel_pitch_um: float, farthest_um: float, figure: tuple[str, str]
-) -> None:
+def main(predictions: Path, samples: Path, pixel_pitch_um: float, max_depth_um: float, figure: list[Path]) -> None:
     style.use_style()
-    shown = choice.median_case(samples)
-    drawn = depth_maps.maps_and_errors(predictions.arrays, samples, shown, pixel_pitch_um, farthest_um)
+    arrays, table = Predictions.load(predictions).arrays, pd.read_csv(samples)
+    drawn = depth_maps.maps_and_errors(arrays, table, median_sample(table), pixel_pitch_um, max_depth_um)
     style.save(drawn, *figure)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(
-            Predictions.load(snakemake.input.predictions),
-            pd.read_csv(snakemake.input.samples),
-            snakemake.params.pixel_pitch_um,
-            snakemake.params.depth_range_um[1],
-            (snakemake.output.figS1, snakemake.output.figS1_svg),
-        )
+    run_job(main, snakemake)

@@ -1,42 +1,30 @@
-"""Draw Fig. S3: a network as it is built, between the pictures and the output of a test sample.
+"""Draw Fig. S3: the blocks of a network between the measurements and the output of a test sample.
 
-Reads the description of a model (JSON), its predictions of task masks (HDF5) and their table of samples (CSV); writes a
-figure as PNG and SVG. Shown is the sample with the median error.
+Reads a model (JSON and safetensors), its predictions of task masks (HDF5) and their table of samples (CSV). Shown is
+the sample with the median error.
 """
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from foci3d import job, nets
-from foci3d.plots import architecture, choice, style
+from foci3d.io.predictions import Predictions
+from foci3d.learning.inference import load_model
+from foci3d.plots import style
+from foci3d.plots.architecture import architecture
+from foci3d.plots.selection import median_sample
 from foci3d.plots.stacks import Stack
-from foci3d.predictions import Predictions
+from foci3d.workflow.job import run_job
 
 
 def main(
-    model: dict[str, Any],
-    predictions: Predictions,
-    samples: pd.DataFrame,
-    pixel_pitch_um: float,
-    figure: tuple[str, str],
+    model: Path, weights: Path, predictions: Path, samples: Path, pixel_pitch_um: float, figure: list[Path]
 ) -> None:
     style.use_style()
-    network = nets.build(model["architecture"], model["inputs"], model["outputs"], model["pixels"])
-    blocks = architecture.find_blocks(network, model["inputs"], model["pixels"])
-    title = f"{model['net']}: {nets.count_parameters(network) / 1e6:.1f} million weights"
-    stack = Stack.of(predictions.arrays, choice.median_case(samples))
-    style.save(architecture.architecture(blocks, title, stack, pixel_pitch_um), *figure)
+    test = Predictions.load(predictions)
+    stack = Stack.from_predictions(test.arrays, median_sample(pd.read_csv(samples)))
+    style.save(architecture(load_model(model, weights).network, test.network, stack, pixel_pitch_um), *figure)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(
-            json.loads(Path(snakemake.input.model).read_text()),
-            Predictions.load(snakemake.input.predictions),
-            pd.read_csv(snakemake.input.samples),
-            snakemake.params.pixel_pitch_um,
-            (snakemake.output.figS3, snakemake.output.figS3_svg),
-        )
+    run_job(main, snakemake)

@@ -1,28 +1,26 @@
-"""Draw the point-spread function and, where it comes from a scan, what was measured beside the fit.
+"""Draw the point-spread function and, if it comes from a scan, the measurements of the scan with their fit.
 
-Reads the PSF (HDF5) and the tables of the calibration (CSV); writes PNG and SVG.
+Reads the PSF (HDF5) and the tables of the calibration (CSV).
 """
+
+from pathlib import Path
 
 import pandas as pd
 
-from foci3d import job
-from foci3d.optics import Psf
+from foci3d.optics.psf import PSF
 from foci3d.plots import calibration, style
+from foci3d.workflow.job import run_job
 
 
-def main(psf: Psf, tables: list[str], png: str, svg: str) -> None:
+def main(psf: Path, figure: list[Path], profiles: Path | None = None, widths: Path | None = None) -> None:
     style.use_style()
-    measured = (pd.read_csv(tables[0]), pd.read_csv(tables[1])) if tables else None
-    figure = calibration.psf(psf.kernels.numpy(), psf.depths_um.numpy(), psf.pixel_pitch_um, psf.attributes, measured)
-    style.save(figure, png, svg)
+    kernels = PSF.load(psf)
+    scan = (pd.read_csv(profiles), pd.read_csv(widths)) if profiles and widths else None
+    drawn = calibration.psf(
+        kernels.kernels.numpy(), kernels.depths_um.numpy(), kernels.pixel_pitch_um, kernels.attributes, scan
+    )
+    style.save(drawn, *figure)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        tables = [snakemake.input.get(name) for name in ("profiles", "widths")]
-        main(
-            Psf.load(snakemake.input.psf),
-            [table for table in tables if table],
-            snakemake.output.fig_psf,
-            snakemake.output.fig_psf_svg,
-        )
+    run_job(main, snakemake)

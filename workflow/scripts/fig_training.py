@@ -1,21 +1,20 @@
-"""Draw how every network learned: losses and validation error against the optimiser's steps.
+"""Draw the training curves of every network: losses and validation error against the optimiser steps.
 
-Reads the curves of the networks (CSV, named as the networks); writes a figure as PNG and SVG.
+Reads the curves of the networks (CSV files named after the networks).
 """
 
 from pathlib import Path
 
 import pandas as pd
 
-from foci3d import job
 from foci3d.plots import style, training
+from foci3d.workflow.job import run_job
 
 
-def main(curves: list[str], figure: tuple[str, str]) -> None:
+def main(curves: list[Path], figure: list[Path]) -> None:
     style.use_style()
-    style.save(training.curves({Path(path).stem: pd.read_csv(path) for path in curves}), *figure)
+    style.save(training.curves({path.stem: pd.read_csv(path) for path in curves}), *figure)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(snakemake.input.curves, (snakemake.output.fig_training, snakemake.output.fig_training_svg))
+    run_job(main, snakemake)

@@ -1,41 +1,36 @@
-"""Make one shard from one of the authors' MATLAB files.
+"""Import one of the authors' MATLAB files as a shard.
 
-Reads un-blurred layers, pictures of the sensors, depth maps and depths; writes them with axes (sample, layer or sensor,
-y, x) and depths in um to HDF5.
+Reads un-blurred layers, measurements, depth maps and depths; writes them with axes (sample, layer or sensor, y, x) and
+depths [um] to HDF5.
 """
 
 import logging
 from pathlib import Path
-from typing import Any
 
-from foci3d import job, matlab, shards
-from foci3d.optics import Psf
+from foci3d.config.models import DatasetConfig, ImagerConfig
+from foci3d.io import matlab, shards
+from foci3d.optics.psf import PSF
+from foci3d.workflow.job import run_job
 
 log = logging.getLogger("foci3d")
 
 
-def main(mat: str, shard: str, entry: dict[str, Any], pixels: int, attributes: dict[str, Any]) -> None:
-    arrays = matlab.read_stacks(mat, entry, pixels)
+def main(
+    psf: Path,
+    mat: Path,
+    dataset: str,
+    split: str,
+    shard: int,
+    dataset_config: DatasetConfig,
+    imager: ImagerConfig,
+    code: str,
+    samples: Path,
+) -> None:
+    arrays = matlab.read_stacks(mat, dataset_config, imager.n_pixels)
     log.info("%d samples from %s", len(arrays["index"]), mat)
-    shards.write(shard, arrays, attributes)
+    origin = {"source": mat.name, "psf": PSF.load(psf).digest, "code": code}
+    shards.write(samples, arrays, shards.attributes(dataset, split, shard, dataset_config, imager, **origin))
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        params, names, source = snakemake.params, snakemake.wildcards, snakemake.input.mat
-        main(
-            source,
-            snakemake.output.shard,
-            params.entry,
-            params.imager["pixels"],
-            shards.attributes(
-                names.set,
-                names.split,
-                int(names.shard),
-                params.entry,
-                params.imager,
-                source=Path(source).name,
-                psf=Psf.load(snakemake.input.psf).digest,
-                code=params.code,
-            ),
-        )
+    run_job(main, snakemake)

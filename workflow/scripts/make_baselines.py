@@ -1,22 +1,17 @@
-"""Set networks beside classical methods on the same tests.
+"""Compare networks with classical methods on the same test datasets.
 
 Reads the summaries of both (CSV); writes CSV, HTML and Markdown.
 """
 
-from foci3d import job, tables
+from pathlib import Path
+
+from foci3d.evaluation.tables import compare, comparison_page, read_summaries
+from foci3d.workflow.job import run_job
 
 
-def main(networks: list[str], baselines: list[str], csv: str, html: str, markdown: str) -> None:
-    table = tables.compare(tables.read_summaries(networks), tables.read_summaries(baselines))
-    tables.save(table, tables.comparison_page(table), csv, html, markdown)
+def main(networks: list[Path], baselines: list[Path], csv: Path, html: Path, markdown: Path) -> None:
+    comparison_page(compare(read_summaries(networks), read_summaries(baselines))).save(csv, html, markdown)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(
-            snakemake.input.networks,
-            snakemake.input.baselines,
-            snakemake.output.csv,
-            snakemake.output.html,
-            snakemake.output.markdown,
-        )
+    run_job(main, snakemake)

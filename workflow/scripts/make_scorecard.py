@@ -1,24 +1,21 @@
-"""Make the scorecard: the paper's claims, our numbers and verdicts.
+"""Compare the claims of the paper with the scores: numbers, intervals, baselines and verdicts.
 
 Reads the summaries of all tests and the claims (CSV); writes CSV, HTML and Markdown.
 """
 
+from pathlib import Path
+
 import pandas as pd
 
-from foci3d import job, tables
+from foci3d.evaluation.scorecard import scorecard, scorecard_page
+from foci3d.evaluation.tables import read_summaries
+from foci3d.workflow.job import run_job
 
 
-def main(summaries: list[str], claims: str, csv: str, html: str, markdown: str) -> None:
-    table = tables.scorecard(pd.read_csv(claims, dtype={"layer": str}), tables.read_summaries(summaries))
-    tables.save(table, tables.scorecard_page(table), csv, html, markdown)
+def main(summaries: list[Path], claims: Path, csv: Path, html: Path, markdown: Path) -> None:
+    table = scorecard(pd.read_csv(claims, dtype={"layer": str}), read_summaries(summaries))
+    scorecard_page(table).save(csv, html, markdown)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(
-            snakemake.input.summaries,
-            snakemake.input.claims,
-            snakemake.output.csv,
-            snakemake.output.html,
-            snakemake.output.markdown,
-        )
+    run_job(main, snakemake)

@@ -1,22 +1,17 @@
-"""Make the table of networks trained with several seeds.
+"""Make the table of networks that were trained with several seeds.
 
 Reads the summaries of their tests (CSV); writes CSV, HTML and Markdown.
 """
 
-from foci3d import job, tables
+from pathlib import Path
+
+from foci3d.evaluation.tables import read_summaries, seed_errors, seeds_page
+from foci3d.workflow.job import run_job
 
 
-def main(summaries: list[str], root_seed: int, csv: str, html: str, markdown: str) -> None:
-    table = tables.seed_errors(tables.read_summaries(summaries), root_seed)
-    tables.save(table, tables.seeds_page(table), csv, html, markdown)
+def main(summaries: list[Path], root_seed: int, csv: Path, html: Path, markdown: Path) -> None:
+    seeds_page(seed_errors(read_summaries(summaries), root_seed)).save(csv, html, markdown)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(
-            snakemake.input.summaries,
-            snakemake.params.root_seed,
-            snakemake.output.csv,
-            snakemake.output.html,
-            snakemake.output.markdown,
-        )
+    run_job(main, snakemake)

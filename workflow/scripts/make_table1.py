@@ -3,22 +3,17 @@
 Reads the scorecard and the paper's table (CSV); writes CSV, HTML and Markdown.
 """
 
+from pathlib import Path
+
 import pandas as pd
 
-from foci3d import job, tables
+from foci3d.evaluation.scorecard import table1, table1_page
+from foci3d.workflow.job import run_job
 
 
-def main(scorecard: str, layout: str, csv: str, html: str, markdown: str) -> None:
-    table = tables.table1(pd.read_csv(layout), pd.read_csv(scorecard))
-    tables.save(table, tables.table1_page(table), csv, html, markdown)
+def main(scorecard: Path, layout: Path, csv: Path, html: Path, markdown: Path) -> None:
+    table1_page(table1(pd.read_csv(layout), pd.read_csv(scorecard))).save(csv, html, markdown)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(
-            snakemake.input.scorecard,
-            snakemake.input.layout,
-            snakemake.output.csv,
-            snakemake.output.html,
-            snakemake.output.markdown,
-        )
+    run_job(main, snakemake)

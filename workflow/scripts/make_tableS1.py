@@ -3,21 +3,16 @@
 Reads the summaries of these tests (CSV); writes CSV, HTML and Markdown.
 """
 
-from foci3d import job, tables
+from pathlib import Path
+
+from foci3d.evaluation.tables import read_summaries, table_s1, table_s1_page
+from foci3d.workflow.job import run_job
 
 
-def main(one_sensor: str, two_sensors: list[str], csv: str, html: str, markdown: str) -> None:
-    reference = tables.read_summaries([one_sensor])
-    table = tables.table_s1(reference, tables.read_summaries(two_sensors))
-    tables.save(table, tables.table_s1_page(table), csv, html, markdown)
+def main(one_sensor: Path, two_sensors: list[Path], csv: Path, html: Path, markdown: Path) -> None:
+    table = table_s1(read_summaries([one_sensor]), read_summaries(two_sensors))
+    table_s1_page(table).save(csv, html, markdown)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(
-            snakemake.input.one_sensor,
-            snakemake.input.two_sensors,
-            snakemake.output.csv,
-            snakemake.output.html,
-            snakemake.output.markdown,
-        )
+    run_job(main, snakemake)

@@ -1,36 +1,29 @@
-"""Compute the point-spread function from the imager's optics on paper.
+"""Compute the point-spread function from the optics of the imager as designed.
 
 Writes kernels (depth, y, x) for every depth [um] to HDF5.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
-from foci3d import job
-from foci3d.optics import Acceptance, Psf, acceptance_kernels, depth_grid
+from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
+from foci3d.optics.psf import PSF, depth_grid
+from foci3d.workflow.job import run_job
 
 
 def main(
-    acceptance: Acceptance,
-    depth_range_um: Sequence[float],
+    optics: AngularAcceptance,
+    depth_range_um: tuple[float, float],
     depth_step_um: float,
-    pixels: int,
+    n_pixels: int,
     pixel_pitch_um: float,
-    psf: str,
+    psf: Path,
 ) -> None:
     depths_um = depth_grid(depth_range_um, depth_step_um)
-    kernels = acceptance_kernels(acceptance, depths_um, pixels, pixel_pitch_um)
-    attributes = {"source": "optics", **asdict(acceptance)}
-    Psf(kernels.float(), depths_um.float(), pixel_pitch_um, attributes).save(psf)
+    kernels = acceptance_kernels(optics, depths_um, n_pixels, pixel_pitch_um)
+    attributes = {"source": "optics", **asdict(optics)}
+    PSF(kernels.float(), depths_um.float(), pixel_pitch_um, attributes).save(psf)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(
-            Acceptance(**snakemake.params.optics),
-            snakemake.params.depth_range_um,
-            snakemake.params.depth_step_um,
-            snakemake.params.imager["pixels"],
-            snakemake.params.imager["pixel_pitch_um"],
-            snakemake.output.psf,
-        )
+    run_job(main, snakemake)

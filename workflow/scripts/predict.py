@@ -1,25 +1,18 @@
-"""Apply a trained network to the test split of a set.
+"""Apply a trained network to the test split of a dataset.
 
-Reads a model (safetensors and JSON) and shards; writes output and truth, with the inputs, to HDF5.
+Reads the model (JSON and safetensors) and shards (HDF5); writes the outputs, targets and measurements of the samples
+(HDF5).
 """
 
-from foci3d import job
-from foci3d.compute import find_device
-from foci3d.models import load_model
-from foci3d.predict import predict
+from pathlib import Path
+
+from foci3d.learning.inference import load_model, predict_dataset
+from foci3d.workflow.job import run_job
 
 
-def main(model: str, weights: str, test: list[str], set_name: str, device: str, predictions: str) -> None:
-    predict(load_model(model, weights), test, set_name, find_device(device)).save(predictions)
+def main(model: Path, weights: Path, test: list[Path], dataset: str, device: str, predictions: Path) -> None:
+    predict_dataset(load_model(model, weights), test, dataset, device).save(predictions)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(
-            snakemake.input.model,
-            snakemake.input.weights,
-            snakemake.input.test,
-            snakemake.wildcards.set,
-            snakemake.params.compute["device"],
-            snakemake.output.predictions,
-        )
+    run_job(main, snakemake)

@@ -1,59 +1,53 @@
-"""Apply a classical method to the test split of a set, with what it leaves open chosen on the validation split.
+"""Apply a classical method to the test split of a dataset, tuned on the validation split.
 
-Reads the point-spread function and shards (HDF5); writes predictions (sample, layer, y, x) to HDF5 as `predict` does.
+Reads the PSF and shards (HDF5); writes outputs, targets and inputs of each sample to HDF5, as `predict` does.
 """
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated
 
-from foci3d import classical, job, shards
-from foci3d.optics import Psf
-from foci3d.predictions import COPIES, Predictions
+from foci3d.config.models import CLASSICAL_METHODS, ClassicalMethod
+from foci3d.io.predictions import COPIES, Predictions
+from foci3d.io.shards import read_shards
+from foci3d.optics.forward import ForwardModel
+from foci3d.optics.psf import PSF
+from foci3d.reconstruction.classical import OBJECTIVES, tune
+from foci3d.workflow.job import run_job
 
-# Enough to choose among a few candidates, as each sample has thousands of pixels.
-VALIDATION_SAMPLES = 200
-TRUTH = {"image": "layers", "masks": "masks"}
+# Enough to choose among a few candidates, because each sample has thousands of pixels.
+MAX_VALIDATION_SAMPLES = 200
 
 
 def main(
-    psf_path: str,
-    validation: list[str],
-    test: list[str],
-    path: str,
-    net: str,
-    set_name: str,
-    entry: dict[str, Any],
-    separation_um: float,
+    psf: Path,
+    validation: list[Path],
+    test: list[Path],
+    network: str,
+    dataset: str,
+    task: str,
+    method: Annotated[ClassicalMethod, CLASSICAL_METHODS],
+    smoothing_sigma_px: tuple[float, ...],
+    sensor_separation_um: float,
+    predictions: Path,
 ) -> None:
-    psf, truth = Psf.load(psf_path), TRUTH[entry["task"]]
-    known = shards.read_shards(validation, ["sensors", "depths_um", truth])
-    known = {name: values[:VALIDATION_SAMPLES] for name, values in known.items()}
-    method = classical.choose(
-        classical.Stacks(psf, separation_um, known["sensors"], known["depths_um"]),
-        known[truth],
-        entry["task"],
-        entry["method"],
-        entry["parameters"],
-        entry["smoothing_px"],
-    )
-    arrays = shards.read_shards(test)
-    results = {
-        "output": method(classical.Stacks(psf, separation_um, arrays["sensors"], arrays["depths_um"])),
-        "target": arrays[truth],
-        **{name: values for name, values in arrays.items() if name in COPIES},
+    target, kernels = OBJECTIVES[task].target, PSF.load(psf)
+    samples = read_shards(validation, ["sensors", "depths_um", target])
+    samples = {name: values[:MAX_VALIDATION_SAMPLES] for name, values in samples.items()}
+    n_sensors, n_pixels = samples["sensors"].shape[1:3]
+    forward = ForwardModel(kernels, n_pixels, n_sensors, sensor_separation_um)
+    tuned = tune(method, task, smoothing_sigma_px, forward, samples)
+    arrays = read_shards(test)
+    output = tuned.predict(forward, arrays["sensors"], arrays["depths_um"])
+    copies = {name: values for name, values in arrays.items() if name in COPIES}
+    attributes = {
+        "method": tuned.name,
+        "smoothing_sigma_px": tuned.smoothing_sigma_px,
+        **tuned.parameters,
+        "psf": kernels.digest,
     }
-    chosen = {"method": method.method, "smoothing_px": method.smoothing_px, **method.parameters, "psf": psf.digest}
-    Predictions(net, set_name, entry["task"], results, chosen).save(path)
+    results = {"output": output, "target": arrays[target], **copies}
+    Predictions(network, dataset, task, results, attributes).save(predictions)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(
-            snakemake.input.psf,
-            list(snakemake.input.validation),
-            list(snakemake.input.test),
-            snakemake.output.predictions,
-            snakemake.wildcards.net,
-            snakemake.wildcards.set,
-            snakemake.params.entry,
-            snakemake.params.sensor_separation_um,
-        )
+    run_job(main, snakemake)

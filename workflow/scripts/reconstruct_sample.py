@@ -1,62 +1,50 @@
 """Reconstruct one acquisition in 3D with a trained network.
 
-Reads the sensors' pictures (y, x) and a model; writes the probability of a cell as OME-TIFF (layer, y, x), the foci as
-CSV [um], an overview as PNG and a page with the layers in space.
+Reads the images of the sensors (y, x) and a model; writes the probability of a cell as OME-TIFF (layer, y, x), the foci
+as CSV [um], an overview as PNG and an interactive 3-D view as HTML.
 """
 
-from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
-from foci3d import compute, job, predict
-from foci3d.foci import find_foci
-from foci3d.models import Model, load_model
-from foci3d.pictures import read_picture, write_volume
-from foci3d.plots import reconstruction, style, view3d
-from foci3d.store import replacing
+from foci3d.io.hdf5 import atomic_path
+from foci3d.io.images import read_image, write_volume
+from foci3d.learning.inference import load_model
+from foci3d.plots import style, view3d
+from foci3d.plots.reconstruction import overview as draw_overview
+from foci3d.reconstruction.volume import reconstruct
+from foci3d.workflow.job import run_job
 
 
 def main(
-    picture_files: Sequence[str],
-    model: Model,
-    device: str,
+    images: list[Path],
+    model: Path,
+    weights: Path,
     pixel_pitch_um: float,
-    separation_um: float,
     threshold: float,
-    probability_file: str,
-    foci_file: str,
-    overview_file: str,
-    view_file: str,
+    device: str,
+    probability: Path,
+    foci: Path,
+    overview: Path,
+    view: Path,
 ) -> None:
-    """Write volume, table, overview and page."""
-    pictures = np.stack([read_picture(path, model.pixels) for path in picture_files])
-    probability = predict.apply(model, pictures[None], compute.find_device(device))[0]
-    depths_um = [layer["mean"] for layer in model.layer_depths_um]
-    sds_um = [layer["sd"] for layer in model.layer_depths_um]
+    trained = load_model(model, weights)
+    measurement = np.stack([read_image(path, trained.description.n_pixels) for path in images])
+    result = reconstruct(measurement, trained, threshold=threshold, pixel_pitch_um=pixel_pitch_um, device=device)
 
-    write_volume(probability_file, probability, depths_um, pixel_pitch_um)
-    with replacing(foci_file) as path:
-        find_foci(probability, threshold, depths_um, sds_um, pixel_pitch_um).to_csv(path, index=False)
+    write_volume(probability, result.probability, result.depths_um, pixel_pitch_um)
+    with atomic_path(foci) as path:
+        result.foci.to_csv(path, index=False)
 
     style.use_style()
-    space = (depths_um, pixel_pitch_um, [0.0, separation_um][: len(pictures)], threshold)
-    with replacing(overview_file) as path:
-        reconstruction.overview(pictures, probability, *space).savefig(path, metadata={"Software": None})
-    with replacing(view_file) as path:
-        path.write_text(view3d.view_html(probability, *space))
+    geometry = (result.depths_um, pixel_pitch_um, result.sensor_depths_um, threshold)
+    with atomic_path(overview) as path:
+        figure = draw_overview(measurement, result.probability, *geometry)
+        figure.savefig(path, metadata={"Software": None})
+    with atomic_path(view) as path:
+        path.write_text(view3d.view_html(result.probability, *geometry))
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(
-            snakemake.input.pictures,
-            load_model(snakemake.input.model, snakemake.input.weights),
-            snakemake.params.compute["device"],
-            snakemake.params.pixel_pitch_um,
-            snakemake.params.sensor_separation_um,
-            snakemake.params.threshold,
-            snakemake.output.probability,
-            snakemake.output.foci,
-            snakemake.output.overview,
-            snakemake.output.view,
-        )
+    run_job(main, snakemake)

@@ -1,29 +1,23 @@
 """Score a predictions file.
 
-Reads the predictions of one method on one set (HDF5); writes a CSV of its samples and a CSV of the whole test, with
-95 % bootstrap intervals.
+Reads the predictions of one method on one dataset (HDF5); writes a table of its samples and a summary with 95 %
+bootstrap intervals (CSV).
 """
 
-from foci3d import job
-from foci3d.predictions import Predictions
-from foci3d.score import score
-from foci3d.store import replacing
+from pathlib import Path
+
+from foci3d.evaluation import scores
+from foci3d.io.hdf5 import atomic_path
+from foci3d.io.predictions import Predictions
+from foci3d.workflow.job import run_job
 
 
-def main(predictions: str, samples: str, summary: str, farthest_um: float, bootstrap: int, seed: int) -> None:
-    tables = score(Predictions.load(predictions), farthest_um, bootstrap, seed)
+def main(predictions: Path, max_depth_um: float, n_bootstrap: int, seed: int, samples: Path, summary: Path) -> None:
+    tables = scores.score(Predictions.load(predictions), max_depth_um, n_bootstrap, seed)
     for table, path in zip(tables, (samples, summary), strict=True):
-        with replacing(path) as temporary:
+        with atomic_path(path) as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(
-            snakemake.input.predictions,
-            snakemake.output.samples,
-            snakemake.output.summary,
-            snakemake.params.depth_range_um[1],
-            snakemake.params.bootstrap,
-            snakemake.params.seed,
-        )
+    run_job(main, snakemake)

@@ -1,44 +1,37 @@
-"""Simulate a pinhole scan with known optics, as a user would measure it.
+"""Simulate a pinhole scan of known optics, in the files of a measured one.
 
-Writes raw 12-bit readings as a TIFF stack (depth, y, x) and the depth of each frame [um] as a CSV, column depth_um.
+Writes raw readings as a TIFF stack (depth, y, x) and the depth of each frame [um] as a CSV file, column depth_um.
 """
 
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import tifffile
 
-from foci3d import job, scan
-from foci3d.optics import Acceptance
-from foci3d.store import replacing
+from foci3d.calibration import bead_scan
+from foci3d.config.models import ScanSimulationConfig
+from foci3d.io.hdf5 import atomic_path
+from foci3d.optics.acceptance import AngularAcceptance
+from foci3d.workflow.job import run_job
 
 
 def main(
-    acceptance: Acceptance,
-    simulation: dict[str, Any],
+    simulation: ScanSimulationConfig,
+    optics: AngularAcceptance,
     pixel_pitch_um: float,
-    saturation: int,
+    saturation: float,
     seed: int,
-    stack: str,
-    depths: str,
+    stack: Path,
+    depths: Path,
 ) -> None:
     rng = np.random.default_rng([seed, *b"simulate_scan"])
-    frames = scan.simulate_scan(acceptance, pixel_pitch_um=pixel_pitch_um, saturation=saturation, rng=rng, **simulation)
-    with replacing(stack) as path:
+    frames = bead_scan.simulate_scan(optics, simulation, pixel_pitch_um, saturation, rng)
+    with atomic_path(stack) as path:
         tifffile.imwrite(path, frames, photometric="minisblack", metadata={"axes": "ZYX"})
-    with replacing(depths) as path:
-        pd.DataFrame({"depth_um": simulation["depths_um"]}).to_csv(path, index=False)
+    with atomic_path(depths) as path:
+        pd.DataFrame({"depth_um": simulation.depths_um}).to_csv(path, index=False)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(
-            Acceptance(**snakemake.params.optics),
-            snakemake.params.simulation,
-            snakemake.params.pixel_pitch_um,
-            snakemake.params.saturation,
-            snakemake.params.seed,
-            snakemake.output.stack,
-            snakemake.output.depths,
-        )
+    run_job(main, snakemake)

@@ -1,50 +1,50 @@
-"""Make one shard of a synthetic set.
+"""Synthesize one shard of a dataset.
 
-Reads the point-spread function; writes layers and masks (sample, layer, y, x), the sensors' pictures
-(sample, sensor, y, x) and depths [um] to HDF5, page by page.
+Reads the PSF; writes layers and masks (sample, layer, y, x), measurements (sample, sensor, y, x) and depths [um] to
+HDF5, block by block.
 """
 
 import logging
-from typing import Any
+from pathlib import Path
 
-from foci3d import job, shards
-from foci3d.optics import Psf
-from foci3d.render import Camera, Split, synthesize
-from foci3d.scene import SceneConfig
-from foci3d.tissue import Tissue
+from foci3d.config.models import DatasetConfig, ImagerConfig, SceneConfig, TissueConfig
+from foci3d.io import shards
+from foci3d.optics.psf import PSF
+from foci3d.simulation.dataset import Split, generate_samples
+from foci3d.simulation.imager import Imager
+from foci3d.workflow.job import run_job
 
 log = logging.getLogger("foci3d")
 
 
-def main(shard: str, split: Split, rows: range, camera: Camera, attributes: dict[str, Any]) -> None:
-    layers, sensors = split.entry["layers"], len(split.entry["sensors"])
-    described = shards.layouts(len(rows), layers, sensors, camera.pixels, moving=split.entry["scene"] == "moving")
-    log.info("samples %d to %d of %s/%s", rows.start, rows.stop - 1, split.set, split.split)
-    with shards.writing(shard, described, attributes) as writer:
-        for page in synthesize(split, rows, camera):
-            for name, values in page.items():
+def main(
+    psf: Path,
+    dataset: str,
+    split: str,
+    shard: int,
+    n_shards: int,
+    n_samples: int,
+    dataset_config: DatasetConfig,
+    scene: SceneConfig,
+    tissue: TissueConfig,
+    imager: ImagerConfig,
+    seed: int,
+    code: str,
+    samples: Path,
+) -> None:
+    kernels, described = PSF.load(psf), Split(seed, dataset, split, dataset_config)
+    rows = shards.shard_rows(n_samples, n_shards, shard, described.samples_per_scene)
+    log.info("samples %d to %d of %s/%s", rows.start, rows.stop - 1, dataset, split)
+    n_layers, n_sensors, moving = dataset_config.n_layers, dataset_config.n_sensors, dataset_config.scene == "moving"
+    specs = shards.array_specs(len(rows), n_layers, n_sensors, imager.n_pixels, moving)
+    origin = {"source": "synthetic", "psf": kernels.digest, "code": code, "seed": seed}
+    attributes = shards.attributes(dataset, split, shard, dataset_config, imager, **origin)
+    simulated = Imager.from_config(kernels, imager, tissue, n_sensors)
+    with shards.open_writer(samples, specs, attributes) as writer:
+        for block in generate_samples(described, rows, scene, simulated):
+            for name, values in block.items():
                 writer.put(name, values)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        params, names = snakemake.params, snakemake.wildcards
-        split = Split(params.seed, names.set, names.split, params.entry, SceneConfig(**params.scene))
-        psf = Psf.load(snakemake.input.psf)
-        main(
-            snakemake.output.shard,
-            split,
-            shards.shard_rows(params.samples, params.shards, int(names.shard), split.together),
-            Camera.of(psf, params.imager, Tissue(**params.tissue)),
-            shards.attributes(
-                names.set,
-                names.split,
-                int(names.shard),
-                params.entry,
-                params.imager,
-                source="synthetic",
-                psf=psf.digest,
-                code=params.code,
-                seed=params.seed,
-            ),
-        )
+    run_job(main, snakemake)

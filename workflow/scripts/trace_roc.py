@@ -1,19 +1,20 @@
 """Trace the receiver operating characteristic of each layer and of their mean.
 
-Reads predictions of task masks (HDF5); writes a CSV with the rates at a thousand thresholds, pooled over samples.
+Reads predictions of task masks (HDF5); writes the rates at a thousand thresholds, pooled over samples (CSV).
 """
 
-from foci3d import job
-from foci3d.predictions import Predictions
-from foci3d.score import trace_roc
-from foci3d.store import replacing
+from pathlib import Path
+
+from foci3d.evaluation import scores
+from foci3d.io.hdf5 import atomic_path
+from foci3d.io.predictions import Predictions
+from foci3d.workflow.job import run_job
 
 
-def main(predictions: str, roc: str) -> None:
-    with replacing(roc) as temporary:
-        trace_roc(Predictions.load(predictions)).to_csv(temporary, index=False, float_format="%.6g")
+def main(predictions: Path, roc: Path) -> None:
+    with atomic_path(roc) as temporary:
+        scores.trace_roc(Predictions.load(predictions)).to_csv(temporary, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        main(snakemake.input.predictions, snakemake.output.roc)
+    run_job(main, snakemake)

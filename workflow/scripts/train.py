@@ -1,39 +1,30 @@
-"""Train one network.
+"""Train a network, or pretrain an encoder.
 
 Reads shards of the training and validation splits, the PSF and, where the network starts from one, a pretrained
-encoder; writes weights (safetensors), everything else about the model (JSON) and curves (CSV, a row a validation).
+encoder (safetensors); writes weights (safetensors), the description of the model (JSON) and curves (CSV, one row per
+validation).
 """
 
-from typing import Any
+from pathlib import Path
 
-from foci3d import job
-from foci3d.plan import Plan, Sources, carry_out
-from foci3d.train import Training
+from foci3d.learning.run import TrainingInputs, TrainingRun, run_training
+from foci3d.workflow.job import run_job
 
 
 def main(
-    name: str,
-    net: dict[str, Any],
-    settings: dict[str, Any],
-    sources: Sources,
-    weights: str,
-    model: str,
-    curves: str,
+    run: TrainingRun,
+    train: list[Path],
+    validation: list[Path],
+    psf: Path,
+    code: str,
+    weights: Path,
+    model: Path,
+    curves: Path,
+    encoder: list[Path] = [],  # noqa: B006
 ) -> None:
-    training = Training(**net["training"])
-    plan = Plan(name, net["set"], net["task"], net["architecture"], training, **settings)
-    carry_out(plan, sources, weights, model, curves)
+    inputs = TrainingInputs(train, validation, psf, code, *encoder)
+    run_training(run, inputs, weights.parent).save(weights, model, curves)
 
 
 if __name__ == "__main__":
-    with job.running(snakemake):
-        files, params = snakemake.input, snakemake.params
-        main(
-            snakemake.wildcards.net,
-            params.net,
-            {name: params.get(name) for name in ("entry", "imager", "compute", "seed", "code")},
-            Sources(files.train, files.validation, files.psf, files.get("encoder") or None),
-            snakemake.output.weights,
-            snakemake.output.model,
-            snakemake.output.curves,
-        )
+    run_job(main, snakemake)

@@ -5,5 +5,5 @@ class InputError(ValueError):
     """A mistake in the user's input.
 
     The message is one sentence that names the file and the key or array, says what was expected, and what to do
-    about it. `foci3d.job` shows it without a traceback.
+    about it. `foci3d.workflow.job` shows it without a traceback.
     """

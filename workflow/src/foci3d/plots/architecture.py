@@ -1,4 +1,4 @@
-"""Fig. S3: a network as it is built, between its inputs and outputs."""
+"""Fig. S3: the blocks of a network, traced from its forward pass, between its inputs and outputs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,128 +11,129 @@ from torch import Tensor, nn
 
 from foci3d.plots import style
 from foci3d.plots.stacks import Stack
-from foci3d.plots.style import COLOURS
+from foci3d.plots.style import COLORS
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 """Modules that count as layers of a network."""
 
 BOX_WIDTH, BOX_HEIGHT, LABEL_TOP, ROW_HEIGHT = 0.5, 1.0, 1.3, 2.4
-"""Sizes in the drawing, in distances of neighbouring boxes across; labels end `LABEL_TOP` above a box's centre."""
+"""Sizes in units of the horizontal distance of neighbouring boxes; labels end `LABEL_TOP` above a box's centre."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """A part of a network that its forward pass calls as one.
+    """A module that the forward pass of a network calls.
 
     Parameters
     ----------
     name : str
         Path of the module.
     shape : tuple of int
-        Output without the sample axis: channels, y, x; or values.
-    layers : int
-        Convolutions and fully connected layers inside.
-    parameters : int
-        Trained values inside.
+        Shape of its output without the sample axis: channels, y, x; or features.
+    n_layers : int
+        Convolutional and fully connected layers inside.
+    n_parameters : int
+        Trained parameters inside.
     sources : tuple of int
-        Numbers of the blocks whose outputs come in; none where the pictures do.
+        Indices of the blocks whose outputs are its inputs; empty for the inputs of the network.
     """
 
     name: str
     shape: tuple[int, ...]
-    layers: int
-    parameters: int
+    n_layers: int
+    n_parameters: int
     sources: tuple[int, ...]
 
 
-def find_blocks(network: nn.Module, inputs: int, pixels: int) -> list[Block]:
-    """Run a network on an empty picture and note its blocks in the order of their calls.
+def find_blocks(network: nn.Module, shape: Sequence[int]) -> list[Block]:
+    """Trace the blocks of a network in the order of their calls, with an input of zeros.
 
-    A module that is no layer, as a norm or rectifier, belongs to the block before it. Where outputs are combined
-    outside of modules, as in a sum, the next block takes those of all blocks that nothing has taken yet.
+    A module without layers, as a normalization or an activation, belongs to the block before it. Where outputs are
+    combined outside of modules, as in a sum, the next block takes those of all blocks that have no consumer yet.
 
     Parameters
     ----------
     network : torch.nn.Module
-        Maps pictures `(N, inputs, pixels, pixels)`; is left in evaluation mode.
-    inputs, pixels : int
-        Channels and size of the pictures.
+        Network; left in evaluation mode.
+    shape : sequence of int
+        Shape `(S, Y, X)` of the measurements of one sample.
 
     Returns
     -------
     list of Block
-        The outermost modules that are called and hold layers.
+        The outermost called modules that hold layers.
     """
-    picture = torch.zeros(1, inputs, pixels, pixels)
-    makers: dict[int, tuple[int, ...]] = {id(picture): ()}
+    measurements = torch.zeros(1, *shape)
+    producers: dict[int, tuple[int, ...]] = {id(measurements): ()}
     blocks: list[Block] = []
-    for name, module, arguments, output in _outermost_calls(network, picture):
-        taken = {source for block in blocks for source in block.sources}
-        free = tuple(number for number in range(len(blocks)) if number not in taken)
-        sources = tuple(number for tensor in arguments for number in makers.get(id(tensor), free))
-        layers = sum(isinstance(part, LAYERS) for part in module.modules())
-        parameters = sum(values.numel() for values in module.parameters())
-        shape = tuple(output.shape[1:])
-        if layers:
-            makers[id(output)] = (len(blocks),)
-            blocks.append(Block(name, shape, layers, parameters, sources))
+    for name, module, arguments, output in _outermost_calls(network, measurements):
+        consumed = {source for block in blocks for source in block.sources}
+        free = tuple(index for index in range(len(blocks)) if index not in consumed)
+        sources = tuple(index for tensor in arguments for index in producers.get(id(tensor), free))
+        n_layers = sum(isinstance(part, LAYERS) for part in module.modules())
+        n_parameters = sum(values.numel() for values in module.parameters())
+        output_shape = tuple(output.shape[1:])
+        if n_layers:
+            producers[id(output)] = (len(blocks),)
+            blocks.append(Block(name, output_shape, n_layers, n_parameters, sources))
             continue
-        makers[id(output)] = sources
+        producers[id(output)] = sources
         if sources:
             before = blocks[sources[0]]
-            blocks[sources[0]] = replace(before, shape=shape, parameters=before.parameters + parameters)
+            blocks[sources[0]] = replace(before, shape=output_shape, n_parameters=before.n_parameters + n_parameters)
     return blocks
 
 
-def _outermost_calls(network: nn.Module, picture: Tensor) -> list[tuple[str, nn.Module, tuple[Tensor, ...], Tensor]]:
+def _outermost_calls(network: nn.Module, inputs: Tensor) -> list[tuple[str, nn.Module, tuple[Tensor, ...], Tensor]]:
     """Path, module, arguments and output of the modules that the forward pass of the network itself calls."""
     names = {module: name for name, module in network.named_modules() if name}
     calls: list[tuple[str, nn.Module, tuple[Tensor, ...], Tensor]] = []
 
-    def note(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+    def record(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
         calls.append((names[module], module, arguments, output))
 
-    hooks = [module.register_forward_hook(note) for module in names]
+    hooks = [module.register_forward_hook(record) for module in names]
     with torch.inference_mode():
-        network.eval()(picture)
+        network.eval()(inputs)
     for hook in hooks:
         hook.remove()
     called = {name for name, *_ in calls}
     return [call for call in calls if not any(call[0].startswith(f"{name}.") for name in called)]
 
 
-def architecture(blocks: Sequence[Block], title: str, stack: Stack, pixel_pitch_um: float) -> Figure:
-    """Draw the blocks of a network between the pictures and the output of a test sample (Fig. S3).
+def architecture(network: nn.Module, name: str, stack: Stack, pixel_pitch_um: float) -> Figure:
+    """Draw the blocks of a network between the measurements and the output of a test sample (Fig. S3).
 
     Parameters
     ----------
-    blocks : sequence of Block
-        From `find_blocks`.
-    title : str
-        Written above the blocks.
+    network : torch.nn.Module
+        The network.
+    name : str
+        Its name, for the title.
     stack : Stack
         The test sample.
     pixel_pitch_um : float
-        Distance of neighbouring pixels [um].
+        Distance between neighbouring pixels [um].
 
     Returns
     -------
     Figure
-        In each box the channels and the size of its output.
+        Each box holds the channels and the size of its output.
     """
     figure = style.new_figure(style.FULL_WIDTH_MM, 92)
-    count = max(len(stack.sensors), len(stack.output))
-    grid = figure.add_gridspec(count, 3, width_ratios=(1, 8, 1))
+    n_rows = max(len(stack.measurements), len(stack.output))
+    grid = figure.add_gridspec(n_rows, 3, width_ratios=(1, 8, 1))
     middle = figure.add_subplot(grid[:, 1])
-    middle.set_title(title)
-    draw_blocks(middle, blocks)
-    for index, (name, picture) in enumerate(zip("AB", stack.sensors, strict=False)):
+    n_parameters = sum(values.numel() for values in network.parameters())
+    middle.set_title(f"{name}: {n_parameters / 1e6:.1f} million parameters")
+    draw_blocks(middle, find_blocks(network, stack.measurements.shape))
+    for index, (sensor, image) in enumerate(zip("AB", stack.measurements, strict=False)):
         axes = figure.add_subplot(grid[index, 0])
-        style.show_picture(axes, picture, pixel_pitch_um)
-        axes.set_title(f"sensor {name}")
-    for index, picture in enumerate(stack.output):
+        style.show_image(axes, image, pixel_pitch_um)
+        axes.set_title(f"sensor {sensor}")
+    for index, image in enumerate(stack.output):
         axes = figure.add_subplot(grid[index, 2])
-        style.show_picture(axes, picture, pixel_pitch_um, cmap=style.CELLS, limits=(0, 1))
+        style.show_image(axes, image, pixel_pitch_um, cmap=style.CELLS, limits=(0, 1))
         axes.set_title(f"layer {index + 1}")
     return figure
 
@@ -140,18 +141,18 @@ def architecture(blocks: Sequence[Block], title: str, stack: Stack, pixel_pitch_
 def draw_blocks(axes: Axes, blocks: Sequence[Block]) -> None:
     """Draw boxes in a row, those that only feed one common block in a row below, and arrows between them."""
     joins, feeders = _find_joins(blocks)
-    upper = [number for number in range(len(blocks)) if number not in feeders]
+    upper = [index for index in range(len(blocks)) if index not in feeders]
     places: list[tuple[float, float]] = []
-    for number, block in enumerate(blocks):
-        if number in feeders:
+    for index, block in enumerate(blocks):
+        if index in feeders:
             places.append((places[block.sources[0]][0], -ROW_HEIGHT))
         else:
-            places.append((upper.index(number), -ROW_HEIGHT if number in joins else 0))
+            places.append((upper.index(index), -ROW_HEIGHT if index in joins else 0))
     lowest = min(y for _, y in places)
-    for number, (block, place) in enumerate(zip(blocks, places, strict=True)):
+    for index, (block, place) in enumerate(zip(blocks, places, strict=True)):
         _draw_block(axes, block, place)
         for source in block.sources:
-            if number in joins:
+            if index in joins:
                 _draw_bus(axes, places[source], place, lowest - 0.85)
             else:
                 _draw_arrow(axes, places[source], place)
@@ -163,27 +164,27 @@ def draw_blocks(axes: Axes, blocks: Sequence[Block]) -> None:
 
 
 def _find_joins(blocks: Sequence[Block]) -> tuple[set[int], set[int]]:
-    """Numbers of the blocks that take several outputs which nothing else takes, and of the blocks that feed them."""
-    takers: dict[int, set[int]] = {number: set() for number in range(len(blocks))}
-    for number, block in enumerate(blocks):
+    """Indices of the blocks with several inputs that no other block takes, and of the blocks that feed them."""
+    consumers: dict[int, set[int]] = {index: set() for index in range(len(blocks))}
+    for index, block in enumerate(blocks):
         for source in block.sources:
-            takers[source].add(number)
+            consumers[source].add(index)
     joins = {
-        number
-        for number, block in enumerate(blocks)
-        if len(block.sources) > 1 and all(takers[source] == {number} for source in block.sources)
+        index
+        for index, block in enumerate(blocks)
+        if len(block.sources) > 1 and all(consumers[source] == {index} for source in block.sources)
     }
-    return joins, {source for number in joins for source in blocks[number].sources}
+    return joins, {source for index in joins for source in blocks[index].sources}
 
 
 def _draw_block(axes: Axes, block: Block, place: tuple[float, float]) -> None:
     x, y = place
     corner = (x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2)
-    axes.add_patch(Rectangle(corner, BOX_WIDTH, BOX_HEIGHT, facecolor="#DCEAF5", edgecolor=COLOURS["blue"]))
+    axes.add_patch(Rectangle(corner, BOX_WIDTH, BOX_HEIGHT, facecolor="#DCEAF5", edgecolor=COLORS["blue"]))
     size = "\n× ".join(map(str, block.shape))
     axes.text(x, y, size, ha="center", va="center", fontsize=7)
-    plural = "s" if block.layers > 1 else ""
-    label = f"{block.name}\n{block.layers} layer{plural}\n{block.parameters / 1000:,.0f} k weights"
+    plural = "s" if block.n_layers > 1 else ""
+    label = f"{block.name}\n{block.n_layers} layer{plural}\n{block.n_parameters / 1000:,.0f} k param."
     axes.text(x, y + BOX_HEIGHT / 2 + 0.05, label, ha="center", va="bottom", fontsize=7)
 
 
@@ -200,14 +201,14 @@ def _draw_arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]
 def _draw_bus(axes: Axes, start: tuple[float, float], end: tuple[float, float], y_bus: float) -> None:
     """Line down from a box, along below the row, and up into the box where several outputs meet."""
     tail = start[1] - BOX_HEIGHT / 2
-    axes.plot([start[0], start[0], end[0]], [tail, y_bus, y_bus], color=COLOURS["black"], linewidth=0.8)
+    axes.plot([start[0], start[0], end[0]], [tail, y_bus, y_bus], color=COLORS["black"], linewidth=0.8)
     _draw_line(axes, (end[0], y_bus), (end[0], end[1] - BOX_HEIGHT / 2))
 
 
 def _draw_line(axes: Axes, tail: tuple[float, float], head: tuple[float, float], bend: float = 0.0) -> None:
     arrow = {
         "arrowstyle": "-|>",
-        "color": COLOURS["black"],
+        "color": COLORS["black"],
         "connectionstyle": f"arc3,rad={bend}",
         "linewidth": 0.8,
         "shrinkA": 0,

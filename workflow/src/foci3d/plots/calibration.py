@@ -1,4 +1,4 @@
-"""The calibrated point-spread function: kernels, and what a scan measured beside the fit."""
+"""The calibrated point-spread function: its kernels, and the measurements of a scan with their fit."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from foci3d.plots import style
-from foci3d.plots.style import COLOURS, SERIES
+from foci3d.plots.style import COLORS, SERIES
 
 SHOWN_UM = (100, 250, 500, 1000, 1500)
-"""Depths of which kernels and profiles are shown, where the PSF covers them; else the nearest."""
+"""Depths whose kernels and profiles are shown, or the nearest ones that the PSF covers."""
 
 
 def psf(
@@ -23,7 +23,7 @@ def psf(
     attributes: Mapping[str, Any],
     measured: tuple[pd.DataFrame, pd.DataFrame] | None,
 ) -> Figure:
-    """Show kernels in the field of a picture and, of a scan, profiles and widths with their residuals.
+    """Show kernels in the field of view and, for a scan, profiles and widths with their residuals.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ def psf(
     depths_um : ndarray (D,)
         Their depths [um].
     pixel_pitch_um : float
-        Distance of the kernels' pixels [um].
+        Distance between neighbouring pixels of the kernels [um].
     attributes : mapping
-        Attributes of the PSF: fwhm_deg, standoff_um and their standard errors, where they were fitted.
+        Attributes of the PSF; fwhm_deg, standoff_um and their standard errors if these were fitted.
     measured : tuple of DataFrame, optional
         Profiles (depth_um, radius_um, measured, measured_se, fitted, residual) and widths (depth_um, fwhm_um,
         fwhm_se_um, fitted_fwhm_um) of a calibration.
@@ -42,7 +42,7 @@ def psf(
     Returns
     -------
     Figure
-        Of the width of a page.
+        Kernels, each scaled to its maximum; below, the scan.
     """
     figure = style.new_figure(style.FULL_WIDTH_MM, 45 if measured is None else 115)
     if measured is None:
@@ -55,19 +55,19 @@ def psf(
 
 
 def _nearest(depths_um: npt.NDArray[Any]) -> list[int]:
-    """Places of the depths nearest to those shown, each once."""
+    """Indices of the depths nearest to those shown, without repetition."""
     return sorted({int(np.abs(depths_um - shown).argmin()) for shown in SHOWN_UM})
 
 
 def _show_kernels(
     figure: Figure | SubFigure, kernels: npt.NDArray[Any], depths_um: npt.NDArray[Any], pixel_pitch_um: float
 ) -> None:
-    places, edge = _nearest(depths_um), kernels.shape[-1] // 4
-    for column, (axes, place) in enumerate(zip(figure.subplots(1, len(places)), places, strict=True)):
-        field = kernels[place, edge:-edge, edge:-edge]
+    indices, edge = _nearest(depths_um), kernels.shape[-1] // 4
+    for column, (axes, index) in enumerate(zip(figure.subplots(1, len(indices)), indices, strict=True)):
+        field = kernels[index, edge:-edge, edge:-edge]
         bar_um = 1000.0 if column == 0 else None
-        style.show_picture(axes, field, pixel_pitch_um, limits=(0, field.max()), bar_um=bar_um)
-        axes.set_title(f"{depths_um[place]:.0f} µm")
+        style.show_image(axes, field, pixel_pitch_um, limits=(0, field.max()), bar_um=bar_um)
+        axes.set_title(f"{depths_um[index]:.0f} µm")
 
 
 def _show_scan(figure: SubFigure, profiles: pd.DataFrame, widths: pd.DataFrame, attributes: Mapping[str, Any]) -> None:
@@ -84,26 +84,26 @@ def _show_scan(figure: SubFigure, profiles: pd.DataFrame, widths: pd.DataFrame, 
 
 def _show_profiles(above: Axes, below: Axes, profiles: pd.DataFrame) -> None:
     """Measured and fitted profiles of some depths, and their difference over its standard error."""
-    scanned = np.unique(profiles["depth_um"])
-    for place, colour in zip(_nearest(scanned), SERIES, strict=False):
-        part = profiles[profiles["depth_um"] == scanned[place]]
+    depths_um = np.unique(profiles["depth_um"])
+    for index, color in zip(_nearest(depths_um), SERIES, strict=False):
+        part = profiles[profiles["depth_um"] == depths_um[index]]
         peak, radius_um = part["fitted"].max(), part["radius_um"]
-        above.errorbar(radius_um, part["measured"] / peak, 1.96 * part["measured_se"] / peak, fmt=".", color=colour)
-        above.plot(radius_um, part["fitted"] / peak, color=colour, label=f"{scanned[place]:.0f} µm")
-        below.plot(radius_um, part["residual"] / part["measured_se"], ".", color=colour)
+        above.errorbar(radius_um, part["measured"] / peak, 1.96 * part["measured_se"] / peak, fmt=".", color=color)
+        above.plot(radius_um, part["fitted"] / peak, color=color, label=f"{depths_um[index]:.0f} µm")
+        below.plot(radius_um, part["residual"] / part["measured_se"], ".", color=color)
     for limit in (-1.96, 1.96):
-        below.axhline(limit, color=COLOURS["grey"], linewidth=0.6, linestyle="--")
-    above.set(ylabel="light over fitted peak", title="points: measured, 95 %; lines: fit")
+        below.axhline(limit, color=COLORS["grey"], linewidth=0.6, linestyle="--")
+    above.set(ylabel="intensity / fitted peak", title="points: measured, 95 % interval; lines: fit")
     above.legend(loc="upper right")
     below.set(xlabel="radius [µm]", ylabel="residual / s.e.")
 
 
 def _show_widths(above: Axes, below: Axes, widths: pd.DataFrame) -> None:
-    """Width of each depth alone and as fitted to all, and their difference."""
+    """Width measured at each depth and fitted to all depths, and their difference."""
     depth_um, bars_um = widths["depth_um"], 1.96 * widths["fwhm_se_um"]
-    above.errorbar(depth_um, widths["fwhm_um"], bars_um, fmt=".", color=COLOURS["blue"])
-    above.plot(depth_um, widths["fitted_fwhm_um"], color=COLOURS["orange"])
+    above.errorbar(depth_um, widths["fwhm_um"], bars_um, fmt=".", color=COLORS["blue"])
+    above.plot(depth_um, widths["fitted_fwhm_um"], color=COLORS["orange"])
     above.set(ylabel="full width at\nhalf maximum [µm]")
-    below.errorbar(depth_um, widths["fwhm_um"] - widths["fitted_fwhm_um"], bars_um, fmt=".", color=COLOURS["blue"])
-    below.axhline(0, color=COLOURS["orange"])
+    below.errorbar(depth_um, widths["fwhm_um"] - widths["fitted_fwhm_um"], bars_um, fmt=".", color=COLORS["blue"])
+    below.axhline(0, color=COLORS["orange"])
     below.set(xlabel="depth [µm]", ylabel="residual [µm]")

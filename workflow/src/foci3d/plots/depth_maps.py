@@ -1,4 +1,4 @@
-"""Fig. S1: two layers without overlap, as a map of depth."""
+"""Fig. S1: depth maps of two layers without overlap."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +10,16 @@ import pandas as pd
 from matplotlib.figure import Figure, FigureBase
 
 from foci3d.plots import style
-from foci3d.plots.style import COLOURS
+from foci3d.plots.style import COLORS
 
-DEPTHS = mpl.colormaps["viridis"].with_extremes(under=COLOURS["black"])
-"""Colour map of depths; black, below its lower end, is empty."""
+DEPTHS = mpl.colormaps["viridis"].with_extremes(under=COLORS["black"])
+"""Color map of depths; black, below its lower end, is empty."""
 
 EMPTY_BELOW_SHARE = 0.01
-"""Share of the farthest depth below which a map is shown as empty."""
+"""Share of the largest depth below which a map is shown as empty."""
+
+METHODS = {"empty_error": ("empty map", COLORS["grey"]), "error": ("network", COLORS["blue"])}
+"""Label and color of the columns of errors."""
 
 
 def maps_and_errors(
@@ -24,7 +27,7 @@ def maps_and_errors(
     samples: pd.DataFrame,
     shown: int,
     pixel_pitch_um: float,
-    farthest_um: float,
+    max_depth_um: float,
 ) -> Figure:
     """Show overlaid layers, input, true and predicted depth map above the distributions of the error (Fig. S1).
 
@@ -33,24 +36,24 @@ def maps_and_errors(
     arrays : mapping of str to ndarray
         Arrays of the predictions: layers `(N, L, Y, X)`, sensors, output and target `(N, 1, Y, X)`.
     samples : DataFrame
-        Table of all samples with columns error and base_error (0 to 1, relative to `farthest_um`).
+        Table of all samples with columns error and empty_error (0 to 1, relative to `max_depth_um`).
     shown : int
-        Number of the sample to show.
+        Index of the sample to show.
     pixel_pitch_um : float
-        Distance of neighbouring pixels [um].
-    farthest_um : float
+        Distance between neighbouring pixels [um].
+    max_depth_um : float
         Depth that errors are relative to [um].
 
     Returns
     -------
     Figure
-        Left, the error averaged over each picture; right, the error of single pixels.
+        Left, the mean error of each map; right, the error of single pixels.
     """
     figure = style.new_figure(style.FULL_WIDTH_MM, 110)
     ((above,), (below,)) = figure.subfigures(2, 1, squeeze=False)
     sample = {name: values[shown] for name, values in arrays.items()}
-    _show_maps(above, sample, samples["error"].to_numpy()[shown], pixel_pitch_um, farthest_um)
-    deviations = 100 * np.abs(arrays["output"] - arrays["target"]) / farthest_um
+    _show_maps(above, sample, samples["error"].to_numpy()[shown], pixel_pitch_um, max_depth_um)
+    deviations = 100 * np.abs(arrays["output"] - arrays["target"]) / max_depth_um
     _show_errors(below, samples, deviations)
     return figure
 
@@ -60,31 +63,28 @@ def _show_maps(
     sample: Mapping[str, npt.NDArray[Any]],
     error: float,
     pixel_pitch_um: float,
-    farthest_um: float,
+    max_depth_um: float,
 ) -> None:
     panels = figure.subplots(1, 4)
-    overlaid, blurred, *maps = panels
-    style.show_picture(overlaid, sample["layers"].sum(0), pixel_pitch_um, bar_um=1000)
-    style.show_picture(blurred, sample["sensors"][0], pixel_pitch_um)
-    limits = (EMPTY_BELOW_SHARE * farthest_um, farthest_um)
-    for axes, kind in zip(maps, ("target", "output"), strict=True):
-        depth = style.show_picture(axes, sample[kind][0], pixel_pitch_um, cmap=DEPTHS, limits=limits)
+    overlaid, measurement, *maps = panels
+    style.show_image(overlaid, sample["layers"].sum(0), pixel_pitch_um, bar_um=1000)
+    style.show_image(measurement, sample["sensors"][0], pixel_pitch_um)
+    limits = (EMPTY_BELOW_SHARE * max_depth_um, max_depth_um)
+    for axes, name in zip(maps, ("target", "output"), strict=True):
+        depth = style.show_image(axes, sample[name][0], pixel_pitch_um, cmap=DEPTHS, limits=limits)
     figure.colorbar(depth, ax=panels, label="depth [µm], black: empty", shrink=0.8, extend="min")
-    titles = ("layers overlaid", "sensor A", "true depth", f"predicted, error {100 * error:.1f} %")
+    titles = ("overlaid layers", "sensor A", "true depth", f"predicted, error {100 * error:.1f} %")
     for axes, title in zip(panels, titles, strict=True):
         axes.set_title(title)
 
 
 def _show_errors(figure: FigureBase, samples: pd.DataFrame, deviations: npt.NDArray[Any]) -> None:
-    of_pictures, of_pixels = figure.subplots(1, 2)
-    methods = {"base_error": ("empty everywhere", COLOURS["grey"]), "error": ("network", COLOURS["blue"])}
-    percent = 100 * samples[list(methods)]
-    bins = np.linspace(0, percent.to_numpy().max(), 41)
-    for column, (label, colour) in methods.items():
-        style.show_distribution(of_pictures, percent[column], bins, f"{label}: mean {{mean:.1f}} %", colour)
-    of_pictures.set(xlabel="mean error of a picture [% of the farthest depth]", ylabel="test samples")
-    label = f"network: mean {{mean:.1f}} %, sd {deviations.std():.1f} %"
-    style.show_distribution(of_pixels, deviations.ravel(), np.linspace(0, 100, 41), label, COLOURS["blue"])
-    of_pixels.set(xlabel="error of a pixel [% of the farthest depth]", ylabel="pixels", yscale="log")
-    for axes in (of_pictures, of_pixels):
+    of_maps, of_pixels = figure.subplots(1, 2)
+    style.show_distributions(of_maps, 100 * samples[list(METHODS)], METHODS)
+    of_maps.set(xlabel="mean error of a map [% of the largest depth]", ylabel="test samples")
+    pixels = pd.DataFrame({"error": deviations.ravel()})
+    label = f"network, SD {deviations.std():.1f} %"
+    style.show_distributions(of_pixels, pixels, {"error": (label, COLORS["blue"])})
+    of_pixels.set(xlabel="error of a pixel [% of the largest depth]", ylabel="pixels", yscale="log")
+    for axes in (of_maps, of_pixels):
         style.legend_above(axes)

@@ -1,4 +1,4 @@
-"""A user's acquisition at a glance: what the sensors saw, the cells in each layer, and the layers in space."""
+"""Overview of a user's acquisition: the measurements, the cells in each layer, and the layers in space."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,38 +10,38 @@ from foci3d.plots import style, view3d
 
 
 def overview(
-    pictures: npt.NDArray[Any],
+    measurements: npt.NDArray[Any],
     probability: npt.NDArray[Any],
     layer_depths_um: Sequence[float],
     pixel_pitch_um: float,
     sensor_planes_um: Sequence[float],
     threshold: float,
 ) -> Figure:
-    """Show the sensors' pictures, the map of each layer with the outline of its cells, and all layers in space.
+    """Show the measurements, the probability map of each layer with the outline of its cells, and all layers in space.
 
     Parameters
     ----------
-    pictures : ndarray (S, Y, X)
-        Pictures of the sensors.
+    measurements : ndarray (S, Y, X)
+        Images that the sensors record.
     probability, layer_depths_um, pixel_pitch_um, sensor_planes_um, threshold
         See `view3d.figure_3d`.
 
     Returns
     -------
     Figure
-        Pictures above the maps of the layers, the layers in space at the right.
+        Measurements above the maps of the layers, the layers in space at the right.
     """
     figure = style.new_figure(style.FULL_WIDTH_MM, 90)
     ((flat, space),) = figure.subfigures(1, 2, squeeze=False, width_ratios=(3, 2))
     grid = flat.subplots(2, len(probability), squeeze=False)
-    for axes, picture, name in zip(grid[0], pictures, "AB", strict=False):
-        style.show_picture(axes, picture, pixel_pitch_um, limits=(picture.min(), picture.max()), bar_um=1000)
+    for axes, image, name in zip(grid[0], measurements, "AB", strict=False):
+        style.show_image(axes, image, pixel_pitch_um, limits=(image.min(), image.max()), bar_um=1000)
         axes.set_title(f"sensor {name}")
-    for axes in grid[0, len(pictures) :]:
+    for axes in grid[0, len(measurements) :]:
         axes.set_axis_off()
-    for axes, picture, depth_um in zip(grid[1], probability, layer_depths_um, strict=True):
-        cells = style.show_picture(axes, picture, pixel_pitch_um, cmap=style.CELLS, limits=(0, 1))
-        style.show_outline(axes, picture > threshold, pixel_pitch_um)
+    for axes, layer, depth_um in zip(grid[1], probability, layer_depths_um, strict=True):
+        cells = style.show_image(axes, layer, pixel_pitch_um, cmap=style.CELLS, limits=(0, 1))
+        style.show_outline(axes, layer > threshold, pixel_pitch_um)
         axes.set_title(f"{depth_um:.0f} µm")
     flat.colorbar(cells, ax=grid[1], label="probability of a cell", location="bottom", shrink=0.6, aspect=40)
     axes_3d = space.add_subplot(projection="3d")

@@ -1,24 +1,25 @@
-"""The synthetic layers: an example, and their statistics beside the published ones."""
+"""Synthetic layers: an example, and their statistics beside those of the published sample."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy.typing as npt
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from foci3d.plots import style
-from foci3d.plots.style import COLOURS
+from foci3d.plots.style import COLORS
 
 LABELS = {
     "coverage": "share of cell pixels",
-    "intensity_cv": "cells: sd / mean",
+    "intensity_cv": "cells: SD / mean",
     "median_to_mean": "cells: median / mean",
-    "q90_to_mean": "cells: 90 % point / mean",
-    "q99_to_mean": "cells: 99 % point / mean",
+    "q90_to_mean": "cells: q90 / mean",
+    "q99_to_mean": "cells: q99 / mean",
     "tumour_to_background": "means: cells / background",
-    "background_cv": "background: sd / mean",
+    "background_cv": "background: SD / mean",
     "focus_width_px": "widest focus [pixels]",
 }
 """Axis label of each statistic."""
@@ -34,46 +35,46 @@ def scenes(
     sample : mapping of str to ndarray
         layers and masks (L, Y, X), sensors (S, Y, X) and depths_um (L,) of one sample.
     layers : DataFrame
-        A row for each layer, a column for each statistic.
+        One row per layer, one column per statistic.
     statistics : DataFrame
         Columns statistic, published_low and published_high.
     pixel_pitch_um : float
-        Distance of neighbouring pixels [um].
+        Distance between neighbouring pixels [um].
 
     Returns
     -------
     Figure
-        A row of pictures above two rows of histograms.
+        A row of images above two rows of histograms.
     """
-    figure = style.new_figure(style.FULL_WIDTH_MM, 115)
-    ((above,), (below,)) = figure.subfigures(2, 1, squeeze=False, height_ratios=(1, 2.4))
+    figure = style.new_figure(style.FULL_WIDTH_MM, 118)
+    ((above,), (below,)) = figure.subfigures(2, 1, squeeze=False, height_ratios=(1, 2.1))
     _show_stack(above.subplots(1, len(sample["layers"]) + len(sample["sensors"])), sample, pixel_pitch_um)
-    panels = below.subplots(2, 4).flatten()
-    for axes, (_, row) in zip(panels, statistics.iterrows(), strict=True):
+    panels = below.subplots(2, 4)
+    for axes, (_, row) in zip(panels.flat, statistics.iterrows(), strict=True):
         _show_statistic(axes, layers[row["statistic"]], row)
-    panels[0].set_ylabel("layers")
-    panels[4].set_ylabel("layers")
-    below.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("layers")
+    below.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
 def _show_stack(panels: npt.NDArray[Any], sample: Mapping[str, npt.NDArray[Any]], pixel_pitch_um: float) -> None:
-    for number, (axes, layer, mask, depth_um) in enumerate(
-        zip(panels, sample["layers"], sample["masks"], sample["depths_um"], strict=False), start=1
-    ):
-        style.show_picture(axes, layer, pixel_pitch_um, bar_um=1000 if number == 1 else None)
+    n_layers = len(sample["layers"])
+    stack = zip(panels, sample["layers"], sample["masks"], sample["depths_um"], strict=False)
+    for number, (axes, layer, mask, depth_um) in enumerate(stack, 1):
+        style.show_image(axes, layer, pixel_pitch_um, bar_um=1000 if number == 1 else None)
         style.show_outline(axes, mask, pixel_pitch_um)
         axes.set_title(style.layer_title(number, depth_um))
-    for name, axes, picture in zip("AB", panels[len(sample["layers"]) :], sample["sensors"], strict=False):
-        style.show_picture(axes, picture, pixel_pitch_um)
+    for name, axes, image in zip("AB", panels[n_layers:], sample["sensors"], strict=False):
+        style.show_image(axes, image, pixel_pitch_um)
         axes.set_title(f"sensor {name}")
 
 
 def _show_statistic(axes: Axes, values: pd.Series, row: pd.Series) -> None:
-    axes.hist(values.dropna(), bins=20, color=COLOURS["blue"], label="synthetic")
+    sns.histplot(values, bins=20, color=COLORS["blue"], alpha=1, linewidth=0, label="synthetic", ax=axes)
     low, high = row["published_low"], row["published_high"]
     if low < high:
-        axes.axvspan(low, high, color=COLOURS["orange"], alpha=0.5, linewidth=0, zorder=0, label="published")
+        axes.axvspan(low, high, color=COLORS["orange"], alpha=0.5, linewidth=0, zorder=0, label="published")
     else:
-        axes.axvline(low, color=COLOURS["orange"], label="published")
-    axes.set_xlabel(LABELS[row["statistic"]])
+        axes.axvline(low, color=COLORS["orange"], label="published")
+    axes.set(xlabel=LABELS[row["statistic"]], ylabel="")

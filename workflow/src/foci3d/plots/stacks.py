@@ -1,17 +1,21 @@
-"""Figs. 4, S2 and S4: cells in overlaid layers, as the sensors see them and as a network takes them apart."""
+"""Figs. 4, S2 and S4: cells in overlapping layers, as measured by the sensors and as separated by a network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure, FigureBase
+from matplotlib.transforms import blended_transform_factory
 
-from foci3d.measures import CELL_THRESHOLD, Confusion
+from foci3d.evaluation.metrics import CELL_THRESHOLD, Confusion
 from foci3d.plots import style
-from foci3d.plots.style import COLOURS
+from foci3d.plots.style import COLORS
+
+METHODS = {"empty_error": ("no cells predicted", COLORS["grey"]), "error": ("network", COLORS["blue"])}
+"""Label and color of the columns of errors."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,11 @@ class Stack:
     Parameters
     ----------
     layers : ndarray (L, Y, X)
-        Layers as they are [a.u.].
-    sensors : ndarray (S, Y, X)
-        Pictures of the sensors [a.u.].
+        Layers before the blur [a.u.].
+    measurements : ndarray (S, Y, X)
+        Images that the sensors record [a.u.].
     output : ndarray (L, Y, X)
-        Probability of a cell, 0 to 1.
+        Predicted probability of a cell, 0 to 1.
     target : ndarray (L, Y, X)
         Whether there is a cell, 0 or 1.
     depths_um : ndarray (L,)
@@ -33,56 +37,55 @@ class Stack:
     """
 
     layers: npt.NDArray[Any]
-    sensors: npt.NDArray[Any]
+    measurements: npt.NDArray[Any]
     output: npt.NDArray[Any]
     target: npt.NDArray[Any]
     depths_um: npt.NDArray[Any]
 
     @classmethod
-    def of(cls, arrays: Mapping[str, npt.NDArray[Any]], sample: int) -> Self:
-        """Take one sample out of the arrays of the predictions."""
-        return cls(**{name: arrays[name][sample] for name in cls.__dataclass_fields__})
+    def from_predictions(cls, arrays: Mapping[str, npt.NDArray[Any]], sample: int) -> Self:
+        """One sample of the arrays of a predictions file."""
+        return cls(*(arrays[name][sample] for name in ("layers", "sensors", "output", "target", "depths_um")))
 
     @property
     def error(self) -> npt.NDArray[Any]:
-        """Share `(L,)` of pixels on the wrong side of the threshold."""
-        return Confusion.of(self.output > CELL_THRESHOLD, self.target > 0).error
+        """Share `(L,)` of misclassified pixels."""
+        return Confusion.from_masks(self.output > CELL_THRESHOLD, self.target > 0).error
 
 
 def example(stack: Stack, pixel_pitch_um: float) -> Figure:
-    """Show a test sample: overlaid layers, sensors' pictures, each layer, its output and its truth (Fig. 4a)."""
+    """Show a test sample: overlaid layers, measurements, and each layer with its output and target (Fig. 4a)."""
     figure = style.new_figure(style.FULL_WIDTH_MM, 120)
     show_stack(figure, stack, pixel_pitch_um)
     return figure
 
 
 def errors_by_layer(samples: pd.DataFrame, linear_shares: Sequence[float]) -> Figure:
-    """Draw the distribution of the error of each layer with its mean, beside that of calling no cell (Fig. 4b).
+    """Draw the distribution of the error in each layer beside that of predicting no cells (Fig. 4b).
 
     Parameters
     ----------
     samples : DataFrame
-        Table of samples with columns layer, error and base_empty (both 0 to 1).
+        Table of samples with columns layer, error and empty_error (both 0 to 1).
     linear_shares : sequence of float
-        Share of each layer that a linear method recovers, 0 to 1.
+        Share of the power of each layer that a linear method recovers, 0 to 1.
 
     Returns
     -------
     Figure
-        A panel a layer.
+        One violin per layer, with the means of both halves.
     """
-    figure = style.new_figure(style.FULL_WIDTH_MM, 64)
-    titles = [f"layer {layer}, linear: {100 * share:.0f} %" for layer, share in enumerate(linear_shares, 1)]
-    show_errors(figure, samples, titles)
+    figure = style.new_figure(style.FULL_WIDTH_MM, 68)
+    show_errors(figure, samples, [f"linear estimate: {100 * share:.0f} %" for share in linear_shares])
     return figure
 
 
 def example_and_errors(stack: Stack, samples: pd.DataFrame, pixel_pitch_um: float) -> Figure:
-    """Show a test sample above the distribution of the error of each layer (Figs. S2 and S4)."""
+    """Show a test sample above the distribution of the error in each layer (Figs. S2 and S4)."""
     figure = style.new_figure(style.FULL_WIDTH_MM, 180)
     ((above,), (below,)) = figure.subfigures(2, 1, squeeze=False, height_ratios=(2, 1))
     show_stack(above, stack, pixel_pitch_um)
-    show_errors(below, samples, [f"layer {layer}" for layer in sorted(samples["layer"].unique())])
+    show_errors(below, samples)
     return figure
 
 
@@ -96,46 +99,53 @@ def show_stack(figure: FigureBase, stack: Stack, pixel_pitch_um: float, *, compa
     stack : Stack
         The sample.
     pixel_pitch_um : float
-        Distance of neighbouring pixels [um].
+        Distance between neighbouring pixels [um].
     compact : bool
-        Short titles and no colour bar, for a figure with many samples.
+        Short titles and no color bar, for a figure with many samples.
 
     Returns
     -------
-    ndarray (L, 3) of Axes
-        For each layer the pictures of the layer, the output and the truth.
+    ndarray (3, 1 + L) of Axes
+        The first column holds the overlaid layers and the measurements, each other one a layer, its output and target.
     """
     grid = figure.subplots(3, 1 + len(stack.layers))
-    pictures = [stack.layers.sum(0), *stack.sensors]
-    for axes, picture, title in zip(grid[:, 0], pictures, ("overlaid", "sensor A", "sensor B"), strict=False):
-        bar_um = 1000 if axes is grid[len(stack.sensors), 0] else None
-        style.show_picture(axes, picture, pixel_pitch_um, bar_um=bar_um)
+    images = [stack.layers.sum(0), *stack.measurements]
+    for axes, image, title in zip(grid[:, 0], images, ("overlaid", "sensor A", "sensor B"), strict=False):
+        bar_um = 1000 if axes is grid[len(stack.measurements), 0] else None
+        style.show_image(axes, image, pixel_pitch_um, bar_um=bar_um)
         axes.set_title(title)
-    for axes in grid[len(pictures) :, 0]:
+    for axes in grid[len(images) :, 0]:
         axes.set_axis_off()
-    columns = grid.T[1:]
-    for index, column in enumerate(columns):
-        style.show_picture(column[0], stack.layers[index], pixel_pitch_um)
-        style.show_picture(column[1], stack.output[index], pixel_pitch_um, cmap=style.CELLS, limits=(0, 1))
-        cells = style.show_picture(column[2], stack.target[index], pixel_pitch_um, cmap=style.CELLS, limits=(0, 1))
+    for index, column in enumerate(grid.T[1:]):
+        style.show_image(column[0], stack.layers[index], pixel_pitch_um)
+        style.show_image(column[1], stack.output[index], pixel_pitch_um, cmap=style.CELLS, limits=(0, 1))
+        cells = style.show_image(column[2], stack.target[index], pixel_pitch_um, cmap=style.CELLS, limits=(0, 1))
         column[0].set_title(f"layer {index + 1}\n{stack.depths_um[index]:.0f} µm")
         column[1].set_title(f"{'' if compact else 'error '}{100 * stack.error[index]:.1f} %")
-    for axes, label in zip(columns[0], ("layer", "output", "truth"), strict=True):
+    for axes, label in zip(grid[:, 1], ("layer", "output", "target"), strict=True):
         style.label_row(axes, label)
     if not compact:
-        figure.colorbar(cells, ax=columns[-1], label="probability of a cell", shrink=0.6)
-    return columns
+        figure.colorbar(cells, ax=grid[:, 1:], label="probability of a cell", shrink=0.6)
+    return grid
 
 
-def show_errors(figure: FigureBase, samples: pd.DataFrame, titles: Sequence[str]) -> None:
-    """Draw the distributions of `errors_by_layer` in a figure or a part of one, with a title for each layer."""
-    methods = {"base_empty": ("all empty", COLOURS["grey"]), "error": ("network", COLOURS["blue"])}
-    percent = samples[["layer"]].join(100 * samples[list(methods)])
-    bins = np.linspace(0, percent[list(methods)].to_numpy().max(), 41)
-    panels = figure.subplots(1, percent["layer"].nunique(), sharex=True, sharey=True, squeeze=False)[0]
-    for axes, title, (_, part) in zip(panels, titles, percent.groupby("layer"), strict=True):
-        for column, (label, colour) in methods.items():
-            style.show_distribution(axes, part[column], bins, f"{label}, mean {{mean:.1f}} %", colour)
-        axes.set_xlabel("wrong pixels [%]")
-        style.legend_above(axes, title)
-    panels[0].set_ylabel("test samples")
+def show_errors(figure: FigureBase, samples: pd.DataFrame, notes: Sequence[str] = ()) -> None:
+    """Draw the distributions of `errors_by_layer` in a figure or a part of one, with a note below each layer."""
+    axes = figure.subplots()
+    table = samples.melt("layer", [*METHODS], var_name="method", value_name="percent")
+    table = table.assign(percent=100 * table["percent"], method=table["method"].map(lambda name: METHODS[name][0]))
+    palette = dict(METHODS.values())
+    options = {"split": True, "inner": "quart", "cut": 0, "density_norm": "width", "linewidth": 0.6, "saturation": 1}
+    sns.violinplot(table, x="layer", y="percent", hue="method", palette=palette, **options, ax=axes)
+    on_top = blended_transform_factory(axes.transData, axes.transAxes)
+    means = samples.groupby("layer")[[*METHODS]].mean()
+    for position, row in enumerate(means.to_numpy()):
+        for mean, color, side, shift in zip(row, palette.values(), ("right", "left"), (-0.03, 0.03), strict=True):
+            text = f"{100 * mean:.1f} %"
+            axes.text(position + shift, 1, text, transform=on_top, ha=side, va="bottom", color=color)
+    labels = [f"layer {layer}" for layer in means.index]
+    axes.set_xticks(
+        range(len(labels)), ["\n".join(part) for part in zip(labels, notes, strict=True)] if notes else labels
+    )
+    axes.set(xlabel="", ylabel="misclassified pixels [%]", ylim=(0, None))
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), title="lines: quartiles\nnumbers: means", title_fontsize=7)

@@ -1,7 +1,7 @@
-"""Layers of cells in space, between the sensors: a static figure and a page to turn by hand.
+"""3-D views of layers of cells between the sensors: a static figure and an interactive page.
 
-Both take the probability of a cell in each pixel of each layer, so they serve the paper's Fig. 4c and any other
-reconstruction.
+Both take the probability of a cell in each pixel of each layer; they show the paper's Fig. 4c and the reconstructions
+of a user's images.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,14 @@ from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from foci3d.plots import style
-from foci3d.plots.style import COLOURS
+from foci3d.plots.style import COLORS
 
 Depths = Sequence[float] | npt.NDArray[Any]
 
-EMPTY, CELLS, SENSORS = COLOURS["black"], COLOURS["yellow"], COLOURS["vermilion"]
-"""Colours as in the paper: black is empty, yellow holds cells, red are the sensors."""
+EMPTY, CELLS, SENSORS = COLORS["black"], COLORS["yellow"], COLORS["vermilion"]
+"""Colors as in the paper: black is empty, yellow holds cells, red are the sensors."""
+
+UNSHADED = {"ambient": 1, "diffuse": 0, "specular": 0}
 
 
 def figure_3d(
@@ -32,7 +34,7 @@ def figure_3d(
     sensor_planes_um: Sequence[float],
     threshold: float,
 ) -> Figure:
-    """Draw a reconstruction in space, for print.
+    """Draw a reconstruction in space, for print (Fig. 4c).
 
     Parameters
     ----------
@@ -41,7 +43,7 @@ def figure_3d(
     layer_depths_um : sequence of L floats
         Depth of each layer from sensor A [um].
     pixel_pitch_um : float
-        Distance of neighbouring pixels [um].
+        Distance between neighbouring pixels [um].
     sensor_planes_um : sequence of float
         Depths of the sensors [um], sensor A first.
     threshold : float
@@ -74,7 +76,7 @@ def draw_layers(
     # Planes do not cross, so seen from above the painter's order is the order of depth.
     axes.computed_zorder = False
     for depth_um in sensor_planes_um:
-        _draw_plane(axes, width_um, height_um, depth_um, to_rgba(SENSORS, 0.45), edgecolors=SENSORS)
+        _draw_plane(axes, width_um, height_um, depth_um, to_rgba(SENSORS, 0.25), edgecolors=SENSORS)
     for layer, depth_um in zip(cells, layer_depths_um, strict=True):
         _draw_plane(axes, width_um, height_um, depth_um, EMPTY)
         draw_mask(axes, layer, depth_um, pixel_pitch_um, CELLS)
@@ -87,13 +89,13 @@ def draw_layers(
 
 
 def draw_mask(
-    axes: Axes3D, mask: npt.NDArray[np.bool_], depth_um: float, pixel_pitch_um: float, colour: ColorType
+    axes: Axes3D, mask: npt.NDArray[np.bool_], depth_um: float, pixel_pitch_um: float, color: ColorType
 ) -> None:
-    """Fill the pixels of `mask (Y, X)` at one depth, above the plane that is there."""
+    """Fill the pixels of `mask (Y, X)` at one depth, in front of the plane of that layer."""
     corners_um = pixel_pitch_um * pixel_runs(mask)
     runs = np.concatenate([corners_um, np.full_like(corners_um[..., :1], depth_um)], -1)
     axes.add_collection3d(
-        Poly3DCollection(runs, facecolors=colour, edgecolors=colour, linewidths=0.2, zorder=0.5 - depth_um)
+        Poly3DCollection(runs, facecolors=color, edgecolors=color, linewidths=0.2, zorder=0.5 - depth_um)
     )
 
 
@@ -108,10 +110,10 @@ def pixel_runs(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int_]:
 
 
 def _draw_plane(
-    axes: Axes3D, width_um: float, height_um: float, depth_um: float, colour: ColorType, **options: Any
+    axes: Axes3D, width_um: float, height_um: float, depth_um: float, color: ColorType, **options: Any
 ) -> None:
     corners = [(0, 0, depth_um), (width_um, 0, depth_um), (width_um, height_um, depth_um), (0, height_um, depth_um)]
-    axes.add_collection3d(Poly3DCollection([corners], facecolors=colour, zorder=-depth_um, **options))
+    axes.add_collection3d(Poly3DCollection([corners], facecolors=color, zorder=-depth_um, **options))
 
 
 def name_sensors(axes: Axes3D, sensor_planes_um: Sequence[float]) -> None:
@@ -131,7 +133,7 @@ def view_html(
     sensor_planes_um: Sequence[float],
     threshold: float,
 ) -> str:
-    """Make a page that shows a reconstruction in space, to turn by hand; it needs no network.
+    """Interactive 3-D view of a reconstruction as a self-contained HTML page.
 
     Parameters
     ----------
@@ -141,39 +143,39 @@ def view_html(
     Returns
     -------
     str
-        HTML, the same for the same input. A click in the legend hides a layer or a sensor.
+        HTML; equal inputs give equal pages. A click in the legend hides a layer or a sensor.
     """
     height_um, width_um = (pixels * pixel_pitch_um for pixels in probability.shape[1:])
     size_um = (width_um, height_um)
     view = go.Figure()
     for name, depth_um in zip("AB", sensor_planes_um, strict=False):
-        view.add_trace(_plane_trace(size_um, depth_um, SENSORS, name=f"sensor {name}", showlegend=True))
-    for layer, (picture, depth_um) in enumerate(zip(probability, layer_depths_um, strict=True), 1):
+        view.add_trace(_plane_trace(size_um, depth_um, SENSORS, opacity=0.5, name=f"sensor {name}", showlegend=True))
+    for layer, (image, depth_um) in enumerate(zip(probability, layer_depths_um, strict=True), 1):
         group = {"legendgroup": f"layer {layer}", "name": style.layer_title(layer, depth_um)}
         view.add_trace(_plane_trace(size_um, depth_um, EMPTY, opacity=0.7, showlegend=True, **group))
-        view.add_trace(_cells_trace(picture, depth_um, pixel_pitch_um, threshold, **group))
+        view.add_trace(_cells_trace(image, depth_um, pixel_pitch_um, threshold, **group))
     view.update_layout(
         coloraxis={
             "cmin": threshold,
             "cmax": 1,
-            "colorscale": [[0, COLOURS["orange"]], [1, CELLS]],
+            "colorscale": [[0, COLORS["orange"]], [1, CELLS]],
             "colorbar": {"title": "probability of a cell", "len": 0.5},
         },
         legend={"x": 0, "y": 1},
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         scene={
-            "xaxis": {"title": "x [µm]"},
-            "yaxis": {"title": "y [µm]", "autorange": "reversed"},
+            "xaxis": {"title": "x [µm]", "nticks": 4},
+            "yaxis": {"title": "y [µm]", "autorange": "reversed", "nticks": 4},
             "zaxis": {"title": "depth from sensor A [µm]", "autorange": "reversed"},
             "aspectmode": "manual",
             "aspectratio": {"x": 1, "y": height_um / width_um, "z": 1.3},
-            "camera": {"eye": {"x": -0.9, "y": -1.9, "z": 0.6}},
+            "camera": {"eye": {"x": -1.2, "y": -2.4, "z": 1.0}, "center": {"x": 0, "y": 0, "z": -0.12}},
         },
     )
     return str(view.to_html(include_plotlyjs=True, div_id="foci3d-view"))
 
 
-def _plane_trace(size_um: tuple[float, float], depth_um: float, colour: str, **options: Any) -> go.Mesh3d:
+def _plane_trace(size_um: tuple[float, float], depth_um: float, color: str, **options: Any) -> go.Mesh3d:
     width_um, height_um = size_um
     return go.Mesh3d(
         x=[0, width_um, width_um, 0],
@@ -182,7 +184,8 @@ def _plane_trace(size_um: tuple[float, float], depth_um: float, colour: str, **o
         i=[0, 0],
         j=[1, 2],
         k=[2, 3],
-        color=colour,
+        color=color,
+        lighting=UNSHADED,
         hoverinfo="name",
         **options,
     )
@@ -204,6 +207,7 @@ def _cells_trace(
         intensity=np.repeat(probability[rows, columns], 2),
         intensitymode="cell",
         coloraxis="coloraxis",
+        lighting=UNSHADED,
         hovertemplate="x %{x} µm, y %{y} µm",
         **options,
     )

@@ -1,0 +1,70 @@
+"""Both Snakefiles plan the same jobs, others can use them as a module, and defaults stand in one place."""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[2]
+MODULE = """
+configfile: "config/config.yaml"
+configfile: "config/smoke.yaml"
+
+module foci3d:
+    snakefile: "{project}/workflow/Snakefile"
+    config: config
+
+use rule * from foci3d as {names}
+"""
+
+
+def planned(run: Any) -> Counter[str]:
+    """Number of jobs by rule in the output of a dry run."""
+    assert run.returncode == 0, run.stdout + run.stderr
+    return Counter({rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", run.stdout, re.MULTILINE)})
+
+
+@pytest.fixture
+def plan(snakemake: Callable[..., Any], project: Path) -> Counter[str]:
+    """Jobs of a fresh copy of the project."""
+    return planned(snakemake("--dry-run", "--configfile", "config/smoke.yaml", "--", "all", folder=project))
+
+
+@pytest.mark.parametrize("snakefile", ["Snakefile", "workflow/Snakefile"])
+def test_both_snakefiles_plan_everything_by_default(
+    plan: Counter[str], snakemake: Callable[..., Any], project: Path, snakefile: str
+) -> None:
+    assert plan["train"] >= 6
+    arguments = ("--snakefile", snakefile, "--dry-run", "--configfile", "config/smoke.yaml")
+    assert planned(snakemake(*arguments, folder=project)) == plan
+
+
+@pytest.mark.parametrize("names", ["*", "lensless_*"])
+def test_the_workflow_is_a_module(
+    plan: Counter[str], snakemake: Callable[..., Any], project: Path, tmp_path: Path, names: str
+) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    for name in ("config", "resources"):
+        (folder / name).symlink_to(project / name)
+    (folder / "Snakefile").write_text(MODULE.format(project=project, names=names))
+    jobs = planned(snakemake("--dry-run", "--", names.replace("*", "all"), folder=folder))
+    assert jobs == Counter({rule if rule == "total" else names.replace("*", rule): n for rule, n in plan.items()})
+
+
+def test_the_default_profile_is_read(snakemake: Callable[..., Any], project: Path) -> None:
+    run = snakemake("--dry-run", "--configfile", "config/smoke.yaml", "--", "psf", folder=project)
+    assert "Using workflow specific profile profiles/default" in run.stderr
+    assert re.search(r"mem_mb=2000, .*runtime=15", run.stdout)
+
+
+def test_rules_state_only_resources_that_differ_from_the_default() -> None:
+    defaults = yaml.safe_load((PROJECT / "profiles" / "default" / "config.yaml").read_text())["default-resources"]
+    assert set(defaults) == {"mem_mb", "runtime"}
+    for file in (PROJECT / "workflow" / "rules").glob("*.smk"):
+        for name, value in defaults.items():
+            assert not re.search(rf"^ +{name}={value},?$", file.read_text(), re.MULTILINE), f"{file.name}: {name}"

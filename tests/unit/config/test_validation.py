@@ -1,0 +1,351 @@
+import copy
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from foci3d.config import registry
+from foci3d.config.models import Config
+from foci3d.config.validation import RENAMED, check_config
+from foci3d.errors import InputError
+
+CONFIG = Path(__file__).parents[3] / "config"
+
+
+def merged(base: Any, overlay: Any) -> Any:
+    if not isinstance(base, dict) or not isinstance(overlay, dict):
+        return copy.deepcopy(overlay)
+    return {**base, **{key: merged(base.get(key), value) for key, value in overlay.items()}}
+
+
+@pytest.fixture
+def base(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The configuration of the paper; the working directory is that of the project."""
+    monkeypatch.chdir(CONFIG.parent)
+    return yaml.safe_load((CONFIG / "config.yaml").read_text())
+
+
+def check(base: Any, overlay: str, folder: Path) -> str:
+    """The message about an overlay of config.yaml in the file mine.yaml."""
+    file = folder / "mine.yaml"
+    file.write_text(overlay)
+    with pytest.raises(InputError) as error:
+        check_config(merged(base, yaml.safe_load(overlay)), ["config/config.yaml", file])
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("overlays", [[], ["quick"], ["smoke"], ["tissue"], ["quick", "tissue"]])
+def test_configurations_are_valid(base: Any, overlays: list[str]) -> None:
+    for name in overlays:
+        base = merged(base, yaml.safe_load((CONFIG / f"{name}.yaml").read_text()))
+    config = check_config(base, [])
+    assert config.results == base["results"]
+    assert Config.model_validate(config.model_dump()) == config
+
+
+@pytest.mark.parametrize(
+    ("overlay", "parts"),
+    [
+        ("n_samples: {trian: 5}", ["mine.yaml", "no key n_samples.trian", "did you mean train?"]),
+        ("sizes: {train: 5}", ["no key sizes", "did you mean n_samples?"]),
+        ("imager: {colour: 3}", ["no key imager.colour", "n_pixels, pixel_pitch_um, sensor_separation_um"]),
+        ("5: 3", ["no key 5", "expected one of results, seed"]),
+        ("n_samples: {train: many}", ["mine.yaml", 'n_samples.train is "many"', "an integer of at least 1"]),
+        ("n_samples: {train: 64.0}", ["n_samples.train is 64.0", "an integer"]),
+        ("n_samples: {train: 0}", ["n_samples.train is 0", "at least 1"]),
+        ("n_samples: {train: true}", ["n_samples.train is true", "an integer"]),
+        ("n_samples: 5", ["n_samples is 5", "a mapping of keys"]),
+        ("n_samples: {train: 2022-01-01}", ['n_samples.train is "2022-01-01"']),
+        ("bounds: {power_snr: 1e4}", ['bounds.power_snr is "1e4"', "without quotes and with a decimal point"]),
+        ("bounds: {power_snr: .inf}", ["bounds.power_snr is Infinity", "a number above 0"]),
+        ("compute: {device: gpu}", ['compute.device is "gpu"', "one of auto, cpu, cuda"]),
+        ("networks: {a-b: {}}", ["the name networks.a-b is not usable", "a letter, then letters, digits and _"]),
+        (
+            "networks: {mine: {dataset: depth}}",
+            ["mine.yaml", "the key networks.mine.test_datasets is missing", "a list"],
+        ),
+        (
+            "networks: {depth_cnn: {architecture: {name: unet}}}",
+            ['architecture.name is "unet"', "cnn_fc, conv_deconv, resnet_cnn"],
+        ),
+        ("networks: {depth_cnn: {architecture: 5}}", ["networks.depth_cnn.architecture is 5", "a mapping of keys"]),
+        (
+            "networks: {depth_cnn: {architecture: {name: conv_deconv}}}",
+            ["no key networks.depth_cnn.architecture.hidden_features", "name, channels, strides, kernel_size"],
+        ),
+        (
+            "networks: {deblur_cnn: {architecture: {strides: [1, 6, 1]}}}",
+            ["architecture.strides[1] is 6", "one of 1, 2, 3, 4 (stride of each convolution)"],
+        ),
+        ("networks: {deblur_cnn: {architecture: {strides: [1, 1.0, 1]}}}", ["strides[1] is 1.0"]),
+        ("networks: {deblur_cnn: {architecture: {strides: [1, true, 1]}}}", ["strides[1] is true"]),
+        ("baselines: {deblur_wiener: {method: {name: winer}}}", ['method.name is "winer"', "richardson_lucy, wiener"]),
+        (
+            "baselines: {stack2_wiener: {method: {iterations: [3]}}}",
+            ["no key baselines.stack2_wiener.method.iterations", "one of name, noise_to_signal"],
+        ),
+        ("datasets: {depth: {depth_range_um: [1, 2, 3]}}", ["a list of 2 values, each a number of at least 0"]),
+        ("datasets: {depth: {source: 5}}", ["datasets.depth.source is 5", "`synthetic`, or MATLAB files"]),
+        ("datasets: {depth: {source: {train: [a.mat]}}}", ["datasets.depth.source.validation is missing"]),
+        ("datasets: {depth: {source: {train: [], validation: [], test: [a.txt]}}}", ['source.test[0] is "a.txt"']),
+        ("seed_replicates: {seeds: [1, 1]}", ["seed_replicates.seeds is [1, 1]", "without repeated values"]),
+        ("plugins: none.py", ['plugins is "none.py"', "a list"]),
+        ("plugins: [none.py]", ["none.py: file not found", "named in plugins"]),
+        ("results: a b", ["results", "without spaces"]),
+    ],
+)
+def test_problem_of_a_key(base: Any, overlay: str, parts: list[str], tmp_path: Path) -> None:
+    message = check(base, overlay, tmp_path)
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ("nets: {depth_cnn: {}}", "the key nets is now networks; rename it."),
+        ("psf: {kernel: model}", "the key psf.kernel is now psf.kernel_model; rename it."),
+        ("slides: {picture: ihc}", "the key slides.picture is now slides.image; rename it."),
+        (
+            "networks: {depth_cnn: {architecture: {kernel: 5}}}",
+            "the key networks.depth_cnn.architecture.kernel is now networks.depth_cnn.architecture.kernel_size; rename",
+        ),
+        (
+            "psf: {kernel_model: free}",
+            "one of parametric, radial, empirical (kernels that a scan gives), free is now emp",
+        ),
+        ("scene: {perlin_backend: noise}", "noise is now noise_package."),
+    ],
+)
+def test_old_names_are_answered_with_the_new_ones(base: Any, overlay: str, message: str, tmp_path: Path) -> None:
+    assert message in check(base, overlay, tmp_path)
+
+
+def test_new_names_exist() -> None:
+    schema = (CONFIG.parent / "workflow" / "schemas" / "config.schema.yaml").read_text()
+    for new in {name for names in RENAMED.values() for name in names} - {"deblurring"}:
+        assert f" {new}:\n" in schema or f"- {new}\n" in schema
+
+
+@pytest.mark.parametrize(
+    ("overlay", "parts"),
+    [
+        ("datasets: {depth: {depth_range_um: [50, 2500]}}", ["mine.yaml: datasets.depth.depth_range_um", "[0, 2000]"]),
+        ("datasets: {stack2: {depth_range_um: [0, 1200]}}", ["[-200, 1000] from sensor B"]),
+        ("datasets: {stack2: {depth_range_um: [900, 100]}}", ["lower value first"]),
+        ("datasets: {stack2: {minimum_gap_um: 400}}", ["datasets.stack2.minimum_gap_um is 400", "at most 333.333"]),
+        ("datasets: {moving: {n_layers: 1}}", ["datasets.moving.n_layers is 1", "at least 2"]),
+        (
+            "datasets: {stack2: {source: {train: [], validation: [], test: [no.mat]}}}",
+            ["source.test[0] is no.mat, and there is no such file"],
+        ),
+        ("scene: {lattice_cells: [4, 2]}", ["scene.lattice_cells", "lower value first"]),
+        ("shards: {train: 20000}", ["shards.train is 20000", "at most n_samples.train, 10000"]),
+        ("shards: {test: 500}", ["shards.test is 500", "at most n_samples.sequences, 100"]),
+        ("psf: {source: file}", ["config/config.yaml: psf.file is none", "HDF5"]),
+        ("psf: {scan: {depths: x.csv}}", ["psf.scan.stack is simulated", "both"]),
+        ("psf: {scan: {stack: a.tif, depths: x.csv}}", ["psf.scan.stack is a.tif, and there is no such file"]),
+        ("networks: {depth_cnn: {dataset: dept}}", ["networks.depth_cnn.dataset is dept", "one of depth, deblur"]),
+        ("networks: {depth_cnn: {test_datasets: [dept]}}", ["networks.depth_cnn.test_datasets[0] is dept"]),
+        (
+            "networks: {stack1_cnn: {test_datasets: [stack2]}}",
+            ["test_datasets[0] is stack2 with sensors AB", "sensors A as stack1 has"],
+        ),
+        (
+            "networks: {depth_cnn: {task: depths}}",
+            ["depth_cnn.task is depths", "deblurring, depth_class, depth_map, masks"],
+        ),
+        ("networks: {depth_cnn: {task: masks}}", ["networks.depth_cnn.task is masks", "more than one layer"]),
+        ("networks: {deblur_cnn: {dataset: stack1}}", ["networks.deblur_cnn.task is deblurring", "of one layer"]),
+        (
+            "networks: {depth_cnn: {dataset: deblur}}",
+            ["task is depth_class", "depth_step_um of dataset deblur above 0"],
+        ),
+        ("networks: {nonoverlap_cnn: {dataset: stack1}}", ["task is depth_map", "overlap of dataset stack1 to remove"]),
+        ("networks: {stack2_cnn: {dataset: moving}}", ["networks.stack2_cnn.dataset is moving", "scene is layers"]),
+        (
+            "networks: {depth_cnn: {training: {batch_size: 20000}}}",
+            ["training.batch_size is 20000", "at most n_samples.train, 10000"],
+        ),
+        (
+            "networks: {depth_cnn: {training: {max_steps: 50}}}",
+            ["networks.depth_cnn.training.validation_interval is", "at most training.max_steps, 50"],
+        ),
+        (
+            "networks: {stack1_cnn: {architecture: {strides: [1, 2]}}}",
+            ["networks.stack1_cnn.architecture.strides is [1, 2]", "one for each of the 3 channels"],
+        ),
+        (
+            "seed_replicates: {networks: [unet]}",
+            ["seed_replicates.networks[0] is unet", "one of depth_cnn, deblur_cnn"],
+        ),
+        ("seed_replicates: {networks: [depth_cnn]}", ["seed_replicates.networks[0] is depth_cnn", "no error by layer"]),
+        ("seed_replicates: {seeds: [1, 2022]}", ["seed_replicates.seeds is [1, 2022]", "other seeds than the root"]),
+        ("tissue: {motion_um: 50}", ["networks.depth_cnn.training.resample_stacks is true", "expected false because"]),
+        ("pretraining: {weights: no.pt}", ["pretraining.weights is no.pt"]),
+        (
+            "pretraining: {dataset: stack1}",
+            ["networks.stack2_resnet.architecture.encoder", "sensors A as pretraining.dataset"],
+        ),
+        ("figures: {fig4: {network: stack_cnn}}", ["figures.fig4.network is stack_cnn", "one of depth_cnn"]),
+        ("figures: {fig4: {dataset: stack1}}", ["figures.fig4.dataset is stack1", "one of stack2, moving, slides"]),
+        ("figures: {fig4: {network: depth_cnn, dataset: depth}}", ["depth_cnn with task depth_class", "task masks"]),
+        ("figures: {fig5: {dataset: stack2}}", ["stack2 with scene layers", "scene moving"]),
+        (
+            "baselines: {deblur_wiener: {dataset: stack2}}",
+            ["baselines.deblur_wiener.dataset is stack2", "of one layer"],
+        ),
+        (
+            "baselines: {stack1_wiener: {test_datasets: [stack2]}}",
+            ["baselines.stack1_wiener.test_datasets[0] is stack2 with sensors AB", "sensors A as stack1 has"],
+        ),
+        (
+            "baselines: {deblur_identity: {test_datasets: [nonoverlap]}}",
+            ["baselines.deblur_identity.test_datasets[0] is nonoverlap with n_layers 2", "n_layers 1 as deblur has"],
+        ),
+        ("baselines: {stack1_wiener: {test_datasets: [none]}}", ["test_datasets[0] is none", "one of depth, deblur"]),
+        ("reconstruct: {network: depth_cnn}", ["reconstruct.network is depth_cnn", "one of stack1_cnn"]),
+        ("reconstruct: {samples: no.tsv}", ["reconstruct.samples is no.tsv, and there is no such file"]),
+    ],
+)
+def test_entries_that_do_not_fit_each_other(base: Any, overlay: str, parts: list[str], tmp_path: Path) -> None:
+    message = check(base, overlay, tmp_path)
+    for part in parts:
+        assert part in message
+
+
+def test_reserved_name(base: Any) -> None:
+    base["networks"]["encoder"] = base["networks"]["depth_cnn"]
+    with pytest.raises(InputError, match=r"the name networks\.encoder is reserved"):
+        check_config(base, [])
+
+
+def test_value_from_the_command_line(base: Any) -> None:
+    base["seed"] = "abc"
+    with pytest.raises(InputError, match=r"^--config: seed is"):
+        check_config(base, [CONFIG / "config.yaml"])
+
+
+PLUGIN = """
+from typing import Literal
+from pydantic import Field
+from foci3d.config.models import ARCHITECTURES, Architecture
+from foci3d.config.registry import TASK_NAMES
+
+TASK_NAMES.add("count")
+
+@ARCHITECTURES.add("linear")
+class LinearConfig(Architecture):
+    name: Literal["linear"] = Field(description="architecture")
+    rank: int = Field(ge=1, description="rank of the operator")
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's file that registers a network and a task."""
+    from foci3d.config.models import ARCHITECTURES
+
+    path = tmp_path / "mine.py"
+    path.write_text(PLUGIN)
+    monkeypatch.setattr("foci3d.config.cross_checks.TASK_NAMES", set(registry.TASK_NAMES))
+    monkeypatch.setattr(registry, "TASK_NAMES", set(registry.TASK_NAMES))
+    before = dict(ARCHITECTURES.classes)
+    yield path
+    ARCHITECTURES.classes.clear()
+    ARCHITECTURES.classes.update(before)
+
+
+def linear(rank: Any, plugin: Path) -> dict[str, Any]:
+    return {"plugins": [str(plugin)], "networks": {"stack1_cnn": {"architecture": {"name": "linear", "rank": rank}}}}
+
+
+def test_keys_of_a_registered_network_are_checked_as_strictly(base: Any, plugin: Path) -> None:
+    del base["networks"]["stack1_cnn"]["architecture"]
+    config = check_config(merged(base, linear(2, plugin)), [])
+    assert config.networks["stack1_cnn"].architecture.model_dump() == {"name": "linear", "rank": 2}
+    with pytest.raises(InputError, match=r"architecture\.rank is 0; expected an integer of at least 1 \(rank of the"):
+        check_config(merged(base, linear(0, plugin)), [])
+    base["networks"]["stack1_cnn"]["architecture"] = {"name": "liner"}
+    with pytest.raises(InputError, match=r"name is \"liner\"; expected one of cnn_fc, .*, linear"):
+        check_config(base | {"plugins": [str(plugin)]}, [])
+
+
+def test_error_in_a_plugin(base: Any, tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text("import nothing_of_this_name\n")
+    with pytest.raises(InputError, match=r"broken\.py: ModuleNotFoundError while it was imported"):
+        check_config(base | {"plugins": [str(path)]}, [])
+
+
+VALUES = [
+    None,
+    True,
+    0,
+    -1,
+    3,
+    2.5,
+    1e9,
+    float("nan"),
+    "",
+    "none",
+    "1e4",
+    "a b",
+    [],
+    [1, 2],
+    ["x"],
+    {},
+    {"a": 1},
+    {5: 6},
+]
+
+
+def containers(node: Any) -> Iterator[Any]:
+    """Every mapping and list that is not empty."""
+    if isinstance(node, dict | list) and node:
+        yield node
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from containers(child)
+
+
+def break_one_entry(config: Any, rng: random.Random) -> None:
+    """Remove, rename, replace or repeat one entry somewhere in a configuration."""
+    node = rng.choice(list(containers(config)))
+    if isinstance(node, list):
+        index = rng.randrange(len(node))
+        node[index : index + 1] = rng.choice([[], [node[index]] * 2, [copy.deepcopy(rng.choice(VALUES))]])
+        return
+    key = rng.choice(list(node))
+    action = rng.choice(["remove", "rename", "replace", "replace", "add"])
+    if action in ("remove", "rename"):
+        value = node.pop(key)
+        if action == "rename":
+            name = str(key)
+            node[name[:1] + name[2:] if rng.random() < 0.5 else name + rng.choice("_xs-")] = value
+    else:
+        node[key if action == "replace" else rng.choice(["more", 7, None, "a-b"])] = copy.deepcopy(rng.choice(VALUES))
+
+
+def test_random_configurations_give_one_line_that_names_the_key(base: Any) -> None:
+    rng = random.Random(1)
+    keys = {str(key) for node in containers(base) if isinstance(node, dict) for key in node}
+    accepted = 0
+    for _ in range(500):
+        config = copy.deepcopy(base)
+        for _ in range(rng.randint(1, 3)):
+            break_one_entry(config, rng)
+        try:
+            check_config(config, [])
+            accepted += 1
+        except InputError as error:
+            message = str(error)
+            assert "\n" not in message
+            assert message.startswith("--config: ") or "named in plugins" in message
+            assert message.endswith((".", "?"))
+            assert any(key in message for key in keys)
+    assert accepted < 100

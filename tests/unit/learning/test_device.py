@@ -1,0 +1,75 @@
+"""Device and precision depend on the hardware and the request alone."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from foci3d.errors import InputError
+from foci3d.learning import device
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("requested", "gpu", "expected"),
+    [("auto", True, "cuda"), ("auto", False, "cpu"), ("cpu", True, "cpu"), ("cuda", True, "cuda")],
+)
+def test_device(monkeypatch: pytest.MonkeyPatch, requested: str, gpu: bool, expected: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    assert device.resolve_device(requested).type == expected
+
+
+def test_missing_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match=r"compute\.device is cuda, but torch finds no GPU"):
+        device.resolve_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("instructions", "expected"),
+    [
+        ({"avx2", "avx512_bf16"}, "bfloat16"),
+        ({"amx_bf16"}, "bfloat16"),
+        ({"avx2", "avx512_f", "avx512_vnni"}, "float32"),
+        ({"neon", "bf16"}, "float32"),
+    ],
+)
+def test_auto_on_a_processor(monkeypatch: pytest.MonkeyPatch, instructions: set[str], expected: str) -> None:
+    monkeypatch.setattr(device, "cpu_instructions", lambda: frozenset(instructions))
+    assert device.resolve_precision("auto", CPU) == expected
+
+
+@pytest.mark.parametrize(("supported", "expected"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_on_a_gpu(monkeypatch: pytest.MonkeyPatch, supported: bool, expected: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: supported)
+    assert device.resolve_precision("auto", CUDA) == expected
+
+
+@pytest.mark.parametrize("requested", ["float32", "bfloat16"])
+@pytest.mark.parametrize("hardware", [CPU, CUDA], ids=str)
+def test_an_explicit_precision_is_used_on_any_hardware(
+    monkeypatch: pytest.MonkeyPatch, requested: str, hardware: torch.device
+) -> None:
+    monkeypatch.setattr(device, "cpu_instructions", frozenset)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    assert device.resolve_precision(requested, hardware) == requested
+
+
+def test_torch_and_linux_report_the_same_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpuinfo = Path("/proc/cpuinfo")
+    if not hasattr(torch.cpu, "get_capabilities") or not cpuinfo.is_file() or "flags" not in cpuinfo.read_text():
+        pytest.skip("needs Linux on x86 and a torch that reports the instructions of the processor")
+    from_torch = device.cpu_instructions()
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    from_linux = device.cpu_instructions()
+    assert from_torch & device.BFLOAT16_INSTRUCTIONS == from_linux & device.BFLOAT16_INSTRUCTIONS
+    assert ("avx2" in from_torch) == ("avx2" in from_linux)
+
+
+def test_instructions_from_linux(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("processor\t: 0\nflags\t\t: fpu avx2 avx512_bf16\nbogomips : 1\n")
+    assert device.cpu_instructions(cpuinfo) == {"fpu", "avx2", "avx512_bf16"}
+    assert device.cpu_instructions(tmp_path / "missing") == frozenset()

@@ -1,0 +1,130 @@
+"""Predictions: in any unit, in any batch size, with everything that scoring needs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from foci3d.config.models import CnnFcConfig
+from foci3d.errors import InputError
+from foci3d.io import shards
+from foci3d.io.predictions import Predictions
+from foci3d.learning import inference
+from foci3d.learning.inference import Model, predict_dataset
+from foci3d.learning.model_file import ModelDescription
+from foci3d.learning.tasks import make_task
+
+N_PIXELS, N_SAMPLES = 13, 5
+CNN_FC = CnnFcConfig(name="cnn_fc", channels=(4, 6), kernel_size=3, hidden_features=8)
+
+
+def make_model(description: ModelDescription, task: str = "masks") -> Model:
+    """The model of `description` for another task, with random weights."""
+    change = {"task": task, "classes_um": (0.0, 100.0, 200.0) if task == "depth_class" else ()}
+    n_outputs = make_task(task, description.n_layers, change["classes_um"]).n_outputs
+    change |= {"out_channels": n_outputs} | ({"architecture": CNN_FC} if task == "depth_class" else {})
+    torch.manual_seed(0)
+    description = description.model_copy(update=change)
+    return Model(description.build_network().eval(), description)
+
+
+@pytest.fixture
+def model(model_description: ModelDescription) -> Model:
+    return make_model(model_description)
+
+
+@pytest.fixture
+def measurements() -> np.ndarray:
+    return np.random.default_rng(0).uniform(1, 2, (N_SAMPLES, 2, N_PIXELS, N_PIXELS)).astype(np.float32)
+
+
+def write_shards(folder: Path, measurements: np.ndarray, n_layers: int) -> list[Path]:
+    """Two shards of a dataset with a moving cluster; the first layer is at 100 um."""
+    rng = np.random.default_rng(1)
+    arrays = {
+        "layers": rng.uniform(size=(N_SAMPLES, n_layers, N_PIXELS, N_PIXELS)),
+        "masks": rng.integers(2, size=(N_SAMPLES, n_layers, N_PIXELS, N_PIXELS)),
+        "sensors": measurements,
+        "depths_um": np.full((N_SAMPLES, n_layers), [100, 400, 700][:n_layers]),
+        "index": np.arange(N_SAMPLES),
+        "sequence": np.arange(N_SAMPLES) // 3,
+        "step": np.arange(N_SAMPLES) % 3,
+        "cluster": rng.integers(2, size=(N_SAMPLES, N_PIXELS, N_PIXELS)),
+    }
+    paths = [folder / "test-0.h5", folder / "test-1.h5"]
+    for path, rows in zip(paths, (slice(0, 2), slice(2, N_SAMPLES)), strict=True):
+        shards.write(path, {name: values[rows] for name, values in arrays.items()}, {})
+    return paths
+
+
+def test_probabilities_are_those_of_the_network(model: Model, measurements: np.ndarray) -> None:
+    normalized = torch.from_numpy(measurements / measurements.mean((1, 2, 3), keepdims=True))
+    with torch.inference_mode():
+        expected = model.network(normalized).sigmoid()
+    np.testing.assert_allclose(model.predict(measurements), expected, rtol=1e-5)
+
+
+def test_any_unit_gives_the_same_probabilities(model: Model, measurements: np.ndarray) -> None:
+    expected = model.predict(measurements)
+    assert expected.std() > 1e-3
+    np.testing.assert_allclose(model.predict(measurements * 1e-6), expected, atol=1e-6)
+    counts = np.round(measurements * 20000).astype(np.uint16)
+    np.testing.assert_allclose(model.predict(counts), expected, atol=1e-3)
+
+
+def test_a_deblurred_image_is_in_the_unit_of_the_measurement(
+    model_description: ModelDescription, measurements: np.ndarray
+) -> None:
+    model = make_model(model_description, "deblurring")
+    np.testing.assert_allclose(model.predict(300 * measurements), 300 * model.predict(measurements), rtol=1e-4)
+
+
+def test_the_batch_size_changes_nothing(
+    model: Model, measurements: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = model.predict(measurements)
+    monkeypatch.setattr(inference, "BATCH_SIZE", 2)
+    np.testing.assert_allclose(model.predict(measurements), whole, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, 1, N_PIXELS, N_PIXELS), "found 1 sensors of 13 x 13 pixels; expected 2 of 13 x 13 for the model small"),
+        ((1, 2, 12, N_PIXELS), "found 2 sensors of 12 x 13 pixels"),
+    ],
+)
+def test_measurements_that_do_not_fit(model: Model, shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        model.predict(np.ones(shape))
+
+
+@pytest.mark.parametrize(("value", "mean"), [(0.0, "0"), (-1.0, "-1"), (np.nan, "nan"), (np.inf, "inf")])
+def test_measurements_without_light(model: Model, measurements: np.ndarray, value: float, mean: str) -> None:
+    measurements[3] = value
+    with pytest.raises(InputError, match=f"measurements: the mean of sample 3 is {mean}; expected positive means"):
+        model.predict(measurements)
+
+
+@pytest.mark.parametrize(("task", "n_layers"), [("depth_class", 1), ("depth_map", 3), ("masks", 3)])
+def test_predictions_hold_what_scoring_needs(
+    tmp_path: Path, model_description: ModelDescription, measurements: np.ndarray, task: str, n_layers: int
+) -> None:
+    model = make_model(model_description.model_copy(update={"n_layers": n_layers}), task)
+    paths = write_shards(tmp_path, measurements, n_layers)
+    predict_dataset(model, paths, "moving", "cpu").save(tmp_path / "predictions.h5")
+    found = Predictions.load(tmp_path / "predictions.h5")
+    assert (found.network, found.dataset, found.task) == ("small", "moving", task)
+    assert found.attributes == {"parameters": 7, "weights": "abc"}
+    expected = shards.read_shards(paths)
+    for name in ("sensors", "layers", "masks", "depths_um", "sequence", "step", "cluster"):
+        np.testing.assert_array_equal(found.arrays[name], expected[name])
+    np.testing.assert_allclose(found.arrays["output"], model.predict(measurements), rtol=1e-5)
+    targets = {
+        "depth_class": np.full(N_SAMPLES, 1),
+        "depth_map": (expected["masks"] * expected["depths_um"][..., None, None]).sum(1, keepdims=True),
+        "masks": expected["masks"],
+    }
+    np.testing.assert_array_equal(found.arrays["target"], targets[task])
+    assert found.arrays.get("classes_um", np.array([])).tolist() == [*model.description.classes_um]

@@ -1,0 +1,109 @@
+"""Models: written and read back, and errors for files that do not fit."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from foci3d.errors import InputError
+from foci3d.learning.inference import load_model
+from foci3d.learning.model_file import ModelDescription, read_description, save_model
+
+Files = tuple[Path, Path]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return tmp_path / "small.json", tmp_path / "small.safetensors"
+
+
+@pytest.fixture
+def network(files: Files, model_description: ModelDescription) -> torch.nn.Module:
+    """A network, saved in `files`."""
+    torch.manual_seed(0)
+    network = model_description.build_network().to(memory_format=torch.channels_last)
+    network(torch.rand(4, 2, 13, 13))  # so that batch normalization has statistics
+    save_model(network, model_description, *files)
+    return network.eval()
+
+
+def test_round_trip(files: Files, network: torch.nn.Module, model_description: ModelDescription) -> None:
+    model = load_model(*files)
+    measurements = torch.rand(2, 2, 13, 13)
+    torch.testing.assert_close(model.network(measurements), network(measurements))
+    assert not model.network.training
+    assert model.task.n_outputs == 3
+    digests = {**model_description.digests.model_dump(), "weights": model.description.digests.weights}
+    assert model.description.model_dump() == {**model_description.model_dump(), "digests": digests}
+
+
+def test_weights_lie_beside_the_description(files: Files, network: torch.nn.Module) -> None:
+    expected = load_model(*files).network.state_dict()
+    assert all(
+        torch.equal(values, expected[name]) for name, values in load_model(files[0]).network.state_dict().items()
+    )
+
+
+def test_equal_models_have_equal_bytes(
+    files: Files, network: torch.nn.Module, model_description: ModelDescription
+) -> None:
+    before = [path.read_bytes() for path in files]
+    save_model(network, model_description, *files)
+    assert [path.read_bytes() for path in files] == before
+
+
+def test_weights_of_another_model(
+    files: Files, network: torch.nn.Module, model_description: ModelDescription, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.json", tmp_path / "other.safetensors"
+    save_model(model_description.build_network(), model_description, *other)
+    with pytest.raises(InputError, match=r"other.safetensors: does not match the digest in .*small.json"):
+        load_model(files[0], other[1])
+
+
+def test_a_flipped_bit(files: Files, network: torch.nn.Module) -> None:
+    content = bytearray(files[1].read_bytes())
+    content[-1] ^= 1
+    files[1].write_bytes(content)
+    with pytest.raises(InputError, match=r"small.safetensors: does not match .* delete both and train again"):
+        load_model(*files)
+
+
+@pytest.mark.parametrize("content", ["", "{"])
+def test_a_description_that_is_not_json(files: Files, content: str) -> None:
+    files[0].write_text(content)
+    with pytest.raises(InputError, match=r"small.json: cannot be read; expected the JSON file of a model"):
+        load_model(*files)
+
+
+@pytest.mark.parametrize("content", [[], {}, {"kind": "foci3d-model", "version": 1, "net": "old"}])
+def test_a_description_of_another_kind_or_version(files: Files, content: object) -> None:
+    files[0].write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"expected a model of kind foci3d-model, version 2, train the model again"):
+        load_model(*files)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_pixels": 12.5}, "n_pixels: Input should be a valid integer"),
+        ({"colour": 1}, "colour: Extra inputs are not permitted"),
+        ({"precision": "float16"}, "precision: Input should be 'float32' or 'bfloat16'"),
+        ({"architecture": {"name": "mine"}}, r"architecture.name: expected one of .*conv_deconv"),
+        ({"training": {}}, "training.max_steps: Field required"),
+    ],
+)
+def test_a_description_with_a_wrong_key(
+    files: Files, network: torch.nn.Module, change: dict[str, object], message: str
+) -> None:
+    files[0].write_text(json.dumps({**json.loads(files[0].read_text()), **change}))
+    with pytest.raises(InputError, match=f"small.json: {message}"):
+        read_description(files[0])
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_a_missing_file(files: Files, network: torch.nn.Module, missing: int) -> None:
+    files[missing].unlink()
+    with pytest.raises(InputError, match=f"{files[missing].name}: cannot be read"):
+        load_model(*files)

@@ -1,0 +1,158 @@
+"""The tasks: target, decoded output, loss and error, against scikit-learn, SciPy and closed forms."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import softmax
+from sklearn.metrics import log_loss, mean_absolute_error, zero_one_loss
+from torch import nn
+
+from foci3d.config.registry import TASK_NAMES
+from foci3d.errors import InputError
+from foci3d.learning import tasks
+from foci3d.learning.tasks import Samples, Task, compute_logits, make_task, register_task
+
+CLASSES_UM = (50.0, 150.0, 250.0)
+
+
+@pytest.fixture
+def samples() -> Samples:
+    """Six samples of two layers without overlap."""
+    generator = torch.Generator().manual_seed(0)
+    owner = torch.randint(3, (6, 1, 9, 9), generator=generator)
+    return {
+        "sensors": torch.rand(6, 2, 9, 9, generator=generator),
+        "layers": torch.rand(6, 2, 9, 9, generator=generator),
+        "masks": torch.cat([owner == 1, owner == 2], 1).to(torch.uint8),
+        "depths_um": 1000 * torch.rand(6, 2, generator=generator),
+    }
+
+
+@pytest.fixture
+def single(samples: Samples) -> Samples:
+    """The same with one layer."""
+    return {name: values if name == "sensors" else values[:, :1] for name, values in samples.items()}
+
+
+def random_logits(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(1))
+
+
+def test_networks_see_the_same_measurement_in_any_unit(samples: Samples) -> None:
+    normalized = compute_logits(nn.Identity(), samples["sensors"])
+    torch.testing.assert_close(normalized.mean((1, 2, 3)), torch.ones(6))
+    torch.testing.assert_close(compute_logits(nn.Identity(), samples["sensors"] * 4321), normalized)
+    ratio = normalized / samples["sensors"]
+    torch.testing.assert_close(ratio, ratio[:, :1, :1, :1].expand_as(ratio))  # one factor for both sensors
+
+
+def test_depth_class(single: Samples) -> None:
+    task = make_task("depth_class", 1, CLASSES_UM)
+    single = {**single, "depths_um": torch.tensor([[50.0], [250.0], [150.0], [150.0], [50.0], [250.0]])}
+    logits = random_logits(6, task.n_outputs)
+    target, output = task.target(single), task.decode(logits, single["sensors"])
+    assert target.tolist() == [0, 2, 1, 1, 0, 2]
+    np.testing.assert_allclose(output, softmax(logits.numpy(), 1), rtol=1e-5)
+    assert task.loss(logits, single).item() == pytest.approx(
+        log_loss(target, softmax(logits.double(), 1), labels=[0, 1, 2]), rel=1e-5
+    )
+    assert task.error(output, target).mean().item() == pytest.approx(zero_one_loss(target, output.argmax(1)))
+
+
+def test_deblurring_is_in_the_unit_of_the_measurement(single: Samples) -> None:
+    task, logits = make_task("deblurring", 1, ()), random_logits(6, 1, 9, 9)
+    output = task.decode(logits, single["sensors"])
+    torch.testing.assert_close(task.decode(logits, 50 * single["sensors"]), 50 * output)
+    torch.testing.assert_close(task.decode(0 * logits, single["sensors"]), single["sensors"][:, :1])
+
+
+def test_deblurring_error_is_relative_to_the_range_of_the_target(single: Samples) -> None:
+    task, logits = make_task("deblurring", 1, ()), random_logits(6, 1, 9, 9)
+    output, target = task.decode(logits, single["sensors"]), single["layers"]
+    expected = [
+        mean_absolute_error(truth.flatten(), predicted.flatten()) / (truth.max() - truth.min()).item()
+        for truth, predicted in zip(target, output, strict=True)
+    ]
+    np.testing.assert_allclose(task.error(output, task.target(single)), expected, rtol=1e-5)
+    assert task.loss(logits, single).item() == pytest.approx(np.mean(np.log(expected)), rel=1e-5)
+    brighter = {**single, "sensors": 50 * single["sensors"], "layers": 50 * single["layers"]}
+    assert task.loss(logits, brighter).item() == pytest.approx(np.mean(np.log(expected)), rel=1e-4)
+
+
+def test_depth_map(samples: Samples) -> None:
+    task, logits = make_task("depth_map", 2, ()), random_logits(6, 5, 9, 9)
+    target, output = task.target(samples), task.decode(logits, samples["sensors"])
+    cells = [samples["masks"][:, layer].numpy() > 0 for layer in (0, 1)]
+    depths_um = [samples["depths_um"][:, layer, None, None].numpy() for layer in (0, 1)]
+    np.testing.assert_allclose(target[:, 0], np.select(cells, depths_um, 0.0))
+    assert task.error(output, target).mean().item() == pytest.approx(
+        mean_absolute_error(target.flatten(), output.flatten()) / 1000, rel=1e-5
+    )
+    classes = np.select(cells, [1, 2], 0).flatten()
+    probabilities = softmax(logits[:, :3].movedim(1, -1).reshape(-1, 3).double().numpy(), -1)
+    depths_mm = [logits[:, 3 + layer].numpy() for layer in (0, 1)]
+    deviation = np.select(cells, [np.abs(depths_mm[layer] - depths_um[layer] / 1000) for layer in (0, 1)], 0.0)
+    expected = log_loss(classes, probabilities, labels=[0, 1, 2]) + deviation.mean()
+    assert task.loss(logits, samples).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "expected_um"),
+    [((0.6, 0.1, 0.3), 0), ((0.4, 0.2, 0.4), 200), ((0.2, 0.2, 0.6), 900), ((0.1, 0.6, 0.3), 200)],
+)
+def test_depth_map_is_the_median(probabilities: tuple[float, ...], expected_um: float) -> None:
+    logits = torch.cat([torch.tensor(probabilities).log(), torch.tensor([0.2, 0.9])]).view(1, 5, 1, 1)
+    output = make_task("depth_map", 2, ()).decode(logits, torch.ones(1, 1, 1, 1))
+    torch.testing.assert_close(output, torch.full((1, 1, 1, 1), float(expected_um)))
+    # No depth has a smaller expected absolute error.
+    errors = [np.dot(probabilities, np.abs(np.array([0, 200, 900]) - depth_um)) for depth_um in range(0, 1001, 10)]
+    assert np.dot(probabilities, np.abs(np.array([0, 200, 900]) - expected_um)) == pytest.approx(min(errors))
+
+
+def test_masks(samples: Samples) -> None:
+    task, logits = make_task("masks", 2, ()), random_logits(6, 2, 9, 9)
+    target, output = task.target(samples), task.decode(logits, samples["sensors"])
+    assert task.loss(logits, samples).item() == pytest.approx(
+        log_loss(target.flatten(), output.flatten().double()), rel=1e-5
+    )
+    assert task.error(output, target).mean().item() == pytest.approx(
+        zero_one_loss(target.flatten(), output.flatten() > 0.5)
+    )
+
+
+def test_depth_coverage(samples: Samples) -> None:
+    task = make_task("depth_coverage", 2, ())
+    target = task.target(samples)
+    np.testing.assert_allclose(target[:, :2], samples["depths_um"] / 1000, rtol=1e-6)
+    np.testing.assert_allclose(target[:, 2:], samples["masks"].numpy().mean((2, 3)), rtol=1e-6)
+    logits = random_logits(6, task.n_outputs)
+    expected = mean_absolute_error(target, logits)
+    assert task.loss(logits, samples).item() == pytest.approx(expected, rel=1e-5)
+    output = task.decode(logits, samples["sensors"])
+    assert task.error(output, target).mean().item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_task_of_ones_own_is_known_to_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "TASKS", dict(tasks.TASKS))
+    known = set(TASK_NAMES)
+
+    @register_task("sharp_masks")
+    class SharpMasks(type(make_task("masks", 1, ()))):
+        pass
+
+    try:
+        assert TASK_NAMES - known == {"sharp_masks"}
+        task = make_task("sharp_masks", 3, ())
+        assert isinstance(task, Task)
+        assert task.n_outputs == 3
+    finally:
+        TASK_NAMES.discard("sharp_masks")
+
+
+def test_the_pretext_task_is_not_in_the_configuration() -> None:
+    assert {*tasks.TASKS} - TASK_NAMES == {"depth_coverage"}
+
+
+def test_a_task_that_is_not_registered() -> None:
+    with pytest.raises(InputError, match="task colour is not registered; expected one of depth_class, deblurring, "):
+        make_task("colour", 1, ())

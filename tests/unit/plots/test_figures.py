@@ -1,0 +1,142 @@
+"""Layout of the figures at print size: everything inside the page, legible, with labelled axes."""
+
+from collections.abc import Callable, Iterator
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
+from torch import nn
+
+from foci3d.plots import (
+    architecture,
+    calibration,
+    deblurring,
+    depth_classes,
+    depth_maps,
+    moving,
+    reconstruction,
+    scenes,
+    slides,
+    stacks,
+    training,
+    view3d,
+)
+
+PITCH_UM, PLANES_UM = 55.0, (0.0, 1000.0)
+MARGIN = 4  # pixels of 1/300 inch
+Draw = Callable[[pytest.FixtureRequest], Figure]
+
+
+def get(request: pytest.FixtureRequest, *names: str) -> Iterator:
+    return (request.getfixturevalue(name) for name in names)
+
+
+def draw_moving(request: pytest.FixtureRequest) -> tuple[list[stacks.Stack], np.ndarray]:
+    (make_stack,) = get(request, "make_stack")
+    clusters = np.zeros((4, 16, 16))
+    clusters[:, 4:8, 5:9] = 1
+    return [make_stack() for _ in range(4)], clusters
+
+
+def draw_depth_maps(request: pytest.FixtureRequest) -> Figure:
+    images, samples = get(request, "images", "image_samples")
+    arrays = {**images, "target": 500 * images["target"], "layers": np.repeat(images["target"], 2, 1)}
+    return depth_maps.maps_and_errors(arrays, samples, 3, PITCH_UM, 1000.0)
+
+
+def draw_slides(request: pytest.FixtureRequest) -> Figure:
+    make_stack, samples = get(request, "make_stack", "mask_samples")
+    return slides.slides(make_stack(), samples[samples["sample"] == 3], PITCH_UM)
+
+
+def draw_psf(request: pytest.FixtureRequest) -> Figure:
+    depths_um = np.array([100.0, 250, 500, 1000, 1500])
+    profiles = pd.DataFrame({"depth_um": np.repeat(depths_um, 3), "radius_um": np.tile([0.0, 55, 110], 5)})
+    profiles = profiles.assign(measured=1.0, measured_se=0.1, fitted=1.1, residual=-0.1)
+    widths = pd.DataFrame({"depth_um": depths_um, "fwhm_um": 0.6 * depths_um, "fitted_fwhm_um": 0.61 * depths_um})
+    fit = {"fwhm_deg": 36.0, "fwhm_se_deg": 0.1, "standoff_um": 20.0, "standoff_se_um": 2.0}
+    kernels = np.full((5, 31, 31), 1 / 31**2)
+    return calibration.psf(kernels, depths_um, PITCH_UM, fit, (profiles, widths.assign(fwhm_se_um=5.0)))
+
+
+def draw_scenes(request: pytest.FixtureRequest) -> Figure:
+    make_stack, rng = get(request, "make_stack", "rng")
+    stack = make_stack()
+    sample = {"layers": stack.layers, "masks": stack.target, "sensors": stack.measurements}
+    layers = pd.DataFrame({name: rng.normal(1, 0.1, 50) for name in scenes.LABELS})
+    statistics = pd.DataFrame({"statistic": [*scenes.LABELS], "published_low": 0.9, "published_high": 1.1})
+    return scenes.scenes({**sample, "depths_um": stack.depths_um}, layers, statistics, PITCH_UM)
+
+
+def draw_reconstruction(request: pytest.FixtureRequest) -> Figure:
+    stack = next(get(request, "make_stack"))()
+    space = (stack.output, stack.depths_um, PITCH_UM, PLANES_UM, 0.5)
+    return reconstruction.overview(stack.measurements, *space)
+
+
+def draw_architecture(request: pytest.FixtureRequest) -> Figure:
+    network = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.ConvTranspose2d(4, 4, 3))
+    return architecture.architecture(network, "a_cnn", next(get(request, "make_stack"))(), PITCH_UM)
+
+
+BOUNDS = pd.DataFrame({"depth_um": [50.0, 1950.0], "class_accuracy": [0.98, 0.9]})
+FIGURES: dict[str, Draw] = {
+    "2a": lambda request: depth_classes.predictions_by_depth(*get(request, "depth_samples")),
+    "2b": lambda request: depth_classes.accuracy_by_depth(*get(request, "depth_samples"), BOUNDS),
+    "3a": lambda request: deblurring.examples(*get(request, "images", "image_samples"), [3, 9, 20, 4], PITCH_UM),
+    "3b": lambda request: deblurring.errors(*get(request, "image_samples")),
+    "4a": lambda request: stacks.example(next(get(request, "make_stack"))(), PITCH_UM),
+    "4b": lambda request: stacks.errors_by_layer(*get(request, "mask_samples"), [0.8, 0.4, 0.4, 0.8]),
+    "4c": lambda request: view3d.figure_3d(
+        next(get(request, "make_stack"))().output, [110.0, 371, 602, 861], PITCH_UM, PLANES_UM, 0.5
+    ),
+    "5a": lambda request: moving.scheme(*draw_moving(request), PITCH_UM, PLANES_UM),
+    "5b": lambda request: moving.step_by_step(*draw_moving(request), PITCH_UM),
+    "6a": lambda request: moving.rates(*get(request, "moving_summary")),
+    "6b": lambda request: moving.roc(*get(request, "roc_curves")),
+    "7": draw_slides,
+    "S1": draw_depth_maps,
+    "S2": lambda request: stacks.example_and_errors(
+        next(get(request, "make_stack"))(1), *get(request, "mask_samples"), PITCH_UM
+    ),
+    "S3": draw_architecture,
+    "psf": draw_psf,
+    "reconstruction": draw_reconstruction,
+    "scenes": draw_scenes,
+    "training": lambda request: training.curves(dict.fromkeys("abcd", *get(request, "training_table"))),
+}
+
+
+@pytest.fixture(params=FIGURES)
+def figure(request: pytest.FixtureRequest) -> Figure:
+    return FIGURES[request.param](request)
+
+
+def test_figure_has_the_width_of_a_page_and_free_margins(figure: Figure) -> None:
+    assert figure.get_size_inches()[0] * 25.4 <= 180.01
+    file = BytesIO()
+    figure.savefig(file)
+    with Image.open(file) as image:
+        pixels = np.asarray(image.convert("L"))
+    for edge in (pixels[:MARGIN], pixels[-MARGIN:], pixels[:, :MARGIN], pixels[:, -MARGIN:]):
+        assert edge.min() > 200
+
+
+def test_text_is_at_least_seven_points(figure: Figure) -> None:
+    figure.draw_without_rendering()
+    sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text()]
+    assert min(sizes) >= 7
+
+
+def test_axes_with_scales_have_labels(figure: Figure) -> None:
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        if axes.axison and axes.name == "rectilinear" and axes.get_label() != "<colorbar>":
+            position = axes.get_subplotspec()
+            named_ticks = any("layer" in label.get_text() for label in axes.get_xticklabels())
+            assert axes.get_xlabel() or named_ticks or not position.is_last_row()
+            assert axes.get_ylabel() or not position.is_first_col()

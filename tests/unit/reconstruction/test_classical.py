@@ -1,0 +1,254 @@
+"""The classical methods, compared with SciPy, dense linear algebra and scikit-image."""
+
+from typing import Literal, get_args
+
+import numpy as np
+import pytest
+import scipy.optimize
+import torch
+from skimage import restoration
+
+from foci3d.config.models import (
+    CLASSICAL_METHODS,
+    BackProjectionConfig,
+    BaselineConfig,
+    ClassicalMethod,
+    LayeredWienerConfig,
+    NonnegativeLeastSquaresConfig,
+    Positive,
+    Some,
+    WienerConfig,
+)
+from foci3d.optics.forward import ForwardModel, FourierOperator
+from foci3d.reconstruction import classical
+
+N_PIXELS = 15
+SEPARATION_UM = 1000.0
+
+
+@pytest.fixture(scope="module")
+def psf(make_psf):
+    return make_psf(N_PIXELS, (0.0, 1000.0), 20.0)
+
+
+def random_operator(n_sensors, n_layers, n_pixels, peak=0.0):
+    """The operator of one sample with kernels without any symmetry, float64."""
+    shape = (1, n_sensors, n_layers, 2 * n_pixels - 1, 2 * n_pixels - 1)
+    kernels = torch.rand(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    kernels[..., n_pixels - 1, n_pixels - 1] += peak
+    return FourierOperator(kernels / kernels.sum((-2, -1), keepdim=True))
+
+
+def noise(*shape):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def dense_matrix(operator, n_layers):
+    """The operator of one sample as a matrix, from the measurements of single bright pixels."""
+    units = torch.eye(n_layers * operator.n_pixels**2, dtype=torch.float64)
+    units = units.view(-1, n_layers, operator.n_pixels, operator.n_pixels)
+    return np.stack([operator.forward(unit[None]).numpy().ravel() for unit in units], 1)
+
+
+@pytest.fixture
+def squares(psf):
+    """Stacks of one bright square per layer on a dark background, with the imager that measures them."""
+
+    def make(n_samples, n_layers, n_sensors, depths_um=None):
+        rng = np.random.default_rng(3)
+        masks = np.zeros((n_samples, n_layers, N_PIXELS, N_PIXELS), np.uint8)
+        for index in np.ndindex(n_samples, n_layers):
+            y, x = rng.integers(0, N_PIXELS - 6, 2)
+            masks[(*index, slice(y, y + 6), slice(x, x + 6))] = 1
+        layers = (0.25 + masks * rng.uniform(1, 3, (n_samples, n_layers, 1, 1))).astype(np.float32)
+        if depths_um is None:
+            depths_um = np.linspace(60, 940, n_layers) + rng.uniform(-50, 50, (n_samples, n_layers))
+        depths_um = np.broadcast_to(depths_um, (n_samples, n_layers)).astype(np.float32)
+        forward = ForwardModel(psf, N_PIXELS, n_sensors, SEPARATION_UM)
+        sensors = forward.at(torch.from_numpy(depths_um)).forward(torch.from_numpy(layers)).numpy()
+        return forward, {"layers": layers, "masks": masks, "sensors": sensors, "depths_um": depths_um}
+
+    return make
+
+
+def reconstruct(forward, samples, method, parameters):
+    return classical.reconstruct(forward, samples["sensors"], samples["depths_um"], method, parameters)
+
+
+def test_back_projection_is_the_adjoint():
+    operator, measurements = random_operator(2, 3, N_PIXELS), noise(1, 2, N_PIXELS, N_PIXELS)
+    expected = dense_matrix(operator, 3).T @ measurements.numpy().ravel()
+    np.testing.assert_allclose(classical.back_projection(measurements, operator).ravel(), expected, atol=1e-12)
+
+
+def test_layered_wiener_solves_the_normal_equations_at_each_frequency():
+    operator, measurements = random_operator(2, 3, N_PIXELS), noise(1, 2, N_PIXELS, N_PIXELS)
+    system, spectra = operator.transfer[0].numpy(), operator.spectra(measurements)[0].numpy()
+    expected = np.empty(system.shape[1:], complex)
+    for y, x in np.ndindex(expected.shape[1:]):
+        h = system[:, :, y, x]
+        expected[:, y, x] = np.linalg.solve(h.conj().T @ h + 0.05 * np.eye(3), h.conj().T @ spectra[:, y, x])
+    expected = np.fft.irfft2(expected, operator.size)[:, :N_PIXELS, :N_PIXELS]
+    np.testing.assert_allclose(classical.layered_wiener(measurements, operator, 0.05)[0], expected, atol=1e-10)
+
+
+def test_nonnegative_least_squares_converges_to_that_of_scipy():
+    operator, measurements = random_operator(2, 2, 4, peak=1.0), noise(1, 2, 4, 4) - 0.2
+    expected, residual = scipy.optimize.nnls(dense_matrix(operator, 2), measurements.numpy().ravel())
+    layers = classical.nonnegative_least_squares(measurements, operator, 8000)
+    np.testing.assert_allclose(layers.ravel(), expected, atol=1e-3)
+    assert (operator.forward(layers) - measurements).norm().item() == pytest.approx(residual, rel=1e-4)
+
+
+def test_nonnegative_least_squares_explains_more_with_each_iteration(squares):
+    forward, samples = squares(2, 4, 2)
+    operator = forward.at(torch.from_numpy(samples["depths_um"]))
+    measurements, residuals = torch.from_numpy(samples["sensors"]), []
+    for iterations in (1, 5, 25):
+        layers = classical.nonnegative_least_squares(measurements, operator, iterations)
+        assert layers.min() >= 0
+        residuals.append((operator.forward(layers) - measurements).norm().item())
+    assert residuals[0] > 2 * residuals[1] > 4 * residuals[2]
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters", "reference"),
+    [
+        ("wiener", {"balance": 0.02}, lambda y, h: restoration.wiener(y, h, 0.02, clip=False)),
+        ("richardson_lucy", {"iterations": 4}, lambda y, h: restoration.richardson_lucy(y, h, 4, clip=False)),
+    ],
+)
+def test_methods_of_scikit_image_get_measurements_with_extended_edges(squares, psf, method, parameters, reference):
+    forward, samples = squares(3, 1, 1)
+    margin = N_PIXELS // 2
+    padded = np.pad(samples["sensors"][1, 0], margin, mode="edge")
+    kernel = psf.interpolate(torch.from_numpy(samples["depths_um"]))[1, 0].numpy()
+    expected = reference(padded, kernel)[margin : margin + N_PIXELS, margin : margin + N_PIXELS]
+    layers = reconstruct(forward, samples, method, parameters)
+    assert layers.shape == (3, 1, N_PIXELS, N_PIXELS)
+    np.testing.assert_allclose(layers[1, 0], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [
+        ("wiener", {"balance": 0.001}),
+        ("richardson_lucy", {"iterations": 30}),
+        ("nonnegative_least_squares", {"iterations": 100}),
+    ],
+)
+def test_deconvolution_is_closer_to_the_layer_than_the_measurement(squares, method, parameters):
+    forward, samples = squares(4, 1, 1, depths_um=60)
+    inside = (..., slice(3, -3), slice(3, -3))
+    error = np.abs(reconstruct(forward, samples, method, parameters) - samples["layers"])[inside].mean()
+    assert error < 0.7 * np.abs(samples["sensors"] - samples["layers"])[inside].mean()
+
+
+def test_identity_repeats_the_measurement_in_every_layer(squares):
+    forward, samples = squares(2, 3, 2)
+    layers = reconstruct(forward, samples, "identity", {})
+    for layer in range(3):
+        np.testing.assert_array_equal(layers[:, layer], samples["sensors"][:, 0])
+
+
+def test_reconstruction_does_not_depend_on_the_batch(squares, monkeypatch):
+    forward, samples = squares(5, 4, 2)
+    whole = reconstruct(forward, samples, "layered_wiener", {"noise_to_signal": 0.1})
+    monkeypatch.setattr(classical, "BATCH_SIZE", 2)
+    parts = reconstruct(forward, samples, "layered_wiener", {"noise_to_signal": 0.1})
+    np.testing.assert_allclose(parts, whole, atol=1e-6)
+
+
+def test_calibration_gives_the_share_of_cells_whatever_the_gain():
+    rng = np.random.default_rng(1)
+    masks = (rng.random((40, 2, 20, 20)) < [[[0.3]], [[0.6]]]).astype(np.uint8)
+    layers = (masks + rng.normal(0, 0.8, masks.shape)).astype(np.float32)
+    gains = rng.uniform(0.2, 5, (40, 2, 1, 1)).astype(np.float32)
+    probabilities = classical.IsotonicCalibrator(gains * layers, masks)(layers)
+    assert probabilities.min() >= 0
+    assert probabilities.max() <= 1
+    for low in (0.1, 0.4, 0.7):
+        selected = (probabilities > low) & (probabilities < low + 0.2)
+        assert masks[selected].mean() == pytest.approx(low + 0.1, abs=0.06)
+    order = np.argsort(layers[3, 0].ravel())
+    assert (np.diff(probabilities[3, 0].ravel()[order]) >= 0).all()
+
+
+def test_calibration_of_an_empty_reconstruction_is_the_coverage():
+    masks = np.zeros((4, 1, 5, 5), np.uint8)
+    masks[:, :, :2] = 1
+    empty = np.zeros(masks.shape, np.float32)
+    np.testing.assert_allclose(classical.IsotonicCalibrator(empty, masks)(empty), 0.4, atol=1e-6)
+
+
+def test_smoothing_acts_within_layers():
+    layers = np.zeros((2, 2, 9, 9), np.float32)
+    layers[0, 0, 4, 4] = 1
+    smoothed = classical.smooth(layers, 1)
+    assert smoothed[0, 0].sum() == pytest.approx(1, abs=1e-3)
+    assert smoothed[0, 0, 4, 4] == pytest.approx(1 / (2 * np.pi), rel=0.03)
+    assert not smoothed[1].any()
+    assert not smoothed[0, 1].any()
+    np.testing.assert_array_equal(classical.smooth(layers, 0), layers)
+
+
+def test_tuning_takes_the_candidate_with_the_least_error(squares, caplog):
+    caplog.set_level("INFO", "foci3d")
+    forward, samples = squares(6, 1, 1)
+    balances, sigmas_px = (1e-4, 1e-2, 10.0), (0.0, 2.0)
+
+    def tune(balances, sigmas_px):
+        method = WienerConfig(name="wiener", balance=balances)
+        return classical.tune(method, "deblurring", sigmas_px, forward, samples)
+
+    tuned = tune(balances, sigmas_px)
+    errors = [tune((balance,), (sigma_px,)).error for balance in balances for sigma_px in sigmas_px]
+    assert tuned.error == min(errors) < max(errors)
+    output = tuned.predict(forward, samples["sensors"], samples["depths_um"])
+    error = np.abs(output - samples["layers"]).mean((-2, -1)) / np.ptp(samples["layers"], (-2, -1))
+    assert tuned.error == pytest.approx(error.mean(), rel=1e-5)
+    assert "wiener {'balance': 10.0}, smoothing 2 px: error" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        BackProjectionConfig(name="back_projection"),
+        LayeredWienerConfig(name="layered_wiener", noise_to_signal=(0.001, 0.1)),
+        NonnegativeLeastSquaresConfig(name="nonnegative_least_squares", iterations=(10, 50)),
+    ],
+    ids=lambda method: method.name,
+)
+def test_masks_of_stacks_are_better_than_no_cells(squares, method):
+    forward, samples = squares(12, 4, 2)
+    tuned = classical.tune(method, "masks", (0.0,), forward, samples)
+    probabilities = tuned.predict(forward, samples["sensors"], samples["depths_um"])
+    assert probabilities.shape == samples["masks"].shape
+    assert tuned.error == pytest.approx(((probabilities > 0.5) != samples["masks"]).mean())
+    assert tuned.error < 0.9 * samples["masks"].mean()
+
+
+def test_every_method_and_task_of_the_configuration_is_implemented():
+    assert classical.METHODS.keys() == CLASSICAL_METHODS.classes.keys()
+    assert set(get_args(BaselineConfig.model_fields["task"].annotation)) == classical.OBJECTIVES.keys()
+
+
+def test_a_user_registers_a_method_with_its_settings(squares, monkeypatch):
+    # Both entries are removed after the test.
+    for registry in (classical.METHODS, CLASSICAL_METHODS.classes):
+        monkeypatch.setitem(registry, "damped", None)
+
+    class DampedConfig(ClassicalMethod):
+        name: Literal["damped"]
+        damping: Some[Positive]
+
+    @classical.classical_method("damped", DampedConfig)
+    def damped(measurements, operator, damping):
+        return damping * operator.adjoint(measurements)
+
+    forward, samples = squares(6, 4, 2)
+    method = CLASSICAL_METHODS.parse({"name": "damped", "damping": [0.5, 2.0]})
+    tuned = classical.tune(method, "masks", (0.0,), forward, samples)
+    assert tuned.parameters["damping"] in (0.5, 2.0)
+    expected = classical.tune(BackProjectionConfig(name="back_projection"), "masks", (0.0,), forward, samples)
+    assert tuned.error == pytest.approx(expected.error)

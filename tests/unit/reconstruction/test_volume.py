@@ -1,0 +1,42 @@
+"""A reconstruction is the prediction of the model, with the depths and the geometry of its imager."""
+
+import numpy as np
+import pytest
+import torch
+
+from foci3d.errors import InputError
+from foci3d.learning.inference import Model
+from foci3d.learning.model_file import ModelDescription
+from foci3d.reconstruction.foci import find_foci
+from foci3d.reconstruction.volume import reconstruct
+
+MEASUREMENT = np.random.default_rng(0).uniform(1, 2, (2, 13, 13))
+
+
+@pytest.fixture
+def model(model_description: ModelDescription) -> Model:
+    torch.manual_seed(0)
+    return Model(model_description.build_network().eval(), model_description)
+
+
+def test_reconstruction_of_the_models_imager(model: Model) -> None:
+    result = reconstruct(MEASUREMENT, model)
+    np.testing.assert_array_equal(result.probability, model.predict(MEASUREMENT[None])[0])
+    assert result.depths_um == (100.0, 400.0, 800.0)
+    assert result.depth_sds_um == (20.0, 30.0, 9.0)
+    assert (result.threshold, result.pixel_pitch_um, result.sensor_depths_um) == (0.5, 55.0, (0.0, 1000.0))
+
+
+@pytest.mark.parametrize("quantile", [0.3, 0.7])
+def test_foci_are_those_above_the_threshold(model: Model, quantile: float) -> None:
+    threshold = float(np.quantile(model.predict(MEASUREMENT[None]), quantile))
+    result = reconstruct(MEASUREMENT, model, threshold=threshold, pixel_pitch_um=10.0)
+    expected = find_foci(result.probability, threshold, result.depths_um, result.depth_sds_um, 10.0)
+    assert result.foci.equals(expected)
+    assert result.foci.area_um2.sum() == pytest.approx((result.probability > threshold).sum() * 100)
+
+
+def test_a_model_for_another_task(model: Model) -> None:
+    description = model.description.model_copy(update={"task": "depth_map"})
+    with pytest.raises(InputError, match="model small: the task is depth_map; expected masks, choose another model"):
+        reconstruct(MEASUREMENT, Model(model.network, description))

@@ -1,0 +1,112 @@
+"""The structure of the library and its scripts, beyond the import contract in pyproject.toml."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from foci3d.workflow import provenance
+
+PROJECT = Path(__file__).parents[2]
+LIBRARY = PROJECT / "workflow" / "src" / "foci3d"
+SCRIPTS = sorted((PROJECT / "workflow" / "scripts").glob("*.py"))
+MODULES = sorted(LIBRARY.rglob("*.py"))
+HEAVY = {"lightning", "monai", "seaborn", "torch"}
+
+
+def loaded_modules(statement: str) -> set[str]:
+    """Top-level modules that a fresh Python has loaded after `statement`."""
+    command = [sys.executable, "-c", f"import sys; {statement}; print(*sys.modules)"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in run.stdout.split()}
+
+
+def code_digests(scripts: list[str]) -> dict[str, str]:
+    provenance._read_module.cache_clear()
+    return {name: provenance.code_digest(PROJECT / "workflow" / "scripts" / f"{name}.py") for name in scripts}
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the library to edit, of which digests are taken."""
+    copy = tmp_path / "foci3d"
+    shutil.copytree(LIBRARY, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(provenance, "LIBRARY", copy)
+    yield copy
+    provenance._read_module.cache_clear()
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(LIBRARY)))
+def test_library_does_not_print(module: Path) -> None:
+    calls = [node.func for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.Call)]
+    assert "print" not in {function.id for function in calls if isinstance(function, ast.Name)}
+
+
+def test_packages_only_import() -> None:
+    lazy = {"__all__", "__getattr__", "__dir__"}
+    for module in LIBRARY.rglob("__init__.py"):
+        for node in ast.parse(provenance.normalized_source(module.read_text())).body:
+            names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} - {"__name__", "__file__"}
+            assigned = isinstance(node, ast.Assign) and names <= lazy | {"lazy_loader"}
+            assert assigned or isinstance(node, ast.Import | ast.ImportFrom | ast.Pass), module
+
+
+def test_public_api_is_lazy() -> None:
+    assert provenance.imported_modules((LIBRARY / "__init__.py").read_text()) == set()
+    assert not HEAVY & loaded_modules("import foci3d")
+
+
+def test_every_rule_has_a_script_and_the_digest_of_its_code() -> None:
+    rules = "".join(file.read_text() for file in (PROJECT / "workflow" / "rules").glob("*.smk"))
+    blocks = re.split(r"^rule ", rules, flags=re.MULTILINE)[1:]
+    scripts = [re.findall(r"scripts/(\w+)\.py", block) for block in blocks]
+    digests = [re.findall(r'code_of\("(\w+)"\)', block) for block in blocks]
+    assert scripts == digests
+    assert {name for names in scripts for name in names} == {script.stem for script in SCRIPTS}
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_scripts_are_thin(script: Path) -> None:
+    source = script.read_text()
+    tree = ast.parse(source)
+    assert ast.get_docstring(tree)
+    assert len(source.splitlines()) <= 60
+    guards = [node for node in tree.body if isinstance(node, ast.If)]
+    guarded = {node for guard in guards for node in ast.walk(guard)}
+    uses = {node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "snakemake"}
+    assert uses
+    assert uses <= guarded
+
+
+@pytest.mark.parametrize(
+    ("module", "affected", "unaffected"),
+    [
+        ("optics/psf", ["calibrate_psf", "synthesize_shard", "train"], ["fig2", "fig4", "score", "make_table1"]),
+        ("evaluation/metrics", ["score"], ["calibrate_psf", "synthesize_shard"]),
+        ("plots/style", ["fig2", "fig7", "fig_psf", "reconstruct_sample"], ["train", "score", "make_scorecard"]),
+        ("errors", [], ["train", "fig2", "score"]),
+    ],
+)
+def test_an_edit_reaches_the_scripts_that_import_it(
+    library: Path, module: str, affected: list[str], unaffected: list[str]
+) -> None:
+    path = library / f"{module}.py"
+    source = path.read_text()
+    before = code_digests([*affected, *unaffected])
+
+    path.write_text(source + "\n\n# A comment.\n")
+    assert code_digests(list(before)) == before
+
+    path.write_text(source + "\n\nEDITED = 1\n")
+    after = code_digests(list(before))
+    assert [script for script in before if after[script] != before[script]] == affected
+
+
+@pytest.mark.parametrize("script", [script for script in SCRIPTS if script.stem.startswith("make_")])
+def test_scripts_of_tables_import_nothing_heavy(script: Path) -> None:
+    assert not HEAVY & loaded_modules(f"import runpy; runpy.run_path({str(script)!r})")

@@ -1,0 +1,113 @@
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from foci3d.config.models import OpticsConfig
+from foci3d.errors import InputError
+from foci3d.workflow import job
+
+
+@pytest.fixture
+def stub(tmp_path: Path) -> Iterator[SimpleNamespace]:
+    """Stand-in for the `snakemake` object; threads and environment are restored afterwards."""
+    n_threads, environment = torch.get_num_threads(), dict(os.environ)
+    yield SimpleNamespace(
+        rule="score",
+        wildcards={"dataset": "stack2"},
+        input={"psf": "psf.h5"},
+        output={"table": "a.csv"},
+        params={"optics": {"fwhm_deg": 36.0, "standoff_um": 20.0, "linear_fill_factor": 1.0}, "code": "abc"},
+        log=[str(tmp_path / "score.log")],
+        threads=3,
+        config={},
+    )
+    torch.set_num_threads(n_threads)
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+def text(stub: SimpleNamespace) -> str:
+    return Path(stub.log[0]).read_text()
+
+
+def test_progress_is_in_the_log_and_on_the_terminal(stub: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
+    with job.job_context(stub):
+        logging.getLogger("foci3d.learning.training").info("step 100")
+    assert "score: step 100" in text(stub)
+    assert "score: done in" in text(stub)
+    assert "step 100" in capsys.readouterr().err
+
+
+def test_warnings_of_python_are_in_the_log(stub: SimpleNamespace) -> None:
+    with job.job_context(stub):
+        warnings.warn("the depth is extrapolated", UserWarning, stacklevel=1)
+    assert "UserWarning: the depth is extrapolated" in text(stub)
+
+
+def test_nothing_is_logged_after_the_job(stub: SimpleNamespace) -> None:
+    with job.job_context(stub):
+        pass
+    before = text(stub)
+    logging.getLogger("foci3d").info("later")
+    with pytest.warns(UserWarning, match="later"):
+        warnings.warn("later", UserWarning, stacklevel=1)
+    assert text(stub) == before
+
+
+def test_error_of_the_user_is_one_line(stub: SimpleNamespace) -> None:
+    with pytest.raises(SystemExit) as end, job.job_context(stub):
+        raise InputError("a.tif: too small.")
+    assert end.value.code == 1
+    assert text(stub).splitlines()[-1].endswith("score: a.tif: too small.")
+    assert "Traceback" not in text(stub)
+
+
+def test_internal_error_leaves_its_traceback(stub: SimpleNamespace) -> None:
+    with pytest.raises(SystemExit) as end, job.job_context(stub):
+        raise KeyError("depth")
+    assert end.value.code == 1
+    assert "internal error in rule score" in text(stub)
+    assert "KeyError: 'depth'" in text(stub)
+
+
+def test_threads_are_those_of_the_rule(stub: SimpleNamespace) -> None:
+    assert torch.get_num_threads() != 3
+    with job.job_context(stub):
+        assert torch.get_num_threads() == 3
+        assert {os.environ[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")} == {"3"}
+
+
+def test_main_is_called_by_names_with_typed_values(stub: SimpleNamespace) -> None:
+    received = {}
+
+    def main(dataset: str, psf: Path, optics: OpticsConfig, table: Path, seed: int = 7) -> None:
+        received.update(locals())
+
+    job.run_job(main, stub)
+    assert received["dataset"] == "stack2"
+    assert received["psf"] == Path("psf.h5")
+    assert received["optics"] == OpticsConfig(fwhm_deg=36.0, standoff_um=20.0, linear_fill_factor=1.0)
+    assert received["table"] == Path("a.csv")
+    assert received["seed"] == 7
+
+
+def test_missing_value_is_an_internal_error(stub: SimpleNamespace) -> None:
+    def main(n_layers: int) -> None:
+        raise AssertionError(n_layers)
+
+    with pytest.raises(SystemExit):
+        job.run_job(main, stub)
+    assert "Missing required argument" in text(stub)
+
+
+def test_plugins_are_loaded_first(stub: SimpleNamespace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.py").write_text("print('registered')")
+    stub.config = {"plugins": [str(tmp_path / "mine.py")]}
+    job.run_job(lambda: print("main"), stub)
+    assert capsys.readouterr().out.split() == ["registered", "main"]

@@ -1,0 +1,100 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from foci3d.workflow import provenance
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small library in place of the real one: a -> inner.b -> c; d alone."""
+    folder = tmp_path / "library"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "inner" / "__init__.py").write_text("")
+    (folder / "a.py").write_text("from foci3d.inner.b import number\n\n\ndef double():\n    return 2 * number()\n")
+    (folder / "inner" / "b.py").write_text(
+        "import foci3d.c\nfrom foci3d.workflow import job\n\n\ndef number():\n    return 1\n"
+    )
+    for name in "cd":
+        (folder / f"{name}.py").write_text("VALUE = 1\n")
+    (folder / "workflow").mkdir()
+    (folder / "workflow" / "__init__.py").write_text("")
+    (folder / "workflow" / "job.py").write_text("VALUE = 1\n")
+    (tmp_path / "script.py").write_text("import os\nfrom foci3d import a\nfrom foci3d.workflow import job\n")
+    monkeypatch.setattr(provenance, "LIBRARY", folder)
+    return folder
+
+
+def code_digest(folder: Path) -> str:
+    provenance._read_module.cache_clear()
+    return provenance.code_digest(folder.parent / "script.py")
+
+
+@pytest.fixture(autouse=True)
+def _clear_cache() -> None:
+    provenance._read_module.cache_clear()
+
+
+def test_modules_behind_a_script(library: Path) -> None:
+    assert provenance.transitive_modules((library.parent / "script.py").read_text()) - {"inner", "workflow"} == {
+        "a",
+        "inner.b",
+        "c",
+    }
+
+
+@pytest.mark.parametrize("module", ["a", "inner/b", "c"])
+def test_an_edit_of_code_behind_changes_the_digest(library: Path, module: str) -> None:
+    before = code_digest(library)
+    path = library / f"{module}.py"
+    path.write_text(path.read_text() + "MORE = 1\n")
+    assert code_digest(library) != before
+
+
+@pytest.mark.parametrize("module", ["d", "workflow/job"])
+def test_an_edit_elsewhere_does_not(library: Path, module: str) -> None:
+    before = code_digest(library)
+    (library / f"{module}.py").write_text("VALUE = 2\n")
+    assert code_digest(library) == before
+
+
+def test_comments_docstrings_and_layout_are_no_code(library: Path) -> None:
+    before = code_digest(library)
+    lines = ['"""What."""', "from foci3d.inner.b import number", "# why", "def double():", "  return (2 * number())"]
+    (library / "a.py").write_text("\n".join(lines))
+    assert code_digest(library) == before
+    (library / "a.py").write_text("from foci3d.inner.b import number\ndef double():\n    return 3 * number()\n")
+    assert code_digest(library) != before
+
+
+def test_the_place_of_the_library_does_not_matter(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = code_digest(library)
+    shutil.move(library, tmp_path / "elsewhere" / "library")
+    monkeypatch.setattr(provenance, "LIBRARY", tmp_path / "elsewhere" / "library")
+    provenance._read_module.cache_clear()
+    assert provenance.code_digest(tmp_path / "script.py") == before
+
+
+def test_plugins_count_where_the_script_can_use_them(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = tmp_path / "mine.py"
+    plugin.write_text("VALUE = 1\n")
+    script = tmp_path / "script.py"
+    without = provenance.code_digest(script)
+    assert provenance.code_digest(script, [plugin]) == without
+
+    monkeypatch.setattr(provenance, "OPEN_TO_PLUGINS", frozenset({"c"}))
+    digest = provenance.code_digest(script, [plugin])
+    assert digest != without
+    plugin.write_text("VALUE = 1  # one\n")
+    assert provenance.code_digest(script, [plugin]) == digest
+    plugin.write_text("VALUE = 2\n")
+    assert provenance.code_digest(script, [plugin]) != digest
+
+
+def test_modules_open_to_plugins_exist() -> None:
+    assert all(provenance.module_path(name) for name in provenance.OPEN_TO_PLUGINS)

@@ -1,0 +1,69 @@
+"""The record of a run: costs from benchmarks, smaller figures, the commit."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from foci3d.workflow import run_record
+
+
+@pytest.fixture
+def benchmarks(tmp_path: Path) -> Path:
+    for name, seconds, megabytes in [
+        ("simulate", 2.5, 100.0),
+        ("train/one", 60.0, 900.0),
+        ("train/two", 30.0, 1200.0),
+    ]:
+        path = tmp_path / "benchmarks" / f"{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:00\t{megabytes}\n")
+    return tmp_path / "benchmarks"
+
+
+def test_costs_are_read_by_rule_and_job(benchmarks: Path) -> None:
+    costs = run_record.read_costs(benchmarks)
+    assert costs.to_numpy().tolist() == [
+        ["simulate", "", 2.5, 100.0],
+        ["train", "one", 60.0, 900.0],
+        ["train", "two", 30.0, 1200.0],
+    ]
+    summed = run_record.sum_costs(costs).set_index("Rule")
+    assert summed.loc["train"].tolist() == [2, 90, 60, 1200]
+    assert summed.loc["total"].tolist() == [3, 92, 60, 1200]
+
+
+def test_a_run_without_benchmarks_has_no_costs(tmp_path: Path) -> None:
+    assert run_record.read_costs(tmp_path).empty
+
+
+def test_figures_shrink_and_keep_their_colours(tmp_path: Path) -> None:
+    image = np.zeros((400, 4 * run_record.FIGURE_WIDTH_PX, 3), np.uint8)
+    image[:, : 2 * run_record.FIGURE_WIDTH_PX] = [200, 40, 10]
+    Image.fromarray(image).save(tmp_path / "large.png")
+    run_record.make_thumbnail(tmp_path / "large.png", tmp_path / "small.png")
+    small = Image.open(tmp_path / "small.png")
+    assert small.size == (run_record.FIGURE_WIDTH_PX, 100)
+    assert small.convert("RGB").getpixel((10, 50)) == pytest.approx((200, 40, 10), abs=3)
+
+
+def test_the_commit_notes_edits(tmp_path: Path) -> None:
+    assert run_record.find_commit(tmp_path) == "unknown"
+    author = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], [*author, "commit", "-q", "--allow-empty", "-m", "first"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert head.stdout.startswith(run_record.find_commit(tmp_path))
+    (tmp_path / "new").touch()
+    assert run_record.find_commit(tmp_path).endswith(", edited")
+
+
+def test_the_page_shows_facts_costs_and_figures(benchmarks: Path) -> None:
+    facts = {"Commit": "abc", **run_record.describe_machine()}
+    page = run_record.record_page(facts, run_record.read_costs(benchmarks), ["a.csv"], ["figures/fig1.png"])
+    assert "| Commit    | abc" in page
+    assert "[a.csv](a.csv)" in page
+    assert "![fig1](figures/fig1.png)" in page
+    assert "nan" not in page.lower()

@@ -1,0 +1,59 @@
+"""Compute the bounds that the optics set, which figures draw beside what the networks reach.
+
+Reads the PSF and validation shards of a dataset of single layers and of one of stacks; writes the Cramer-Rao bound of
+depth [um] for the noise of the dataset, none for data without noise, and the share of each layer of a stack that a
+linear method recovers at an assumed signal-to-noise ratio.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from foci3d.config.models import TissueConfig
+from foci3d.io.hdf5 import atomic_path
+from foci3d.io.shards import read_shards
+from foci3d.optics import bounds
+from foci3d.optics.forward import ForwardModel
+from foci3d.optics.psf import PSF
+from foci3d.optics.scattering import apply_tissue
+from foci3d.simulation.imager import readout_variance
+from foci3d.workflow.job import run_job
+
+MAX_STACKS = 200
+
+
+def main(
+    psf: Path,
+    depth_shards: list[Path],
+    stack_shards: list[Path],
+    tissue: TissueConfig | None,
+    class_width_um: float,
+    sensor_separation_um: float,
+    power_snr: float,
+    depth: Path,
+    layers: Path,
+) -> None:
+    kernels, arrays = PSF.load(psf), read_shards(depth_shards, ["layers", "depths_um", "sensors"])
+    # Motion, an uneven beam and an inexact calibration are left out: they only raise the bound. The margin holds
+    # scattered light.
+    wide = {"margin_pixels": arrays["layers"].shape[-1]}
+    in_tissue = apply_tissue(kernels, tissue.model_copy(update=wide)) if tissue else kernels
+    noise_variance = readout_variance(float(arrays["sensors"].mean()), tissue) if tissue else 0.0
+    depths_um, images = torch.from_numpy(np.unique(arrays["depths_um"])), torch.from_numpy(arrays["layers"][:, 0])
+    with atomic_path(depth) as path:
+        bounds.depth_bound(in_tissue, images, depths_um, noise_variance, class_width_um).to_csv(path, index=False)
+
+    arrays = read_shards(stack_shards, ["layers", "depths_um", "sensors"])
+    n_sensors, n_pixels = arrays["sensors"].shape[1:3]
+    forward = ForwardModel(kernels, n_pixels, n_sensors, sensor_separation_um)
+    power = bounds.mean_power(torch.from_numpy(arrays["layers"]).flatten(0, 1))
+    depths_um = torch.from_numpy(arrays["depths_um"][:MAX_STACKS])
+    shares = bounds.layer_shares(forward, depths_um, power, float(power.mean()) / power_snr)
+    with atomic_path(layers) as path:
+        pd.DataFrame({"layer": range(1, len(shares) + 1), "linear_share": shares}).to_csv(path, index=False)
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)

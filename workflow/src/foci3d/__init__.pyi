@@ -1,0 +1,12 @@
+from .errors import InputError as InputError
+from .evaluation import metrics as metrics
+from .learning.datasets import ShardDataset as ShardDataset
+from .learning.datasets import open_dataset as open_dataset
+from .learning.inference import Model as Model
+from .learning.inference import load_model as load_model
+from .optics.forward import ForwardModel as ForwardModel
+from .optics.psf import PSF as PSF
+from .reconstruction.foci import find_foci as find_foci
+from .reconstruction.volume import Reconstruction as Reconstruction
+from .reconstruction.volume import reconstruct as reconstruct
+from .simulation.imager import Imager as Imager

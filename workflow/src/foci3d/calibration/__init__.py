@@ -1,0 +1,1 @@
+"""Calibration: from a bead scan or a stack of kernels to the point-spread function."""

@@ -1,0 +1,146 @@
+"""Import of a user's own stack of kernels, from a measurement or a ray tracer.
+
+The stack is an HDF5 file with
+
+==================  ===============================================================================================
+``kernels``         array (depth, y, x): square, with an odd number of pixels, centred, non-negative
+``depths_um``       array (depth): increasing, from the surface of the imager [um]
+``pixel_pitch_um``  attribute of the file: distance between the pixels of the kernels, that of the imager [um]
+==================  ===============================================================================================
+
+Each kernel is normalized to sum 1. Kernels that are too small are padded with zeros, larger ones are cropped.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from foci3d.errors import InputError
+from foci3d.optics.psf import PSF
+
+log = logging.getLogger(__name__)
+
+Floats = npt.NDArray[np.float64]
+
+
+def read_kernel_stack(path: str | Path, n_pixels: int, pixel_pitch_um: float) -> PSF:
+    """Read a user's stack of kernels.
+
+    Parameters
+    ----------
+    path : str or Path
+        The HDF5 file.
+    n_pixels : int
+        Pixels of a measurement in y and in x; the kernels get ``2 * n_pixels - 1``.
+    pixel_pitch_um : float
+        Pitch of the imager [um].
+
+    Returns
+    -------
+    PSF
+        Kernels at the depths of the file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, lacks an array or the pitch, or violates a convention.
+    """
+    kernels, depths_um, pitch_um = _read(path)
+    if pitch_um is None or not np.isclose(pitch_um, pixel_pitch_um, rtol=1e-3):
+        raise InputError(
+            f"{path}: attribute pixel_pitch_um is {pitch_um}; expected {pixel_pitch_um:g} um as imager.pixel_pitch_um. "
+            "Resample the kernels or correct the attribute."
+        )
+    _check_depths(path, depths_um, kernels, pixel_pitch_um)
+    _check_kernels(path, kernels)
+    sums = kernels.sum((1, 2), keepdims=True)
+    log.info("%d kernels with sums from %.4g to %.4g, normalized to 1", len(kernels), sums.min(), sums.max())
+    resized = _resize(kernels / sums, 2 * n_pixels - 1)
+    resized /= resized.sum((1, 2), keepdims=True)
+    return PSF(
+        torch.from_numpy(resized).float(), torch.from_numpy(depths_um).float(), pixel_pitch_um, {"source": "file"}
+    )
+
+
+def resample(path: str | Path, psf: PSF, depths_um: torch.Tensor) -> PSF:
+    """Kernels of the stack read from `path`, interpolated linearly at depths that it must cover [um]."""
+    low, high = psf.depths_um[0], psf.depths_um[-1]
+    if depths_um[0] < low or depths_um[-1] > high:
+        raise InputError(
+            f"{path}: the kernels cover {low:g} to {high:g} um; expected psf.depth_range_um, {depths_um[0]:g} to "
+            f"{depths_um[-1]:g} um. Add kernels or narrow the range."
+        )
+    return PSF(psf.interpolate(depths_um), depths_um.float(), psf.pixel_pitch_um, psf.attributes)
+
+
+def _read(path: str | Path) -> tuple[Floats, Floats, Any]:
+    try:
+        with h5py.File(path, "r") as file:
+            if not {"kernels", "depths_um"} <= set(file):
+                raise InputError(
+                    f"{path}: found {sorted(file)}; expected the arrays kernels (depth, y, x) and depths_um (depth)."
+                )
+            kernels, depths_um = (np.asarray(file[name], dtype=np.float64) for name in ("kernels", "depths_um"))
+            return kernels, depths_um, file.attrs.get("pixel_pitch_um")
+    except InputError:
+        raise
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path}: not a readable HDF5 file; expected the arrays kernels and depths_um.") from error
+
+
+def _check_depths(path: str | Path, depths_um: Floats, kernels: Floats, pixel_pitch_um: float) -> None:
+    if kernels.ndim != 3 or depths_um.shape != kernels.shape[:1] or len(kernels) < 2:
+        raise InputError(
+            f"{path}: kernels have the shape {kernels.shape} and depths_um {depths_um.shape}; expected (depth, y, x) "
+            "and (depth), with at least two depths."
+        )
+    if not (np.isfinite(depths_um).all() and depths_um[0] >= 0 and (np.diff(depths_um) > 0).all()):
+        raise InputError(f"{path}: depths_um must be non-negative and strictly increasing; sort the kernels by depth.")
+    if depths_um[-1] < pixel_pitch_um:
+        raise InputError(
+            f"{path}: the largest depth is {depths_um[-1]:g}, less than a pixel, as if in millimetres; "
+            "expected micrometres."
+        )
+
+
+def _check_kernels(path: str | Path, kernels: Floats) -> None:
+    size = kernels.shape[-1]
+    if kernels.shape[1] != size or size % 2 == 0:
+        raise InputError(
+            f"{path}: kernels have {kernels.shape[1]} x {size} pixels; expected squares with an odd number of pixels, "
+            "so that there is a central pixel."
+        )
+    if not np.isfinite(kernels).all() or kernels.min() < 0:
+        index = np.flatnonzero(~(np.isfinite(kernels) & (kernels >= 0)).all((1, 2)))[0]
+        raise InputError(f"{path}: kernel {index} has negative values or values that are not numbers; set them to 0.")
+    if kernels.sum((1, 2)).min() <= 0:
+        raise InputError(
+            f"{path}: kernel {kernels.sum((1, 2)).argmin()} is empty; expected a positive sum for each kernel."
+        )
+    shifts = _centroids(kernels) - size // 2
+    if np.abs(shifts).max() > 0.5:
+        index = np.abs(shifts).max(1).argmax()
+        raise InputError(
+            f"{path}: the centroid of kernel {index} is {shifts[index, 0]:+.1f} pixels in y and "
+            f"{shifts[index, 1]:+.1f} in x from its central pixel; expected at most half a pixel. Centre the kernels."
+        )
+
+
+def _centroids(kernels: Floats) -> Floats:
+    """Centroids y, x of kernels, `(D, 2)` [pixels]."""
+    grid = np.arange(kernels.shape[-1])
+    sums = kernels.sum((1, 2))
+    return np.stack([kernels.sum(2) @ grid / sums, kernels.sum(1) @ grid / sums], 1)
+
+
+def _resize(kernels: Floats, size: int) -> Floats:
+    """Crop kernels or pad them with zeros, around their central pixel."""
+    missing = (size - kernels.shape[-1]) // 2
+    if missing < 0:
+        return kernels[:, -missing:missing, -missing:missing]
+    return np.pad(kernels, ((0, 0), (missing, missing), (missing, missing)))

@@ -1,0 +1,1 @@
+"""The configuration: every key as a typed model, and the checks made before anything runs."""

@@ -1,0 +1,501 @@
+"""The configuration as typed models: the one definition of every key, with its type, range and meaning.
+
+All keys are required and no others are allowed, so that what ran is what the configuration says. Models are frozen.
+Numbers are strict: 64.0 is no integer, "1e4" and infinity are no numbers. `foci3d.config.cross_checks` says how
+entries must fit each other. `workflow/schemas/config.schema.yaml` and `docs/reference/configuration.md` are generated
+from here.
+
+The sections of all three PSF sources are always present: an overlay is merged into `config.yaml` key by key, so a
+union on `psf.source` would refuse the keys that `config.yaml` holds for the other sources.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, Strict
+from pydantic_core import PydanticCustomError
+
+from foci3d.config.registry import Registry
+
+T = TypeVar("T")
+
+
+def _unique(values: tuple[T, ...]) -> tuple[T, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("repeated values")
+    return values
+
+
+def _integer(value: Any) -> Any:
+    """Python takes 1.0 and true for 1."""
+    if type(value) is not int:
+        raise PydanticCustomError("int_type", "expected an integer")
+    return value
+
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Text = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="a letter, then letters, digits and _")]
+# YAML gives lists; frozen models hold tuples.
+Many = Annotated[tuple[T, ...], Strict(False)]
+Some = Annotated[tuple[T, ...], Strict(False), Field(min_length=1)]
+Interval = Annotated[tuple[NonNegative, NonNegative], Strict(False)]
+PositiveInterval = Annotated[tuple[Positive, Positive], Strict(False)]
+Named = Annotated[dict[Name, T], Field(json_schema_extra={"additionalProperties": False})]
+Distinct = Field(json_schema_extra={"uniqueItems": True})
+Names = Annotated[Many[Text], AfterValidator(_unique), Distinct]
+TestDatasets = Annotated[Some[Text], AfterValidator(_unique), Distinct]
+Seeds = Annotated[Some[Annotated[int, Field(ge=0)]], AfterValidator(_unique), Distinct]
+Stride = Annotated[Literal[1, 2, 3, 4], BeforeValidator(_integer)]
+KernelSize = Annotated[Literal[3, 5, 7, 9, 11], BeforeValidator(_integer)]
+MatFile = Annotated[str, Field(pattern=r"\.mat$", description="a MATLAB file (.mat)")]
+
+
+class Section(BaseModel):
+    """A part of the configuration: closed, frozen and strict."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class ImagerConfig(Section):
+    """The imager."""
+
+    n_pixels: int = Field(ge=16, description="pixels of a measurement in y and in x")
+    pixel_pitch_um: Positive = Field(description="distance between neighbouring pixels [um]")
+    sensor_separation_um: Positive = Field(description="distance between sensor A and sensor B [um]")
+
+
+class OpticsConfig(Section):
+    """Optics of the imager as designed: the angular acceptance of its pixels."""
+
+    fwhm_deg: float = Field(gt=0, lt=180, description="full width at half maximum of the angular acceptance [degrees]")
+    standoff_um: NonNegative = Field(description="thickness of filter and passivation above the pixels [um]")
+    linear_fill_factor: float = Field(gt=0, le=1, description="light-sensitive width of a pixel [pitches]")
+
+
+class ScanConfig(Section):
+    """A z-scan of beads or pinholes."""
+
+    stack: Text = Field(description="TIFF stack, one frame per depth, or `simulated`")
+    depths: Text = Field(description="CSV file with the column depth_um, or `simulated`")
+    pixel_pitch_um: Positive = Field(description="pixel pitch of the frames [um]")
+    saturation: Positive = Field(description="reading at which a pixel is saturated")
+
+
+class ScanSimulationConfig(Section):
+    """The simulated scan."""
+
+    depths_um: Annotated[Many[Positive], Field(min_length=2)] = Field(description="depth of each frame [um]")
+    frame_pixels: int = Field(ge=16, description="pixels of a frame in y and in x")
+    n_beads: Count = Field(description="pinholes in a frame")
+    peak_electrons: Positive = Field(description="electrons in the brightest pixel of each frame")
+    read_noise_electrons: NonNegative = Field(description="standard deviation of the read noise [electrons]")
+    background_electrons: NonNegative = Field(description="mean background [electrons]")
+
+
+class PsfConfig(Section):
+    """The point-spread function."""
+
+    source: Literal["scan", "optics", "file"] = Field(description="where the point-spread function comes from")
+    kernel_model: Literal["parametric", "radial", "empirical"] = Field(description="kernels that a scan gives")
+    depth_range_um: Interval = Field(description="depths that the kernels cover [um]")
+    depth_step_um: Positive = Field(description="depth between kernels [um]")
+    scan: ScanConfig = Field(description="a bead or pinhole scan")
+    simulation: ScanSimulationConfig = Field(description="the simulated scan")
+    optics: OpticsConfig = Field(description="the imager's optics as designed")
+    file: Text = Field(description="HDF5 file of kernels, or `none`")
+
+
+class SceneConfig(Section):
+    """Appearance of a synthetic layer of cells; intervals are sampled uniformly, anew for each layer."""
+
+    perlin_backend: Literal["batched", "noise_package"] = Field(description="implementation of the Perlin noise")
+    octaves: int = Field(ge=1, le=8, description="octaves of the noise")
+    persistence: Fraction = Field(description="amplitude of an octave relative to the one before")
+    lattice_cells: PositiveInterval = Field(description="lattice cells across the image")
+    threshold: Interval = Field(description="noise (0 to 1) above which there are cells")
+    intensity_cv: NonNegative = Field(description="coefficient of variation of a cell pixel")
+    tumour_to_background: PositiveInterval = Field(description="ratio of the means")
+    background_cv: NonNegative = Field(description="coefficient of variation of a background pixel")
+    gain: PositiveInterval = Field(description="mean of the cell pixels [a.u.]")
+    cluster_coverage: Fraction = Field(description="largest share of the image that a moving cluster covers")
+
+
+class TissueConfig(Section):
+    """Effects that the paper leaves out; 0 turns an effect off."""
+
+    scatter_per_mm: NonNegative = Field(description="reduced scattering coefficient [1/mm]")
+    absorption_per_mm: NonNegative = Field(description="absorption coefficient [1/mm]")
+    beam_radius_um: NonNegative = Field(description="radius at which the laser beam has fallen to 1/e^2 [um]")
+    beam_offset_um: NonNegative = Field(description="standard deviation of the beam's centre in x and in y [um]")
+    motion_um: NonNegative = Field(description="longest path of the specimen during an exposure [um]")
+    margin_pixels: int = Field(ge=0, le=200, description="scene beyond each edge of the image [pixels]")
+    psf_width_relative_sd: float = Field(ge=0, lt=0.3, description="relative standard deviation of the PSF's width")
+    full_scale: Positive = Field(description="image value of a full pixel [a.u.]")
+    full_well_electrons: NonNegative = Field(description="electrons of a full pixel; 0: no noise, saturation or ADC")
+    read_noise_electrons: NonNegative = Field(description="standard deviation of the read noise [electrons]")
+    adc_bits: int = Field(ge=1, le=24, description="bits of the analogue-to-digital converter")
+
+    @property
+    def is_active(self) -> bool:
+        """Whether any effect is on."""
+        return any(
+            getattr(self, key)
+            for key in (
+                "scatter_per_mm",
+                "absorption_per_mm",
+                "beam_radius_um",
+                "motion_um",
+                "margin_pixels",
+                "psf_width_relative_sd",
+                "full_well_electrons",
+            )
+        )
+
+
+class SampleCounts(Section):
+    """Samples in each split of each dataset."""
+
+    train: Count = Field(description="training samples of each dataset")
+    validation: Count = Field(description="validation samples of each dataset")
+    test: Count = Field(description="test samples of each dataset")
+    sequences: Count = Field(description="moving clusters in the test")
+
+
+class ShardCounts(Section):
+    """Files that each split is written to."""
+
+    train: Count = Field(description="files of a training split")
+    validation: Count = Field(description="files of a validation split")
+    test: Count = Field(description="files of a test split")
+
+
+class MatFiles(Section):
+    """MATLAB files that take the place of synthetic samples."""
+
+    train: Many[MatFile] = Field(description="MATLAB files to train on")
+    validation: Many[MatFile] = Field(description="MATLAB files to validate on")
+    test: Some[MatFile] = Field(description="MATLAB files to test on")
+
+
+def _parse_source(value: Any) -> Any:
+    """A plain validator, as a union would add its tags to the location of errors."""
+    if value == "synthetic" or isinstance(value, MatFiles):
+        return value
+    if isinstance(value, Mapping):
+        return MatFiles.model_validate(value)
+    raise PydanticCustomError("source", "neither `synthetic` nor MATLAB files by split")
+
+
+Source = Annotated[
+    Literal["synthetic"] | MatFiles,
+    PlainValidator(_parse_source, json_schema_input_type=Literal["synthetic"] | MatFiles),
+]
+
+
+class DatasetConfig(Section):
+    """A dataset."""
+
+    source: Source = Field(description="`synthetic`, or MATLAB files (.mat) by split")
+    scene: Literal["layers", "moving", "slides"] = Field(description="what a sample shows")
+    n_layers: Count = Field(description="layers of a sample")
+    sensors: Literal["A", "AB"] = Field(description="sensors that measure a sample")
+    depth_range_um: Interval = Field(description="depths of the layers [um]")
+    depth_step_um: NonNegative = Field(description="step of the depths [um], or 0 for continuous depths")
+    minimum_gap_um: NonNegative = Field(description="least distance between neighbouring layers [um]")
+    overlap: Literal["keep", "remove"] = Field(description="what happens to cells where layers overlap")
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether samples are synthesized, not read from MATLAB files."""
+        return self.source == "synthetic"
+
+    @property
+    def n_sensors(self) -> int:
+        """Number of sensors."""
+        return len(self.sensors)
+
+    @property
+    def depth_classes_um(self) -> tuple[float, ...]:
+        """Depths of a dataset whose depths come in steps, empty where they are continuous [um]."""
+        low, high = self.depth_range_um
+        step = self.depth_step_um
+        return tuple(low + index * step for index in range(math.floor((high - low) / step) + 1)) if step else ()
+
+
+class SlidesConfig(Section):
+    """Real microscope images as layers."""
+
+    image: Literal["ihc", "human_mitosis"] = Field(description="image of scikit-image")
+    binning: Count = Field(description="pixels of the image averaged into one of the imager, along each axis")
+    n_stacks: Count = Field(description="stacks of crops")
+
+
+ARCHITECTURES = Registry("architecture")
+
+
+class Architecture(Section):
+    """Settings of a network; a class for each registered name."""
+
+    name: str = Field(description="architecture")
+
+
+@ARCHITECTURES.add("cnn_fc")
+class CnnFcConfig(Architecture):
+    """Convolutions with pooling, then two fully connected layers."""
+
+    name: Literal["cnn_fc"] = Field(description="architecture")
+    channels: Some[Count] = Field(description="channels of each convolution")
+    kernel_size: KernelSize = Field(description="width of the convolutions [pixels]")
+    hidden_features: Count = Field(description="units of the hidden layer")
+
+
+@ARCHITECTURES.add("conv_deconv")
+class ConvDeconvConfig(Architecture):
+    """Convolutions, then as many deconvolutions."""
+
+    name: Literal["conv_deconv"] = Field(description="architecture")
+    channels: Some[Count] = Field(description="channels of each convolution")
+    strides: Some[Stride] = Field(description="stride of each convolution")
+    kernel_size: KernelSize = Field(description="width of the convolutions [pixels]")
+
+
+@ARCHITECTURES.add("resnet_cnn")
+class ResNetCnnConfig(Architecture):
+    """ResNet-18 encoder, then a CNN of two layers."""
+
+    name: Literal["resnet_cnn"] = Field(description="architecture")
+    encoder: Literal["pretrained", "random"] = Field(description="weights that the encoder starts from")
+    stem_stride: Annotated[Literal[1, 2], BeforeValidator(_integer)] = Field(
+        description="stride of the first convolution"
+    )
+    head_channels: Count = Field(description="channels of the head")
+
+
+class EncoderConfig(Architecture):
+    """ResNet-18 with a linear head: the encoder of a `resnet_cnn` while it is pretrained."""
+
+    name: Literal["encoder"] = "encoder"
+    stem_stride: Annotated[Literal[1, 2], BeforeValidator(_integer)] = Field(
+        description="stride of the first convolution"
+    )
+
+
+class TrainingConfig(Section):
+    """How a network is trained."""
+
+    max_steps: Count = Field(description="optimiser steps")
+    batch_size: Count = Field(description="samples in a step")
+    max_learning_rate: Positive = Field(description="peak of the one-cycle schedule of AdamW")
+    weight_decay: NonNegative = Field(description="weight decay of AdamW")
+    augment: bool = Field(description="flips, rotations and, where it is exact, the exchange of the sensors")
+    resample_stacks: bool = Field(description="new combinations and depths of the stored layers in each step")
+    validation_interval: Count = Field(description="steps between validations")
+    patience: Count = Field(description="validations without a new best before stopping")
+
+
+class NetworkConfig(Section):
+    """A network."""
+
+    dataset: Text = Field(description="dataset that the network is trained on")
+    test_datasets: TestDatasets = Field(description="datasets that the network is tested on")
+    task: Text = Field(description="what the network predicts")
+    architecture: Annotated[Architecture, ARCHITECTURES] = Field(description="layers of the network")
+    training: TrainingConfig = Field(description="how the network is trained")
+
+    @property
+    def starts_pretrained(self) -> bool:
+        """Whether the encoder starts from the weights of `pretraining`."""
+        return getattr(self.architecture, "encoder", None) == "pretrained"
+
+
+class PretrainingConfig(Section):
+    """The weights that a pretrained encoder starts from."""
+
+    weights: str = Field(
+        pattern=r"^synthetic$|\.(safetensors|pt)$", description="`synthetic` or a local .safetensors or .pt file"
+    )
+    dataset: Text = Field(description="dataset of the pretext task")
+    training: TrainingConfig = Field(description="how the encoder is pretrained")
+
+
+class SeedReplicate(NamedTuple):
+    """A network that is trained again with another seed."""
+
+    network: str
+    seed: int
+
+
+class SeedReplicatesConfig(Section):
+    """Networks that are trained again with other seeds."""
+
+    networks: Names = Field(description="networks")
+    seeds: Seeds = Field(description="seeds of the trainings, other than the root seed")
+
+    @property
+    def by_name(self) -> dict[str, SeedReplicate]:
+        """The replicates by name, ``network-seed``."""
+        replicates = (SeedReplicate(network, seed) for network in self.networks for seed in self.seeds)
+        return {f"{replicate.network}-{replicate.seed}": replicate for replicate in replicates}
+
+
+CLASSICAL_METHODS = Registry("classical method")
+
+
+class ClassicalMethod(Section):
+    """A classical method with the candidates for each of its parameters; a class for each registered name."""
+
+    single_layer: ClassVar[bool] = False
+    """Whether the method is for samples of one layer only."""
+
+    name: str = Field(description="classical method")
+
+    @property
+    def candidates(self) -> dict[str, tuple[float, ...]]:
+        """Candidates by parameter."""
+        return self.model_dump(exclude={"name"})
+
+
+@CLASSICAL_METHODS.add("identity")
+class IdentityConfig(ClassicalMethod):
+    """The measurement itself."""
+
+    name: Literal["identity"] = Field(description="classical method")
+
+
+@CLASSICAL_METHODS.add("wiener")
+class WienerConfig(ClassicalMethod):
+    """Wiener deconvolution of a single layer."""
+
+    single_layer = True
+
+    name: Literal["wiener"] = Field(description="classical method")
+    balance: Some[Positive] = Field(description="candidates for the weight of the prior")
+
+
+@CLASSICAL_METHODS.add("richardson_lucy")
+class RichardsonLucyConfig(ClassicalMethod):
+    """Richardson-Lucy deconvolution of a single layer."""
+
+    single_layer = True
+
+    name: Literal["richardson_lucy"] = Field(description="classical method")
+    iterations: Some[Count] = Field(description="candidates for the number of iterations")
+
+
+@CLASSICAL_METHODS.add("back_projection")
+class BackProjectionConfig(ClassicalMethod):
+    """Adjoint of the forward operator."""
+
+    name: Literal["back_projection"] = Field(description="classical method")
+
+
+@CLASSICAL_METHODS.add("layered_wiener")
+class LayeredWienerConfig(ClassicalMethod):
+    """Joint Tikhonov solution for all layers."""
+
+    name: Literal["layered_wiener"] = Field(description="classical method")
+    noise_to_signal: Some[Positive] = Field(description="candidates for the power of the noise over that of a layer")
+
+
+@CLASSICAL_METHODS.add("nonnegative_least_squares")
+class NonnegativeLeastSquaresConfig(ClassicalMethod):
+    """Non-negative least squares for all layers, stopped early."""
+
+    name: Literal["nonnegative_least_squares"] = Field(description="classical method")
+    iterations: Some[Count] = Field(description="candidates for the number of iterations")
+
+
+class BaselineConfig(Section):
+    """A classical method on test datasets."""
+
+    dataset: Text = Field(description="dataset whose validation split the parameters are chosen on")
+    test_datasets: TestDatasets = Field(description="datasets that the method is tested on")
+    task: Literal["deblurring", "masks"] = Field(description="what the method predicts")
+    method: Annotated[ClassicalMethod, CLASSICAL_METHODS] = Field(
+        description="the classical method and the candidates for each of its parameters"
+    )
+    smoothing_sigma_px: Some[NonNegative] = Field(
+        description="candidates for the standard deviation of the Gaussian filter behind the method [pixels]"
+    )
+
+
+class FigureConfig(Section):
+    """A network and one of its test datasets."""
+
+    network: Text = Field(description="one of networks")
+    dataset: Text = Field(description="one of the test_datasets of the network")
+
+
+class FiguresConfig(Section):
+    """What each figure of the paper shows."""
+
+    fig2: FigureConfig = Field(description="depth classes")
+    fig3: FigureConfig = Field(description="deblurring")
+    fig4: FigureConfig = Field(description="a stack and two sensors")
+    fig5: FigureConfig = Field(description="a moving cluster")
+    fig6: FigureConfig = Field(description="sensitivity and specificity for a moving cluster")
+    fig7: FigureConfig = Field(description="real images")
+    figS1: FigureConfig = Field(description="depth maps")  # noqa: N815
+    figS2: FigureConfig = Field(description="a stack and one sensor")  # noqa: N815
+    figS3: FigureConfig = Field(description="the ResNet and CNN, drawn")  # noqa: N815
+    figS4: FigureConfig = Field(description="a stack by the ResNet and CNN")  # noqa: N815
+
+
+class ReconstructConfig(Section):
+    """Reconstruction of acquisitions."""
+
+    samples: Text = Field(description="table of acquisitions")
+    network: Text = Field(description="network that reconstructs")
+    threshold: Fraction = Field(description="probability above which a pixel holds a cell")
+
+
+class BoundsConfig(Section):
+    """Bounds set by the optics."""
+
+    power_snr: Positive = Field(
+        description="mean power of a layer over that of the noise, for the share of each layer that is recoverable"
+    )
+
+
+class ComputeConfig(Section):
+    """The machine."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field(description="where networks run")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(description="arithmetic of training")
+    threads: Count = Field(description="threads of each training and prediction")
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    results: str = Field(
+        pattern=r"^[^\s{}]+$", description="a folder below which everything is written, without spaces or braces"
+    )
+    seed: int = Field(ge=0, description="root of every random number")
+    plugins: Many[Text] = Field(
+        description="Python files that register networks, classical methods or tasks of your own"
+    )
+    imager: ImagerConfig = Field(description="the imager")
+    psf: PsfConfig = Field(description="the point-spread function")
+    scene: SceneConfig = Field(description="appearance of a synthetic layer of cells")
+    tissue: TissueConfig = Field(description="effects that the paper leaves out, 0 for none")
+    n_samples: SampleCounts = Field(description="samples in each split of each dataset")
+    shards: ShardCounts = Field(description="files that each split is written to")
+    datasets: Named[DatasetConfig] = Field(min_length=1, description="the datasets by name")
+    slides: SlidesConfig = Field(description="real images as layers")
+    networks: Named[NetworkConfig] = Field(min_length=1, description="the networks by name")
+    pretraining: PretrainingConfig = Field(description="the weights that `encoder: pretrained` starts from")
+    seed_replicates: SeedReplicatesConfig = Field(description="what is trained again with other seeds")
+    baselines: Named[BaselineConfig] = Field(description="the classical methods by name")
+    figures: FiguresConfig = Field(description="what each figure of the paper shows")
+    reconstruct: ReconstructConfig = Field(description="reconstruction of acquisitions")
+    bounds: BoundsConfig = Field(description="bounds set by the optics")
+    n_bootstrap: int = Field(ge=10, description="resamplings behind every confidence interval")
+    compute: ComputeConfig = Field(description="the machine")

@@ -1,0 +1,5 @@
+"""Metrics, scores with confidence intervals, and tables."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

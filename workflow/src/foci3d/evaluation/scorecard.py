@@ -1,0 +1,128 @@
+"""The numbers of the paper beside those of foci3d: the scorecard of all claims, and Table 1."""
+
+import numpy as np
+import pandas as pd
+
+from foci3d.evaluation.tables import ESTIMATE, TablePage, format_estimates, format_number
+from foci3d.evaluation.uncertainty import relative_error_reduction
+
+COLUMNS = ["claim", "network", "dataset", "metric", "paper", "ours", "ci_low", "ci_high", "baseline", "verdict"]
+SCALES = {"%": 100.0, "um": 1.0}
+
+
+def scorecard(claims: pd.DataFrame, summaries: pd.DataFrame) -> pd.DataFrame:
+    """Compare the scores with the claims of the paper.
+
+    Parameters
+    ----------
+    claims : DataFrame
+        Columns claim, network, dataset, metric, layer, unit (% or um), paper, better (lower or higher), versus, source.
+        A claim with `versus` (network/dataset) is about the relative reduction of the error from that test, in the
+        middle layer where it is largest.
+    summaries : DataFrame
+        Summaries of all tests.
+
+    Returns
+    -------
+    DataFrame
+        Columns COLUMNS, with numbers in the unit of the claim. The verdict is `surpassed` or `missed` if the 95 %
+        interval lies wholly on the better or worse side of the paper's number, `reproduced` if it contains that number,
+        and `not measured` if there is no such test. A value without an interval, as the largest error, is compared
+        itself.
+    """
+    reductions = [_middle_reduction(summaries, claim) for _, claim in claims[claims["versus"].notna()].iterrows()]
+    scores = pd.concat([summaries, *reductions], ignore_index=True)
+    table = claims.merge(scores, on=["network", "dataset", "metric", "layer"], how="left", validate="one_to_one")
+    table[ESTIMATE] = table[ESTIMATE].mul(table["unit"].map(SCALES), axis=0)
+    table["verdict"] = _verdicts(table)
+    return table.rename(columns={"value": "ours"})[COLUMNS]
+
+
+def _verdicts(table: pd.DataFrame) -> list[str]:
+    """Verdict of each row with columns paper, better, value, ci_low and ci_high."""
+    low, high = (table[side].fillna(table["value"]) for side in ("ci_low", "ci_high"))
+    above, below = low > table["paper"], high < table["paper"]
+    higher = table["better"] == "higher"
+    cases = [table["value"].isna(), above & higher | below & ~higher, above | below]
+    return np.select(cases, ["not measured", "surpassed", "missed"], "reproduced").tolist()
+
+
+def _middle_reduction(summaries: pd.DataFrame, claim: pd.Series) -> pd.DataFrame:
+    """Summary row of the largest relative error reduction in a layer between the first and the last."""
+    errors = summaries[summaries["metric"] == "error"].set_index(["network", "dataset"])
+    before, after = (
+        errors[errors.index == test].set_index("layer")
+        for test in (tuple(claim["versus"].split("/")), (claim["network"], claim["dataset"]))
+    )
+    middle = relative_error_reduction(before, after).drop("all", errors="ignore").iloc[1:-1]
+    return middle.nlargest(1, "value").assign(**claim[["network", "dataset", "metric", "layer"]])
+
+
+def scorecard_page(table: pd.DataFrame) -> TablePage:
+    """Format the scorecard."""
+    text = pd.DataFrame(
+        {
+            "Claim": table["claim"],
+            "Paper": table["paper"].map(format_number),
+            "foci3d (95 % interval)": format_estimates(table["ours"], table["ci_low"], table["ci_high"]),
+            "Baseline": table["baseline"].map(format_number),
+            "Verdict": table["verdict"],
+            "Network": table["network"],
+            "Test dataset": table["dataset"],
+        }
+    )
+    note = (
+        "The numbers of the paper beside those of foci3d on its own synthetic scenes. The authors' scenes may be "
+        "harder, so a fair comparison of networks needs the same data. Surpassed and missed: the 95 % interval over "
+        "test samples lies wholly on the better or the worse side of the paper's number; reproduced: it contains that "
+        "number. Baseline: the majority class for masks, a uniform guess for depth classes, an empty map for depth "
+        "maps, the unchanged measurement for deblurring."
+    )
+    return TablePage("Scorecard: the paper's claims and foci3d", note, table, {"": text})
+
+
+def table1(layout: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Table 1 of the paper with the accuracies of foci3d beside the paper's.
+
+    Parameters
+    ----------
+    layout : DataFrame
+        Columns work, application, architecture, single_acquisition, dataset, paper (accuracy, %) and claim: the claim
+        of the scorecard that a row is about, blank for the work of others.
+    scores : DataFrame
+        The scorecard.
+
+    Returns
+    -------
+    DataFrame
+        The layout without `claim`, then ours, ci_low, ci_high and baseline as accuracies in %: the share of exact
+        classes, or 100 minus the error.
+    """
+    ours = scores.set_index("claim")[["metric", "ours", "ci_low", "ci_high", "baseline"]].copy()
+    errors = ours.pop("metric") != "exact"
+    ours[errors] = 100 - ours.loc[errors, ["ours", "ci_high", "ci_low", "baseline"]].to_numpy()
+    return layout.merge(ours, left_on="claim", right_index=True, how="left", validate="many_to_one").drop(
+        columns="claim"
+    )
+
+
+def table1_page(table: pd.DataFrame) -> TablePage:
+    """Format Table 1."""
+    text = pd.DataFrame(
+        {
+            "Work": table["work"],
+            "Application": table["application"],
+            "Architecture": table["architecture"],
+            "Single acquisition": table["single_acquisition"],
+            "Data": table["dataset"],
+            "Paper: average accuracy [%]": table["paper"].map(format_number),
+            "foci3d (95 % interval)": format_estimates(table["ours"], table["ci_low"], table["ci_high"]),
+            "Baseline": table["baseline"].map(format_number),
+        }
+    )
+    note = (
+        "Average accuracy of the modules beside that of related work, as in Table 1 of the paper. The works differ in "
+        "task and data, so numbers compare only within one row. Baseline: the accuracy without looking at the "
+        "measurement or, for deblurring, of the unchanged measurement."
+    )
+    return TablePage("Table 1: average accuracy", note, table, {"": text})

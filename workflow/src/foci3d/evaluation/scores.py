@@ -1,0 +1,330 @@
+"""Scores of a predictions file: tidy tables of its samples and of the whole test, and its ROC curves.
+
+A summary holds one row per metric and layer. Layers count from 1 at sensor A, and `all` is the mean of the layers;
+deblurred images have bins of depth instead, and tests without either have only `all`. `baseline` is the score of a
+predictor that ignores the measurement (a uniform guess of the depth, an empty depth map, the majority class) or, for
+deblurring, of the unchanged measurement. `n` is the number of rows of the table of samples in which the metric is
+defined.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from foci3d.errors import InputError
+from foci3d.evaluation import metrics, uncertainty
+from foci3d.evaluation.metrics import BoolArray, Confusion, FloatArray
+from foci3d.evaluation.uncertainty import Estimate
+from foci3d.io.predictions import Predictions
+
+DEPTH_BIN_UM = 200
+
+Tables = tuple[pd.DataFrame, pd.DataFrame]
+Scorer = Callable[[Predictions, FloatArray, float], Tables]
+AnyScorer = TypeVar("AnyScorer", bound=Scorer)
+
+SCORERS: dict[str, Scorer] = {}
+"""By task, a function from predictions, bootstrap weights (B, N) and the largest depth [um] to samples and summary."""
+
+
+def scorer(task: str) -> Callable[[AnyScorer], AnyScorer]:
+    """Register the decorated function as the scorer of a task."""
+
+    def register(function: AnyScorer) -> AnyScorer:
+        SCORERS[task] = function
+        return function
+
+    return register
+
+
+def score(predictions: Predictions, max_depth_um: float, n_bootstrap: int, seed: int) -> Tables:
+    """Score every sample of a test and the test as a whole.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        Outputs and targets. For a task without a registered scorer the array `error` (N,) is scored.
+    max_depth_um : float
+        Depth that errors of depth maps are relative to [um].
+    n_bootstrap : int
+        Bootstrap resamples behind each interval, of the samples or, for moving clusters, of the sequences.
+    seed : int
+        Seed of the resamples.
+
+    Returns
+    -------
+    samples : DataFrame
+        One row per sample, and per layer where the task has layers. Undefined values are NaN.
+    summary : DataFrame
+        Columns network, dataset, task, metric, layer, value, ci_low, ci_high, baseline and n.
+
+    Raises
+    ------
+    InputError
+        If the task has no registered scorer and the predictions have no array `error`.
+    """
+    groups = predictions.arrays.get("sequence", np.arange(len(predictions.arrays["output"])))
+    weights = uncertainty.resampling_weights(groups, n_bootstrap, seed)
+    score_task = SCORERS.get(predictions.task, _score_errors)
+    samples, summary = score_task(predictions, weights, max_depth_um)
+    for position, name in enumerate(("network", "dataset", "task")):
+        summary.insert(position, name, getattr(predictions, name))
+    return samples, summary
+
+
+def summary_rows(
+    metric: str, layers: Sequence[str], estimate: Estimate, n: npt.ArrayLike, baseline: npt.ArrayLike = np.nan
+) -> pd.DataFrame:
+    """Rows of the summary for one metric; `n` and `baseline` hold one value per layer or one for all."""
+    return pd.DataFrame(
+        {
+            "metric": metric,
+            "layer": layers,
+            "value": estimate.value,
+            "ci_low": estimate.low,
+            "ci_high": estimate.high,
+            "baseline": np.broadcast_to(baseline, len(layers)),
+            "n": n,
+        }
+    )
+
+
+def mean_rows(samples: pd.DataFrame, weights: FloatArray, baselines: Mapping[str, float]) -> pd.DataFrame:
+    """Rows of the summary for the means of columns of the samples, from the baseline of each."""
+    parts = []
+    for metric, baseline in baselines.items():
+        mean = uncertainty.estimate_mean(samples[[metric]].to_numpy(float), weights)
+        parts.append(summary_rows(metric, ["all"], mean, samples[metric].count(), baseline))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _score_errors(predictions: Predictions, weights: FloatArray, max_depth_um: float) -> Tables:
+    """Mean of the errors that a task without a scorer gave to its samples."""
+    if "error" not in predictions.arrays:
+        raise InputError(
+            f"{predictions.network} on {predictions.dataset}: task {predictions.task} has no registered scorer and "
+            "the predictions have no array `error`; predict again, or register a scorer in a file of plugins."
+        )
+    errors = predictions.arrays["error"]
+    samples = pd.DataFrame({"sample": np.arange(len(errors)), "error": errors})
+    return samples, mean_rows(samples, weights, {"error": np.nan})
+
+
+@scorer("depth_class")
+def _score_depth_classes(predictions: Predictions, weights: FloatArray, max_depth_um: float) -> Tables:
+    probabilities, target, classes_um = (predictions.arrays[name] for name in ("output", "target", "classes_um"))
+    predicted = probabilities.argmax(1)
+    target_probability = probabilities[np.arange(len(target)), target]
+    samples = pd.DataFrame(
+        {
+            "sample": np.arange(len(target)),
+            "depth_um": classes_um[target],
+            "predicted_um": classes_um[predicted],
+            "exact": (predicted == target).astype(int),
+            "within_one": (abs(predicted - target) <= 1).astype(int),
+            "error_um": abs(classes_um[predicted] - classes_um[target]),
+            "loss": -np.log(np.maximum(target_probability, np.finfo(np.float32).tiny)),
+        }
+    )
+    uniform = 1 / len(classes_um)
+    summary = mean_rows(samples, weights, {"exact": uniform, "within_one": np.nan, "error_um": np.nan, "loss": np.nan})
+    summary = summary.replace({"metric": {"error_um": "mean_error_um"}})
+    # No resample exceeds the largest error of the test, so its bootstrap interval would be meaningless.
+    largest = Estimate(samples[["error_um"]].max().to_numpy(), np.array([np.nan]), np.array([np.nan]))
+    return samples, pd.concat(
+        [summary, summary_rows("largest_error_um", ["all"], largest, len(samples))], ignore_index=True
+    )
+
+
+@scorer("deblurring")
+def _score_images(predictions: Predictions, weights: FloatArray, max_depth_um: float) -> Tables:
+    output, target, measurement = (
+        predictions.arrays[name][:, 0].astype(float) for name in ("output", "target", "sensors")
+    )
+    samples = pd.DataFrame(
+        {
+            "sample": np.arange(len(output)),
+            "depth_um": predictions.arrays["depths_um"][:, 0],
+            "error": metrics.normalized_error(output, target),
+            "identity_error": metrics.normalized_error(measurement, target),
+            "least_square_error": metrics.least_square_error(output, target),
+            "identity_least_square_error": metrics.least_square_error(measurement, target),
+            "psnr_db": metrics.psnr_db(output, target),
+            "ssim": metrics.ssim(output, target),
+        }
+    )
+    identity: dict[str, FloatArray] = {
+        "error": samples["identity_error"].to_numpy(),
+        "least_square_error": samples["identity_least_square_error"].to_numpy(),
+        "psnr_db": metrics.psnr_db(measurement, target),
+        "ssim": metrics.ssim(measurement, target),
+    }
+    summary = [_rows_by_depth(samples, metric, baseline, weights) for metric, baseline in identity.items()]
+    return samples, pd.concat(summary, ignore_index=True)
+
+
+def _rows_by_depth(samples: pd.DataFrame, metric: str, baseline: FloatArray, weights: FloatArray) -> pd.DataFrame:
+    """Rows of the summary for the means of a column of the samples and of `baseline (N,)`, by depth and overall."""
+    bins = (samples["depth_um"] // DEPTH_BIN_UM).to_numpy(int)
+    occupied = np.unique(bins)
+    layers = [f"{index * DEPTH_BIN_UM}-{(index + 1) * DEPTH_BIN_UM} um" for index in occupied]
+    inside = np.column_stack([bins[:, None] == occupied, np.ones(len(samples), bool)])
+    values, baselines = (
+        np.where(inside, column[:, None], np.nan) for column in (samples[metric].to_numpy(float), baseline)
+    )
+    return summary_rows(
+        metric,
+        [*layers, "all"],
+        uncertainty.estimate_mean(values, weights),
+        (~np.isnan(values)).sum(0),
+        metrics.mean_defined(baselines, 0),
+    )
+
+
+@scorer("depth_map")
+def _score_depth_maps(predictions: Predictions, weights: FloatArray, max_depth_um: float) -> Tables:
+    output, target = (predictions.arrays[name][:, 0].astype(float) / max_depth_um for name in ("output", "target"))
+    deviation = np.abs(output - target)
+    cells = target > 0
+    depths_um = predictions.arrays["depths_um"]
+    samples = pd.DataFrame(
+        {
+            "sample": np.arange(len(output)),
+            "error": deviation.mean((-2, -1)),
+            "error_sd": deviation.std((-2, -1)),
+            "cell_error": metrics.ratio((deviation * cells).sum((-2, -1)), cells.sum((-2, -1))),
+            "empty_error": target.mean((-2, -1)),
+            "near_depth_um": depths_um.min(1),
+            "far_depth_um": depths_um.max(1),
+        }
+    )
+    means = mean_rows(samples, weights, {"error": samples["empty_error"].mean(), "cell_error": np.nan})
+    moments = np.stack([np.ones(len(output)), deviation.mean((-2, -1)), np.square(deviation).mean((-2, -1))], -1)
+    sd = uncertainty.bootstrap_estimate(moments, _standard_deviation, weights)
+    return samples, pd.concat([means, summary_rows("error_sd", ["all"], sd, len(samples))], ignore_index=True)
+
+
+def _standard_deviation(moments: FloatArray) -> FloatArray:
+    """Standard deviation over the pixels of all samples, from summed moments `(..., 3)` of order 0, 1 and 2."""
+    first, second = moments[..., 1] / moments[..., 0], moments[..., 2] / moments[..., 0]
+    return np.sqrt(np.maximum(second - first**2, 0))
+
+
+@scorer("masks")
+def _score_masks(predictions: Predictions, weights: FloatArray, max_depth_um: float) -> Tables:
+    probabilities, target = predictions.arrays["output"], predictions.arrays["target"] > 0
+    predicted = probabilities > metrics.CELL_THRESHOLD
+    counts = Confusion.from_masks(predicted, target).counts
+    ratios = {name: (counts, name) for name in ("error", "sensitivity", "specificity", "balanced_accuracy", "dice")}
+    ratios["empty_error"] = (counts, "coverage")
+    if "cluster" in predictions.arrays:
+        ratios |= _cluster_ratios(predictions, predicted, target)
+    columns = {name: getattr(Confusion.from_counts(part), metric) for name, (part, metric) in ratios.items()}
+    columns["majority_error"] = metrics.majority_error(columns["empty_error"])
+    columns["auc"] = metrics.rank_auc(probabilities, target)
+
+    majority = _append_mean(metrics.majority_error(columns["empty_error"].mean(0)))
+    baselines: dict[str, npt.ArrayLike] = {"error": majority, "balanced_accuracy": 0.5, "auc": 0.5}
+    estimates = {name: _pooled_ratio(part, metric, weights) for name, (part, metric) in ratios.items()}
+    histograms = metrics.probability_histograms(probabilities, target)
+    estimates["auc"] = uncertainty.bootstrap_estimate(
+        histograms, lambda total: _append_mean(metrics.histogram_auc(total)), weights
+    )
+    layers = [*map(str, range(1, target.shape[1] + 1)), "all"]
+    summary = [
+        summary_rows(name, layers, estimate, _count_defined(columns[name]), baselines.get(name, np.nan))
+        for name, estimate in estimates.items()
+    ]
+    return _layered_samples(predictions, columns), pd.concat(summary, ignore_index=True)
+
+
+def _cluster_ratios(
+    predictions: Predictions, predicted: BoolArray, target: BoolArray
+) -> dict[str, tuple[FloatArray, str]]:
+    """Counts inside the footprint of the moving cluster with the metric to take of each, by name.
+
+    The sensitivity counts in the layer that holds the cluster, the specificity in the others, and the bleed-through in
+    the adjacent layers; elsewhere the counts are 0, so that the metrics are undefined.
+    """
+    footprint = predictions.arrays["cluster"][:, None] > 0
+    counts = Confusion.from_masks(predicted, target, where=footprint).counts
+    distance = abs(np.arange(target.shape[1]) - predictions.arrays["step"][:, None])[..., None]
+    return {
+        "cluster_sensitivity": (counts * (distance == 0), "sensitivity"),
+        "cluster_specificity": (counts * (distance > 0), "specificity"),
+        "bleed_through": (counts * (distance == 1), "false_positive_rate"),
+    }
+
+
+def _pooled_ratio(counts: FloatArray, metric: str, weights: FloatArray) -> Estimate:
+    """Ratio of pixels pooled over the samples of `counts (N, L, 4)`, for each layer and in the mean."""
+    return uncertainty.bootstrap_estimate(
+        counts, lambda total: _append_mean(getattr(Confusion.from_counts(total), metric)), weights
+    )
+
+
+def _append_mean(layers: FloatArray) -> FloatArray:
+    """Values `(..., L)` of the layers, followed by their mean."""
+    return np.concatenate([layers, metrics.mean_defined(layers)[..., None]], -1)
+
+
+def _count_defined(values: FloatArray) -> npt.NDArray[np.int_]:
+    """Number of defined values `(N, L)` in each layer and in all layers."""
+    count = (~np.isnan(values)).sum(0)
+    return np.append(count, count.sum())
+
+
+def _layered_samples(predictions: Predictions, columns: dict[str, FloatArray]) -> pd.DataFrame:
+    """Columns `(N, L)` as a table with one row per sample and layer."""
+    n_samples, n_layers = predictions.arrays["depths_um"].shape
+    frame = pd.DataFrame({"sample": np.repeat(np.arange(n_samples), n_layers)})
+    for name in ("sequence", "step"):
+        if name in predictions.arrays:
+            frame[name] = np.repeat(predictions.arrays[name], n_layers)
+    frame["layer"] = np.tile(np.arange(1, n_layers + 1), n_samples)
+    frame["depth_um"] = predictions.arrays["depths_um"].ravel()
+    return frame.assign(**{name: values.ravel() for name, values in columns.items()})
+
+
+def trace_roc(predictions: Predictions) -> pd.DataFrame:
+    """ROC curve of each layer, pooled over samples, and the mean of these curves at equal false-positive rate.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        Outputs and targets of task masks.
+
+    Returns
+    -------
+    DataFrame
+        Columns layer (1 to L, and `mean`), threshold (NaN for the mean), false_positive_rate, true_positive_rate, auc.
+
+    Raises
+    ------
+    InputError
+        If the task is not masks.
+    """
+    if predictions.task != "masks":
+        raise InputError(
+            f"{predictions.network} on {predictions.dataset}: task {predictions.task} has no ROC curve; "
+            "expected task masks, choose another network or dataset in figures."
+        )
+    histograms = metrics.probability_histograms(predictions.arrays["output"], predictions.arrays["target"] > 0).sum(0)
+    thresholds, false_positive_rate, true_positive_rate = metrics.roc(histograms)
+    areas = metrics.histogram_auc(histograms)
+    grid = np.linspace(0, 1, len(thresholds))
+    mean = np.mean([np.interp(grid, *r) for r in zip(false_positive_rate, true_positive_rate, strict=True)], 0)
+    layers = [*map(str, range(1, len(areas) + 1)), "mean"]
+    n_points = len(thresholds)
+    return pd.DataFrame(
+        {
+            "layer": np.repeat(layers, n_points),
+            "threshold": np.append(np.tile(thresholds, len(areas)), np.full(n_points, np.nan)),
+            "false_positive_rate": np.append(false_positive_rate, grid),
+            "true_positive_rate": np.append(true_positive_rate, mean),
+            "auc": np.repeat(np.append(areas, metrics.mean_defined(areas)), n_points),
+        }
+    )

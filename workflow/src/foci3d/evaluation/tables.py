@@ -1,0 +1,249 @@
+"""Tables for readers: the layout that all share, Table S1 of the paper, the comparison with baselines, and the seeds.
+
+Each table is computed from summaries (`foci3d.evaluation.scores`) as a tidy frame; `*_page` formats it for reading.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from foci3d.evaluation.uncertainty import relative_error_reduction
+from foci3d.io.hdf5 import atomic_path
+
+ESTIMATE = ["value", "ci_low", "ci_high", "baseline"]
+COMPARED = {
+    "deblurring": {"error": "Error [%]", "psnr_db": "PSNR [dB]", "ssim": "SSIM"},
+    "masks": {
+        "error": "Error [%]",
+        "balanced_accuracy": "Balanced accuracy [%]",
+        "auc": "AUC",
+        "sensitivity": "Sensitivity [%]",
+        "specificity": "Specificity [%]",
+        "cluster_sensitivity": "Sensitivity within the moving cluster [%]",
+        "cluster_specificity": "Specificity where the cluster is in another layer [%]",
+        "bleed_through": "Bleed-through: the cluster predicted in a layer next to its own [%]",
+    },
+}
+"""Metrics by which networks and classical methods are compared, with their headings, by task."""
+LOWER_IS_BETTER = {"error", "bleed_through"}
+VERDICT_COLORS = {"surpassed": "#cde8dc", "reproduced": "#e3ecf5", "missed": "#f7dccb"}
+STYLE = (
+    "body{font:15px/1.5 sans-serif;max-width:75em;margin:2em auto;padding:0 1em;color:#222}"
+    "table{border-collapse:collapse;margin:1em 0}"
+    "th,td{padding:.3em .8em;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}"
+    "th{border-bottom:2px solid #888}"
+)
+
+
+@dataclass(frozen=True)
+class TablePage:
+    """A table with its presentation for readers.
+
+    Parameters
+    ----------
+    title : str
+        Heading of the page.
+    note : str
+        One paragraph that explains the table.
+    table : DataFrame
+        The numbers.
+    sections : mapping of str to DataFrame
+        Formatted tables by heading; an empty heading for a table without one.
+    """
+
+    title: str
+    note: str
+    table: pd.DataFrame
+    sections: Mapping[str, pd.DataFrame]
+
+    def html(self) -> str:
+        """The page as self-contained HTML, with colored verdicts."""
+        body = [f"<h1>{escape(self.title)}</h1>", f"<p>{escape(self.note)}</p>"]
+        for heading, table in self.sections.items():
+            body.append(f"<h2>{escape(heading)}</h2>" if heading else "")
+            body.append(table.to_html(index=False, border=0, justify="left"))
+        text = "\n".join(body)
+        for verdict, color in VERDICT_COLORS.items():
+            text = text.replace(f"<td>{verdict}</td>", f'<td style="background:{color}">{verdict}</td>')
+        head = f'<meta charset="utf-8"><title>{escape(self.title)}</title><style>{STYLE}</style>'
+        return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{text}\n</body></html>\n'
+
+    def markdown(self) -> str:
+        """The page as GitHub-flavoured Markdown."""
+        parts = [f"# {self.title}", self.note]
+        for heading, table in self.sections.items():
+            parts += [f"## {heading}"] if heading else []
+            parts.append(table.to_markdown(index=False, disable_numparse=True))
+        return "\n\n".join(parts) + "\n"
+
+    def save(self, csv: Path, html: Path, markdown: Path) -> None:
+        """Write the numbers as CSV and the page as HTML and Markdown."""
+        with atomic_path(csv) as path:
+            self.table.to_csv(path, index=False, float_format="%.6g")
+        with atomic_path(html) as path:
+            path.write_text(self.html(), encoding="utf-8")
+        with atomic_path(markdown) as path:
+            path.write_text(self.markdown(), encoding="utf-8")
+
+
+def read_summaries(paths: Iterable[Path]) -> pd.DataFrame:
+    """Concatenate the summaries of several tests."""
+    return pd.concat([pd.read_csv(path, dtype={"layer": str}) for path in paths], ignore_index=True)
+
+
+def format_number(value: float) -> str:
+    """A number with three significant digits, or all digits before the decimal point; empty for NaN."""
+    if np.isnan(value):
+        return ""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def format_estimates(values: pd.Series, lows: pd.Series, highs: pd.Series) -> list[str]:
+    """Numbers with their intervals, where these are not NaN."""
+    return [
+        format_number(value)
+        if np.isnan(low)
+        else f"{format_number(value)} ({format_number(low)} to {format_number(high)})"
+        for value, low, high in zip(values, lows, highs, strict=True)
+    ]
+
+
+def with_headings(wide: pd.DataFrame) -> pd.DataFrame:
+    """A table by network and layer with spelled-out headings; bins of depth stay as they are."""
+    words = {layer: f"Layer {layer}" if layer.isdigit() else layer.replace("all", "Mean") for layer in wide.columns}
+    return wide.rename(columns=words).rename_axis(columns=None).reset_index()
+
+
+def table_s1(one_sensor: pd.DataFrame, two_sensors: pd.DataFrame) -> pd.DataFrame:
+    """Table S1 of the paper: error by layer, and its relative reduction by a second sensor.
+
+    Parameters
+    ----------
+    one_sensor : DataFrame
+        Summary of the test with one sensor.
+    two_sensors : DataFrame
+        Summaries of tests with two sensors, with the same number of layers.
+
+    Returns
+    -------
+    DataFrame
+        Columns network, dataset, layer, error, ci_low, ci_high, baseline, reduction, reduction_low, reduction_high; all
+        numbers in %, the reduction relative to the error with one sensor.
+    """
+    keys = ["network", "dataset", "layer"]
+    errors = pd.concat([one_sensor, two_sensors]).query("metric == 'error'").drop_duplicates(keys, ignore_index=True)
+    reference = one_sensor.query("metric == 'error'").set_index("layer")
+    reductions = relative_error_reduction(reference.loc[errors["layer"]].reset_index(drop=True), errors)
+    reductions = reductions.set_axis(["reduction", "reduction_low", "reduction_high"], axis=1).iloc[len(reference) :]
+    shares = [*ESTIMATE, *reductions.columns]
+    return errors[keys].join(100 * errors.join(reductions)[shares]).rename(columns={"value": "error"})
+
+
+def table_s1_page(table: pd.DataFrame) -> TablePage:
+    """Format Table S1."""
+    texts = table.assign(
+        error=format_estimates(table["error"], table["ci_low"], table["ci_high"]),
+        reduction=format_estimates(table["reduction"], table["reduction_low"], table["reduction_high"]),
+        baseline=table["baseline"].map(format_number),
+    )
+
+    def by_layer(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+        return with_headings(rows.pivot_table(column, ["network", "dataset"], "layer", aggfunc="first", sort=False))
+
+    note = (
+        "Error rate by layer, counted from sensor A, with 95 % intervals over test samples. Majority class: the error "
+        "of predicting the more frequent class, cell or empty, in all pixels of a layer. The reduction is relative to "
+        "the error with one sensor."
+    )
+    sections = {
+        "Error rate [%]": by_layer(texts, "error"),
+        "Error rate of the majority class [%]": by_layer(texts, "baseline"),
+        "Reduction of the error by the second sensor [%]": by_layer(texts[table["reduction"].notna()], "reduction"),
+    }
+    return TablePage("Table S1: error rate by layer, with one sensor and two", note, table, sections)
+
+
+def compare(networks: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
+    """Compare networks with classical methods on the same test datasets.
+
+    Parameters
+    ----------
+    networks, baselines : DataFrame
+        Summaries of tests on the same datasets with the same tasks.
+
+    Returns
+    -------
+    DataFrame
+        The rows of the summaries whose metric is in COMPARED, with a column kind (network or classical).
+    """
+    both = pd.concat([networks.assign(kind="network"), baselines.assign(kind="classical")], ignore_index=True)
+    shown = [metric in COMPARED.get(task, ()) for task, metric in zip(both["task"], both["metric"], strict=True)]
+    return both[shown].sort_values("dataset", kind="stable", ignore_index=True)
+
+
+def comparison_page(table: pd.DataFrame) -> TablePage:
+    """Format the comparison: one section per dataset and metric, the best method first."""
+    headings = {metric: heading for task in COMPARED.values() for metric, heading in task.items()}
+    scale = np.where(table["metric"].map(headings).str.contains("%"), 100.0, 1.0)
+    values, lows, highs, baselines = (scale * table[column] for column in ESTIMATE)
+    texts = table.assign(text=format_estimates(values, lows, highs), baseline=baselines.map(format_number))
+    sections = {}
+    for (dataset, task, metric), part in texts.groupby(["dataset", "task", "metric"], sort=False):
+        text = part.pivot_table("text", ["network", "kind"], "layer", aggfunc="first", sort=False)
+        means = part[part["layer"] == "all"].set_index(["network", "kind"])["value"]
+        text = text.loc[means.sort_values(ascending=metric in LOWER_IS_BETTER).index]
+        baseline = part.drop_duplicates("layer").set_index("layer")["baseline"].reindex(text.columns)
+        if baseline.any():
+            text.loc[("identity" if task == "deblurring" else "majority class", "baseline"), :] = baseline
+        sections[f"{dataset}: {COMPARED[str(task)][str(metric)]}"] = with_headings(text)
+    note = (
+        "Networks beside classical methods on the same test samples. The classical methods are given the depth of each "
+        "layer, which no network is given, and the point-spread function that rendered the measurements; their "
+        "parameters are tuned on validation samples. Baselines: identity is the unchanged measurement, majority class "
+        "predicts the more frequent class, cell or empty, everywhere."
+    )
+    return TablePage("Networks and classical methods", note, table, sections)
+
+
+def seed_errors(summaries: pd.DataFrame, root_seed: int) -> pd.DataFrame:
+    """Errors of networks that were trained with several seeds.
+
+    Parameters
+    ----------
+    summaries : DataFrame
+        Summaries of the tests; the network of a replicate is named by the network, a hyphen and the seed.
+    root_seed : int
+        Seed of the networks whose names hold no seed.
+
+    Returns
+    -------
+    DataFrame
+        Columns network, seed, dataset, layer, error, ci_low, ci_high; the last three in %.
+    """
+    table = summaries.query("metric == 'error'").reset_index(drop=True)
+    names = table["network"].str.partition("-")
+    table = table.assign(network=names[0], seed=names[2].replace("", str(root_seed)).astype(int), error=table["value"])
+    table[["error", "ci_low", "ci_high"]] *= 100
+    return table[["network", "seed", "dataset", "layer", "error", "ci_low", "ci_high"]]
+
+
+def seeds_page(table: pd.DataFrame) -> TablePage:
+    """Format the errors by seed: one section per network, its mean and standard deviation last."""
+    sections = {}
+    for (network, dataset), part in table.groupby(["network", "dataset"], sort=False):
+        texts = part.assign(text=format_estimates(part["error"], part["ci_low"], part["ci_high"]))
+        wide = texts.pivot_table("text", "seed", "layer", aggfunc="first", sort=False)
+        by_layer = part.groupby("layer")["error"]
+        wide.loc["mean"] = by_layer.mean().map(format_number)
+        wide.loc["standard deviation"] = by_layer.std().map(format_number)
+        sections[f"{network} on {dataset}: error [%]"] = with_headings(wide)
+    note = (
+        "The same networks trained with several seeds. The seed sets the initial weights, except those of a pretrained "
+        "encoder, and the order, combinations and depths of the training samples. Intervals are over test samples, the "
+        "standard deviation is over seeds: a difference between networks below it is not significant."
+    )
+    return TablePage("Sensitivity to the training seed", note, table, sections)

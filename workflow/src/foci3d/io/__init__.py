@@ -1,0 +1,1 @@
+"""Files: HDF5 artefacts, shards of datasets, predictions, images and MATLAB files."""

@@ -1,0 +1,94 @@
+"""The predictions file: the output of a method for the test split of a dataset, with inputs and targets.
+
+==============  =========================================================================  ==========================
+array           content                                                                    present in
+==============  =========================================================================  ==========================
+output          depth_class: probabilities (N, classes); deblurring: unblurred layer       all files
+                (N, 1, Y, X); depth_map: depth [um], 0 where empty (N, 1, Y, X);
+                masks: probabilities of a cell (N, L, Y, X)
+target          the true class (N,), layer, depth map, or masks of 0 and 1                 all files
+error           error of each sample (N,)                                                  tasks of the user's own
+sensors         measurements (N, S, Y, X)                                                  all files
+layers          unblurred layers (N, L, Y, X)                                              all files
+masks           where the layers hold cells, 0 or 1 (N, L, Y, X)                           all files
+depths_um       depth of each layer (N, L)                                                 all files
+classes_um      depth of each class (classes,)                                             depth_class
+sequence, step  number of the scene and of the step in it (N,)                             moving clusters
+cluster         footprint of the moving cluster, 0 or 1 (N, Y, X)                          moving clusters
+==============  =========================================================================  ==========================
+
+The attributes name the method (`network`), the dataset and the task.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy.typing as npt
+
+from foci3d.io import hdf5
+
+FORMAT = hdf5.FileFormat("foci3d-predictions", 2)
+
+OUTPUTS = {
+    "depth_class": (("sample class", "1"), ("sample", "1")),
+    "deblurring": (("sample channel y x", "a.u."), ("sample channel y x", "a.u.")),
+    "depth_map": (("sample channel y x", "um"), ("sample channel y x", "um")),
+    "masks": (("sample layer y x", "1"), ("sample layer y x", "1")),
+}
+"""Axes and unit of output and target, by task."""
+
+COPIES = {
+    "sensors": ("sample sensor y x", "a.u."),
+    "layers": ("sample layer y x", "a.u."),
+    "masks": ("sample layer y x", "1"),
+    "depths_um": ("sample layer", "um"),
+    "sequence": ("sample", "1"),
+    "step": ("sample", "1"),
+    "cluster": ("sample y x", "1"),
+}
+"""Axes and unit of the arrays that are copied from the dataset."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A predictions file in memory.
+
+    Parameters
+    ----------
+    network, dataset, task : str
+        Name of the method, of the dataset and of the task.
+    arrays : mapping of str to ndarray
+        The arrays, as the module describes them.
+    attributes : mapping
+        Further attributes of the file.
+    """
+
+    network: str
+    dataset: str
+    task: str
+    arrays: Mapping[str, npt.NDArray[Any]]
+    attributes: Mapping[str, hdf5.Attribute]
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read and verify a file."""
+        arrays, attributes = hdf5.read(path, FORMAT)
+        del attributes["kind"], attributes["version"]
+        names = {name: str(attributes.pop(name)) for name in ("network", "dataset", "task")}
+        return cls(**names, arrays=arrays, attributes=attributes)
+
+    def save(self, path: str | Path) -> None:
+        """Write a file."""
+        names = {"network": self.network, "dataset": self.dataset, "task": self.task}
+        arrays = {name: hdf5.LabelledArray(values, *self._label(name)) for name, values in self.arrays.items()}
+        hdf5.write(path, FORMAT, arrays, {**names, **self.attributes})
+
+    def _label(self, name: str) -> tuple[str, str]:
+        """Axes and unit of an array."""
+        labels = {**COPIES, "classes_um": ("class", "um"), "error": ("sample", "1")}
+        if self.task in OUTPUTS:
+            labels["output"], labels["target"] = OUTPUTS[self.task]
+        axes = ("sample", "channel", "y", "x")[: self.arrays[name].ndim]
+        return labels.get(name, (" ".join(axes), "1"))

@@ -1,0 +1,252 @@
+"""The shards in which a split of a dataset is stored.
+
+A shard is an HDF5 file of kind ``foci3d-shard`` that follows the conventions of `foci3d.io.hdf5`.
+
+==========  ==================  =======  ============================================================  ===============
+array       axes                type     content                                                       present in
+==========  ==================  =======  ============================================================  ===============
+layers      sample layer y x    float32  unblurred layers, the one next to sensor A first [a.u.]       all datasets
+masks       sample layer y x    uint8    1 where a layer holds cells, else 0                           all datasets
+sensors     sample sensor y x   float32  measurements of sensors A and B [a.u.]                        all datasets
+depths_um   sample layer        float32  distance of each layer from sensor A [um]                     all datasets
+index       sample              int64    number of the sample in its split                             all datasets
+sequence    sample              int64    number of the scene through which a cluster moves             moving clusters
+step        sample              int64    layer that holds the cluster, from 0                          moving clusters
+cluster     sample y x          uint8    footprint of the cluster, 1 inside                            moving clusters
+==========  ==================  =======  ============================================================  ===============
+
+Attributes: dataset, split and shard; source, ``synthetic`` or the name of what the layers come from; psf, digest of the
+point-spread function; sensors, ``A`` or ``AB``; pixel_pitch_um and sensor_separation_um [um]; code, digest of the code
+that computed the shard; and seed, where random numbers were used.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from foci3d.config.models import DatasetConfig, ImagerConfig
+from foci3d.errors import InputError
+from foci3d.io import hdf5
+
+FORMAT = hdf5.FileFormat("foci3d-shard", 2)
+ARRAYS = {
+    "layers": ("<f4", "sample layer y x", "a.u."),
+    "masks": ("u1", "sample layer y x", "1"),
+    "sensors": ("<f4", "sample sensor y x", "a.u."),
+    "depths_um": ("<f4", "sample layer", "um"),
+    "index": ("<i8", "sample", "1"),
+    "sequence": ("<i8", "sample", "1"),
+    "step": ("<i8", "sample", "1"),
+    "cluster": ("u1", "sample y x", "1"),
+}
+"""Type, axes and unit of each array."""
+
+MOVING_ARRAYS = ("sequence", "step", "cluster")
+"""Arrays that only datasets with a moving cluster have."""
+
+
+def array_specs(
+    n_samples: int, n_layers: int, n_sensors: int, n_pixels: int, moving: bool
+) -> dict[str, hdf5.ArraySpec]:
+    """Describe the arrays of a shard.
+
+    Parameters
+    ----------
+    n_samples, n_layers, n_sensors : int
+        Lengths of the axes.
+    n_pixels : int
+        Pixels in y and in x.
+    moving : bool
+        Whether the dataset has a moving cluster.
+
+    Returns
+    -------
+    dict of str to ArraySpec
+        By name of the array.
+    """
+    lengths = {"sample": n_samples, "layer": n_layers, "sensor": n_sensors, "y": n_pixels, "x": n_pixels}
+    return {
+        name: hdf5.ArraySpec(tuple(lengths[axis] for axis in axes.split()), dtype, axes, unit)
+        for name, (dtype, axes, unit) in ARRAYS.items()
+        if moving or name not in MOVING_ARRAYS
+    }
+
+
+def attributes(
+    dataset_name: str,
+    split: str,
+    shard: int,
+    dataset: DatasetConfig,
+    imager: ImagerConfig,
+    **origin: hdf5.Attribute,
+) -> dict[str, hdf5.Attribute]:
+    """Attributes of a shard, as the module describes them; `origin` has source, psf, code and, where used, seed."""
+    return {
+        "dataset": dataset_name,
+        "split": split,
+        "shard": shard,
+        "sensors": dataset.sensors,
+        "pixel_pitch_um": imager.pixel_pitch_um,
+        "sensor_separation_um": imager.sensor_separation_um,
+        **origin,
+    }
+
+
+def open_writer(
+    path: str | Path, specs: Mapping[str, hdf5.ArraySpec], attributes: Mapping[str, hdf5.Attribute]
+) -> AbstractContextManager[hdf5.Writer]:
+    """Write a shard block by block; see `foci3d.io.hdf5.open_writer`."""
+    return hdf5.open_writer(path, FORMAT, specs, attributes)
+
+
+def write(path: str | Path, arrays: Mapping[str, npt.NDArray[Any]], attributes: Mapping[str, hdf5.Attribute]) -> None:
+    """Write a shard whose arrays are in memory."""
+    n_samples, n_layers, n_pixels, _ = arrays["layers"].shape
+    specs = array_specs(n_samples, n_layers, arrays["sensors"].shape[1], n_pixels, moving="cluster" in arrays)
+    with open_writer(path, specs, attributes) as writer:
+        for name, values in arrays.items():
+            writer.put(name, values)
+
+
+def shard_rows(n_samples: int, n_shards: int, shard: int, multiple: int = 1) -> range:
+    """Numbers of the samples in one shard.
+
+    Parameters
+    ----------
+    n_samples : int
+        Samples in the split, a multiple of `multiple`.
+    n_shards : int
+        Shards of the split.
+    shard : int
+        Number of this shard, from 0.
+    multiple : int
+        Samples that belong together, as those of a sequence do.
+
+    Returns
+    -------
+    range
+        The shards cover the split in order; their lengths differ by at most `multiple`.
+    """
+    units = n_samples // multiple
+    return range(shard * units // n_shards * multiple, (shard + 1) * units // n_shards * multiple)
+
+
+def read_shards(paths: Sequence[str | Path], names: Sequence[str] | None = None) -> hdf5.Arrays:
+    """Read whole shards and verify them.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        The shards, in order.
+    names : sequence of str, optional
+        Arrays to read; all by default.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The arrays of all shards, joined along the first axis.
+
+    Raises
+    ------
+    InputError
+        If a shard cannot be read, is damaged, or does not fit the first.
+    """
+    parts = [hdf5.read(path, FORMAT, names)[0] for path in paths]
+    _require_fit(paths, parts)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def read_attributes(path: str | Path) -> dict[str, Any]:
+    """Attributes of a shard, as the module describes them."""
+    with hdf5.open_checked(path, FORMAT) as file:
+        return {name: value for name, value in hdf5.read_attributes(file).items() if name not in ("kind", "version")}
+
+
+class ShardedArray:
+    """One array of several shards, of which only the requested rows are read.
+
+    Parameters
+    ----------
+    parts : sequence of Tensor
+        The array in each shard, mapped from its file; shapes differ in the first axis only.
+    device : torch.device
+        Device of the returned rows. For a CPU they are read from the files each time, and the operating system caches
+        what fits into memory; to a GPU everything is copied once.
+    """
+
+    def __init__(self, parts: Sequence[Tensor], device: torch.device) -> None:
+        self.device = device
+        self._parts = [torch.cat(list(parts)).to(device)] if device.type != "cpu" else list(parts)
+        self._ends = torch.tensor([len(part) for part in self._parts], device=device).cumsum(0)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        """Rows `(*rows.shape, *self.shape[1:])` by number, on the device."""
+        if len(self._parts) == 1:
+            return self._parts[0][rows]
+        numbers = rows.flatten()
+        shards = torch.bucketize(numbers, self._ends, right=True)
+        values = self._parts[0].new_empty(len(numbers), *self._parts[0].shape[1:])
+        for shard, part in enumerate(self._parts):
+            here = shards == shard
+            values[here] = part[numbers[here] - (self._ends[shard] - len(part))]
+        return values.reshape(rows.shape + values.shape[1:])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return (len(self), *self._parts[0].shape[1:])
+
+    def load(self) -> Tensor:
+        """All rows, in memory."""
+        return torch.cat(self._parts)
+
+    def flatten(self) -> "ShardedArray":
+        """The same array with its first two axes as one."""
+        return ShardedArray([part.flatten(0, 1) for part in self._parts], self.device)
+
+
+def map_shards(paths: Sequence[str | Path], names: Sequence[str], device: torch.device) -> dict[str, ShardedArray]:
+    """Open shards that need not fit into memory, and verify them.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        The shards, in order.
+    names : sequence of str
+        Arrays to open.
+    device : torch.device
+        Device of the rows.
+
+    Returns
+    -------
+    dict of str to ShardedArray
+        The arrays of all shards, joined along the first axis.
+
+    Raises
+    ------
+    InputError
+        If a shard cannot be read, is damaged, or does not fit the first.
+    """
+    parts = [hdf5.memmap_arrays(path, FORMAT, names) for path in paths]
+    _require_fit(paths, parts)
+    return {name: ShardedArray([torch.from_numpy(part[name]) for part in parts], device) for name in names}
+
+
+def _require_fit(paths: Sequence[str | Path], parts: Sequence[hdf5.Arrays]) -> None:
+    """Raise InputError where arrays of a shard cannot be joined to those of the first."""
+    shapes = [{name: values.shape[1:] for name, values in part.items()} for part in parts]
+    for path, shape in zip(paths, shapes, strict=True):
+        if shape != shapes[0]:
+            raise InputError(
+                f"{path}: the shapes of a sample are {shape}; expected {shapes[0]} as in {paths[0]}. Delete the shards "
+                "of this dataset and run again."
+            )

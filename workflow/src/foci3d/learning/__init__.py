@@ -1,0 +1,1 @@
+"""Networks: tasks, architectures, training, models and inference."""

@@ -1,0 +1,119 @@
+"""The samples of each training step: stored ones or newly combined layers, augmented by the symmetries of the imager.
+
+They depend on the seed and the step alone, so that an interrupted training resumes exactly.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from foci3d.config.models import DatasetConfig, TrainingConfig
+from foci3d.learning.datasets import ShardDataset
+from foci3d.learning.tasks import Samples
+from foci3d.optics.forward import ForwardModel
+from foci3d.simulation.dataset import resample_stacks
+
+IMAGES = ("sensors", "layers", "masks")
+
+
+def step_generator(seed: int, step: int, device: torch.device) -> torch.Generator:
+    """Random generator of a step."""
+    state = np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)
+    return torch.Generator(device).manual_seed(int(state[0]))
+
+
+class TrainingBatches:
+    """The samples of each training step.
+
+    Parameters
+    ----------
+    samples : ShardDataset
+        The training split.
+    training : TrainingConfig
+        Batch size, and whether stacks are resampled and samples augmented.
+    dataset : DatasetConfig
+        Configuration of the dataset.
+    forward : ForwardModel
+        Forward model of the imager, on the device of `samples`.
+    seed : int
+        Root of the random numbers.
+    """
+
+    def __init__(
+        self,
+        samples: ShardDataset,
+        training: TrainingConfig,
+        dataset: DatasetConfig,
+        forward: ForwardModel,
+        seed: int,
+    ) -> None:
+        self.samples, self.training, self.dataset, self.forward, self.seed = samples, training, dataset, forward, seed
+        self.layers, self.masks = (samples.arrays[name].flatten() for name in ("layers", "masks"))
+
+    def __call__(self, step: int) -> Samples:
+        """Samples of a step, counted from 0."""
+        n_samples, device = self.training.batch_size, self.layers.device
+        generator = step_generator(self.seed, step, device)
+        if self.training.resample_stacks:
+            shape = (n_samples, self.dataset.n_layers)
+            indices = torch.randint(len(self.layers), shape, generator=generator, device=device)
+            samples: Samples = resample_stacks(
+                self.layers[indices], self.masks[indices], generator, self.dataset, self.forward
+            )
+        else:
+            samples = stored_batch(self.samples, n_samples, step, self.seed)
+        if self.training.augment:
+            flags = torch.rand(4, n_samples, generator=generator, device=device) < 0.5
+            samples = apply_dihedral(samples, flags[:3])
+            if is_sensor_symmetric(self.dataset, self.forward.sensor_separation_um):
+                samples = swap_sensors(samples, flags[3], self.forward.sensor_separation_um)
+        return samples
+
+
+def stored_batch(samples: ShardDataset, batch_size: int, step: int, seed: int) -> Samples:
+    """Samples of a step from a split that is shuffled in each epoch; the last, incomplete batch is left out."""
+    epoch, batch = divmod(step, len(samples) // batch_size)
+    order = torch.randperm(len(samples), generator=step_generator(seed, epoch, torch.device("cpu")))
+    indices = order[batch * batch_size : (batch + 1) * batch_size]
+    return samples.take(indices.to(samples.arrays["sensors"].device))
+
+
+def apply_dihedral(samples: Samples, flags: Tensor) -> Samples:
+    """Flip in x, flip in y and transpose the samples for which each of three `flags` (3, N) is true.
+
+    Exact where the point-spread function has these symmetries, as every fitted one does.
+    """
+    images = {name: samples[name] for name in IMAGES}
+    for flag, transform in zip(flags, (_flip_x, _flip_y, _transpose), strict=True):
+        images = {name: _where(flag, transform(values), values) for name, values in images.items()}
+    return {**samples, **images}
+
+
+def _flip_x(images: Tensor) -> Tensor:
+    return images.flip(-1)
+
+
+def _flip_y(images: Tensor) -> Tensor:
+    return images.flip(-2)
+
+
+def _transpose(images: Tensor) -> Tensor:
+    return images.mT
+
+
+def is_sensor_symmetric(dataset: DatasetConfig, sensor_separation_um: float) -> bool:
+    """Whether the samples of a dataset, seen from the opposite side, have the distribution of the dataset."""
+    return (
+        dataset.sensors == "AB" and dataset.depth_step_um == 0 and sum(dataset.depth_range_um) == sensor_separation_um
+    )
+
+
+def swap_sensors(samples: Samples, flag: Tensor, sensor_separation_um: float) -> Samples:
+    """View the samples for which `flag` (N,) is true from the opposite side: sensors and layers in reverse order."""
+    swapped = {name: samples[name].flip(1) for name in IMAGES}
+    swapped["depths_um"] = sensor_separation_um - samples["depths_um"].flip(1)
+    return {name: _where(flag, values, samples[name]) for name, values in swapped.items()}
+
+
+def _where(flag: Tensor, values: Tensor, others: Tensor) -> Tensor:
+    return torch.where(flag.view(-1, *[1] * (values.ndim - 1)), values, others)

@@ -1,0 +1,162 @@
+"""Trained models applied to measurements, and to the test split of a dataset."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from foci3d.errors import InputError
+from foci3d.io import shards
+from foci3d.io.hdf5 import Attribute
+from foci3d.io.predictions import COPIES, OUTPUTS, Predictions
+from foci3d.learning.device import resolve_device
+from foci3d.learning.model_file import ModelDescription, read_model
+from foci3d.learning.tasks import Task, compute_logits, make_task
+
+log = logging.getLogger(__name__)
+
+BATCH_SIZE = 64
+LOG_INTERVAL_S = 10.0
+"""Seconds between progress messages."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network with its description.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        The network, in evaluation mode.
+    description : ModelDescription
+        Everything else about it.
+    """
+
+    network: nn.Module
+    description: ModelDescription
+
+    @property
+    def task(self) -> Task:
+        """The task of the network."""
+        description = self.description
+        return make_task(description.task, description.n_layers, description.classes_um)
+
+    @torch.inference_mode()
+    def predict(self, measurements: npt.NDArray[Any], device: torch.device | str = "auto") -> npt.NDArray[np.float32]:
+        """Apply the model to measurements, in float32.
+
+        Parameters
+        ----------
+        measurements : ndarray (N, S, Y, X)
+            Images of the sensors, linear in light, in any unit that the sensors of a sample share.
+        device : torch.device or str
+            A device, or ``auto`` for a GPU where there is one.
+
+        Returns
+        -------
+        ndarray, float32
+            Probabilities (N, C) of the depths `description.classes_um`, a sharp layer (N, 1, Y, X) in the unit of
+            `measurements`, depths (N, 1, Y, X) [um] or probabilities of a cell (N, L, Y, X), depending on the task.
+
+        Raises
+        ------
+        InputError
+            If the measurements do not fit the model, are not finite or have a mean that is not positive.
+        """
+        _check_measurements(self.description, measurements)
+        device = resolve_device(device) if isinstance(device, str) else device
+        network, task, outputs = self.network.to(device), self.task, []
+        last_log_time = time.perf_counter()
+        for first in range(0, len(measurements), BATCH_SIZE):
+            batch = torch.from_numpy(measurements[first : first + BATCH_SIZE].astype(np.float32)).to(device)
+            outputs.append(task.decode(compute_logits(network, batch), batch).cpu().numpy())
+            if time.perf_counter() - last_log_time > LOG_INTERVAL_S:
+                last_log_time = time.perf_counter()
+                log.info("%d of %d samples", first + len(batch), len(measurements))
+        return np.concatenate(outputs)
+
+
+def load_model(description_path: str | Path, weights_path: str | Path | None = None) -> Model:
+    """Load a trained model.
+
+    Parameters
+    ----------
+    description_path : str or Path
+        JSON file.
+    weights_path : str or Path, optional
+        The safetensors file; by default the one beside the JSON file, with the same name.
+
+    Returns
+    -------
+    Model
+        On the CPU, in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, damaged or of another kind, or the two do not belong together.
+    """
+    description, weights = read_model(
+        description_path, weights_path or Path(description_path).with_suffix(".safetensors")
+    )
+    network = description.build_network()
+    network.load_state_dict(weights)
+    return Model(network.eval(), description)
+
+
+def predict_dataset(
+    model: Model, paths: Sequence[str | Path], dataset_name: str, device: torch.device | str
+) -> Predictions:
+    """Apply a model to the test split of a dataset.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    paths : sequence of str or Path
+        Shards of the split.
+    dataset_name : str
+        Name of the dataset.
+    device : torch.device or str
+        Where to compute, see `Model.predict`.
+
+    Returns
+    -------
+    Predictions
+        Outputs and targets, with the measurements and what else scoring needs.
+    """
+    arrays, description = shards.read_shards(paths), model.description
+    samples = {name: torch.from_numpy(arrays[name]) for name in ("layers", "masks", "depths_um")}
+    output, target = torch.from_numpy(model.predict(arrays["sensors"], device)), model.task.target(samples)
+    copies = {name: values for name, values in arrays.items() if name in COPIES}
+    results = {"output": output.numpy(), "target": target.numpy(), **copies}
+    if description.task not in OUTPUTS:
+        results["error"] = model.task.error(output, target).numpy()
+    if description.classes_um:
+        results["classes_um"] = np.array(description.classes_um, np.float32)
+    attributes: dict[str, Attribute] = {"parameters": description.n_parameters, "weights": description.digests.weights}
+    return Predictions(description.network, dataset_name, description.task, results, attributes)
+
+
+def _check_measurements(description: ModelDescription, measurements: npt.NDArray[Any]) -> None:
+    expected = (description.in_channels, description.n_pixels, description.n_pixels)
+    if measurements.shape[1:] != expected:
+        raise InputError(
+            f"measurements: found {measurements.shape[1]} sensors of {' x '.join(map(str, measurements.shape[2:]))} "
+            f"pixels; expected {expected[0]} of {expected[1]} x {expected[2]} for the model {description.network}, "
+            "choose another model or other measurements."
+        )
+    means = measurements.mean((1, 2, 3), dtype=float)
+    valid = np.isfinite(means) & (means > 0)
+    if not valid.all():
+        raise InputError(
+            f"measurements: the mean of sample {np.flatnonzero(~valid)[0]} is {means[~valid][0]:g}; expected positive "
+            "means and no missing values, check the files."
+        )

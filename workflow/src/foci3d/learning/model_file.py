@@ -1,0 +1,140 @@
+"""The files of a trained model: weights as safetensors, and everything else about it as JSON (`ModelDescription`)."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import ValidationError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from foci3d.config.models import Architecture, Section, TrainingConfig
+from foci3d.errors import InputError
+from foci3d.io.hdf5 import atomic_path
+from foci3d.learning.device import Precision
+from foci3d.learning.networks import NETWORKS, build_network
+
+KIND: Final = "foci3d-model"
+VERSION: Final = 2
+
+
+class LayerDepth(Section):
+    """Depths of a layer in the training split [um]."""
+
+    mean: float
+    sd: float
+
+
+class Digests(Section):
+    """Digests of what a model was made from, and of its weights."""
+
+    code: str
+    data: str
+    psf: str
+    encoder: str | None = None
+    weights: str = ""
+
+
+class ModelDescription(Section):
+    """Everything about a model but its weights.
+
+    `network` and `dataset` are names; `normalization` is that of the measurements; `precision` is that of the training;
+    `best_step` and `validation_score` belong to the weights; `versions` are those of the software.
+    """
+
+    kind: Literal["foci3d-model"] = KIND
+    version: Literal[2] = VERSION
+    network: str
+    dataset: str
+    task: str
+    architecture: Annotated[Architecture, NETWORKS]
+    in_channels: int
+    out_channels: int
+    n_pixels: int
+    n_layers: int
+    n_parameters: int
+    layer_depths_um: tuple[LayerDepth, ...]
+    classes_um: tuple[float, ...]
+    pixel_pitch_um: float
+    sensor_separation_um: float
+    normalization: str
+    training: TrainingConfig
+    precision: Precision
+    best_step: int
+    validation_score: float
+    seed: int
+    versions: dict[str, str]
+    digests: Digests
+
+    def build_network(self) -> nn.Module:
+        """The network with random weights."""
+        return build_network(self.architecture, self.in_channels, self.out_channels, self.n_pixels)
+
+
+def save_model(
+    network: nn.Module, description: ModelDescription, description_path: str | Path, weights_path: str | Path
+) -> None:
+    """Write the weights of a network, and its description with their digest."""
+    content = save({name: values.contiguous() for name, values in network.state_dict().items()})
+    digests = description.digests.model_copy(update={"weights": content_digest(content)})
+    description = description.model_copy(update={"digests": digests})
+    with atomic_path(weights_path) as path:
+        path.write_bytes(content)
+    with atomic_path(description_path) as path:
+        path.write_text(description.model_dump_json(indent=2, exclude_none=True) + "\n")
+
+
+def read_description(path: str | Path) -> ModelDescription:
+    """Read the description of a model.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, of another kind or version, or names a network that is not registered.
+    """
+    try:
+        text = Path(path).read_text()
+        content: Any = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read; expected the JSON file of a model, train it again.") from error
+    found = tuple(content.get(key) for key in ("kind", "version")) if isinstance(content, dict) else (None, None)
+    if found != (KIND, VERSION):
+        raise InputError(
+            f"{path}: found kind {found[0]}, version {found[1]}; expected a model of kind {KIND}, version "
+            f"{VERSION}, train the model again."
+        )
+    try:
+        return ModelDescription.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise InputError(
+            f"{path}: {key}: {first['msg']}; expected the JSON file of a model, train it again."
+        ) from error
+
+
+def read_model(description_path: str | Path, weights_path: str | Path) -> tuple[ModelDescription, dict[str, Tensor]]:
+    """Read the description and the weights of a model.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, damaged or of another kind, or the two do not belong together.
+    """
+    description = read_description(description_path)
+    try:
+        content = Path(weights_path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{weights_path}: cannot be read; expected the weights of a model, train it again.") from error
+    if content_digest(content) != description.digests.weights:
+        raise InputError(
+            f"{weights_path}: does not match the digest in {description_path}, so it is damaged or belongs to another "
+            "model; delete both and train again."
+        )
+    return description, load(content)
+
+
+def content_digest(content: bytes) -> str:
+    """Digest of the content of a file, 16 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()[:16]

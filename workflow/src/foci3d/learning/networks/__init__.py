@@ -1,0 +1,20 @@
+"""Networks: an open registry, and the families of networks that foci3d comes with.
+
+==============  ======================================================================  ==========================
+name            network                                                                 output
+==============  ======================================================================  ==========================
+`cnn_fc`        convolutions with pooling, then two fully connected layers              `(N, out_channels)`
+`conv_deconv`   convolutions, then as many deconvolutions                               `(N, out_channels, Y, X)`
+`resnet_cnn`    ResNet-18, its stages resized to the input and added, then a CNN        `(N, out_channels, Y, X)`
+`encoder`       ResNet-18 with a linear head, to pretrain the encoder of `resnet_cnn`   `(N, out_channels)`
+==============  ======================================================================  ==========================
+
+Inputs are normalized measurements `(N, in_channels, Y, X)`. Outputs are unbounded; `foci3d.learning.tasks` defines
+their meaning.
+"""
+
+from foci3d.learning.networks.cnn import ConvDeconv
+from foci3d.learning.networks.registry import NETWORKS, build_network, count_parameters, register
+from foci3d.learning.networks.resnet import ResNetCnn, load_encoder
+
+__all__ = ["NETWORKS", "ConvDeconv", "ResNetCnn", "build_network", "count_parameters", "load_encoder", "register"]

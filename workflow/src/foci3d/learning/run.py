@@ -1,0 +1,262 @@
+"""A training from shards to the files of a model: open the data, build the network, train, describe and save."""
+
+import logging
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor, nn
+
+from foci3d.config.models import Architecture, DatasetConfig, ImagerConfig, TrainingConfig
+from foci3d.errors import InputError
+from foci3d.io import hdf5, shards
+from foci3d.io.digests import digest
+from foci3d.learning.batches import TrainingBatches
+from foci3d.learning.datasets import ShardDataset, open_dataset
+from foci3d.learning.device import resolve_device, resolve_precision
+from foci3d.learning.model_file import Digests, LayerDepth, ModelDescription, content_digest, save_model
+from foci3d.learning.networks import NETWORKS, build_network, count_parameters, load_encoder
+from foci3d.learning.tasks import NORMALIZATION, Task, make_task
+from foci3d.learning.training import TrainingSetup, TrainingState, fit
+from foci3d.optics.forward import ForwardModel
+from foci3d.optics.psf import PSF
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """Everything that decides the weights of a network, but for the data.
+
+    Parameters
+    ----------
+    network, dataset_name : str
+        Names of the network and of the dataset it is trained on.
+    task : str
+        Name of its task, see `foci3d.learning.tasks`.
+    architecture : Architecture
+        Settings of the network.
+    training : TrainingConfig
+        How it is trained.
+    dataset : DatasetConfig
+        Configuration of the dataset.
+    imager : ImagerConfig
+        Configuration of the imager.
+    device, precision : str
+        As requested: ``auto`` or a device, ``auto`` or a precision.
+    seed : int
+        Root of the random numbers.
+    """
+
+    network: str
+    dataset_name: str
+    task: str
+    architecture: Annotated[Architecture, NETWORKS]
+    training: TrainingConfig
+    dataset: DatasetConfig
+    imager: ImagerConfig
+    device: str
+    precision: str
+    seed: int
+
+    def make_task(self) -> Task:
+        """The task of the network."""
+        return make_task(self.task, self.dataset.n_layers, self.dataset.depth_classes_um)
+
+    def initialize_network(self, encoder: Path | None) -> nn.Module:
+        """The network with the weights that it starts from: random, or of a pretrained encoder where there is one."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            n_outputs = self.make_task().n_outputs
+            network = build_network(self.architecture, self.dataset.n_sensors, n_outputs, self.imager.n_pixels)
+        if encoder:
+            load_encoder(network.get_submodule("encoder"), encoder)
+        return network
+
+    def digest(self) -> str:
+        """Digest of everything above; the same on every machine."""
+        return digest(TypeAdapter(TrainingRun).dump_python(self, mode="json"))
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """What a network is trained from.
+
+    Parameters
+    ----------
+    train, validation : sequence of Path
+        Shards of the two splits.
+    psf : Path
+        Point-spread function.
+    code : str
+        Digest of the code of the training.
+    encoder : Path, optional
+        Weights that its encoder starts from.
+    """
+
+    train: Sequence[Path]
+    validation: Sequence[Path]
+    psf: Path
+    code: str
+    encoder: Path | None = None
+
+    def digests(self) -> Digests:
+        """Digests of the contents."""
+        return Digests(
+            code=self.code,
+            data=_shards_digest([*self.train, *self.validation]),
+            psf=PSF.load(self.psf).digest,
+            encoder=content_digest(self.encoder.read_bytes()) if self.encoder else None,
+        )
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """The result of a training.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        The network with its best weights.
+    description : ModelDescription
+        Everything else about the model.
+    curves : DataFrame
+        One row per validation, see `TrainingState`.
+    checkpoint : Path
+        Checkpoint of the training, which is removed once the model is saved.
+    """
+
+    network: nn.Module
+    description: ModelDescription
+    curves: pd.DataFrame
+    checkpoint: Path
+
+    def save(self, weights: Path, model: Path, curves: Path) -> None:
+        """Write weights (safetensors), description (JSON) and curves (CSV)."""
+        save_model(self.network, self.description, model, weights)
+        with hdf5.atomic_path(curves) as path:
+            self.curves.to_csv(path, index=False)
+        self.checkpoint.unlink()
+
+
+def run_training(run: TrainingRun, inputs: TrainingInputs, folder: Path) -> TrainedNetwork:
+    """Train a network.
+
+    Parameters
+    ----------
+    run : TrainingRun
+        What to train, and how.
+    inputs : TrainingInputs
+        What to train it from.
+    folder : Path
+        Where checkpoints are saved. A checkpoint of the same run and inputs is resumed from.
+
+    Returns
+    -------
+    TrainedNetwork
+        The network, ready to be saved.
+
+    Raises
+    ------
+    InputError
+        If an input cannot be read or does not fit the configuration.
+    """
+    device = resolve_device(run.device)
+    precision = resolve_precision(run.precision, device)
+    log.info("%s on %s in %s", run.network, device, precision)
+    train = _open_split(run, inputs.train, device, min_samples=run.training.batch_size)
+    validation = _open_split(run, inputs.validation, device)
+    forward = ForwardModel(
+        PSF.load(inputs.psf), run.imager.n_pixels, run.dataset.n_sensors, run.imager.sensor_separation_um
+    ).to(device)
+    network = run.initialize_network(inputs.encoder)
+    digests = inputs.digests()
+    setup = TrainingSetup(
+        network=network,
+        task=run.make_task(),
+        batches=TrainingBatches(train, run.training, run.dataset, forward, run.seed),
+        validation=validation.load(),
+        config=run.training,
+        device=device,
+        precision=precision,
+        checkpoint=_checkpoint_path(folder, run.network, digest([run.digest(), digests.model_dump()])),
+    )
+    state = fit(setup)
+    network.load_state_dict(state.best_weights)
+    description = _describe(run, network, train.arrays["depths_um"].load().double(), state, digests)
+    return TrainedNetwork(network, description, pd.DataFrame(state.curves), setup.checkpoint)
+
+
+def _open_split(run: TrainingRun, paths: Sequence[Path], device: torch.device, min_samples: int = 1) -> ShardDataset:
+    split = open_dataset(paths, ("layers", "masks", "sensors", "depths_um"), device)
+    found = {name: split.arrays[name].shape[1:] for name in ("sensors", "layers")}
+    n_pixels, dataset = run.imager.n_pixels, run.dataset
+    expected = {
+        "sensors": (dataset.n_sensors, n_pixels, n_pixels),
+        "layers": (dataset.n_layers, n_pixels, n_pixels),
+    }
+    if found != expected:
+        raise InputError(
+            f"{paths[0]}: the shapes of its arrays are {found}; expected {expected} as configured, delete it and run "
+            "again."
+        )
+    if len(split) < min_samples:
+        raise InputError(
+            f"{paths[0]}: there are {len(split)} samples to train on; expected at least the {min_samples} of a batch, "
+            "lower training.batch_size."
+        )
+    return split
+
+
+def _checkpoint_path(folder: Path, network: str, key: str) -> Path:
+    """File of the checkpoint of this training; checkpoints of the network with another key are removed."""
+    checkpoint = folder / f".{network}.{key}.checkpoint"
+    for path in folder.glob(f".{network}.*.checkpoint"):
+        if path != checkpoint:
+            path.unlink()
+    return checkpoint
+
+
+def _shards_digest(paths: Sequence[Path]) -> str:
+    contents = []
+    for path in paths:
+        with hdf5.open_checked(path, shards.FORMAT) as file:
+            contents.append({name: hdf5.read_attributes(array)["sha256"] for name, array in file.items()})
+    return digest(contents)
+
+
+def _describe(
+    run: TrainingRun, network: nn.Module, depths_um: Tensor, state: TrainingState, digests: Digests
+) -> ModelDescription:
+    """Description of a trained network; `depths_um` (N, L) are the depths of its training split [um]."""
+    depths = zip(depths_um.mean(0).tolist(), depths_um.std(0).tolist(), strict=True)
+    return ModelDescription(
+        network=run.network,
+        dataset=run.dataset_name,
+        task=run.task,
+        architecture=run.architecture,
+        in_channels=run.dataset.n_sensors,
+        out_channels=run.make_task().n_outputs,
+        n_pixels=run.imager.n_pixels,
+        n_layers=run.dataset.n_layers,
+        n_parameters=count_parameters(network),
+        layer_depths_um=tuple(LayerDepth(mean=mean, sd=sd) for mean, sd in depths),
+        classes_um=run.dataset.depth_classes_um,
+        pixel_pitch_um=run.imager.pixel_pitch_um,
+        sensor_separation_um=run.imager.sensor_separation_um,
+        normalization=NORMALIZATION,
+        training=run.training,
+        precision=state.precision,
+        best_step=int(state.best["step"]),
+        validation_score=state.best["validation_score"],
+        seed=run.seed,
+        versions={name: version(name) for name in ("foci3d", "torch", "lightning", "monai")}
+        | {"python": platform.python_version()},
+        digests=digests,
+    )

@@ -1,0 +1,254 @@
+"""The tasks of networks: what the target is, how the output is decoded, the loss and the error of each.
+
+===================  =========================================================  =====================================
+task                 output and target                                          error
+===================  =========================================================  =====================================
+`depth_class`        probability of each depth `(N, C)`; class `(N,)`           share of wrong classes
+`deblurring`         sharp layer `(N, 1, Y, X)` [a.u.]                          mean absolute error over target range
+`depth_map`          depth of the cells, 0 for none `(N, 1, Y, X)` [um]         mean absolute error [mm]
+`masks`              probability of a cell; mask of 0 and 1 `(N, L, Y, X)`      share of misclassified pixels
+`depth_coverage`     depth [mm] and coverage of each layer `(N, 2 L)`           mean absolute error
+===================  =========================================================  =====================================
+
+`depth_coverage` is the pretext task on which an encoder is pretrained. Networks see normalized measurements, so their
+outputs do not depend on the unit of the measurements; that of `deblurring` is converted to that unit.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from foci3d.config.registry import TASK_NAMES
+from foci3d.errors import InputError
+from foci3d.evaluation.metrics import CELL_THRESHOLD, normalized_error
+
+UM_PER_MM = 1000.0
+NORMALIZATION = "divided by the mean over all sensors and pixels of the sample"
+
+Samples = Mapping[str, Tensor]
+"""Arrays of a shard by name: sensors (N, S, Y, X), layers and masks (N, L, Y, X), depths_um (N, L)."""
+
+
+def mean_intensity(measurements: Tensor) -> Tensor:
+    """Mean `(N, 1, 1, 1)` over all sensors and pixels of measurements `(N, S, Y, X)`."""
+    return measurements.mean((1, 2, 3), keepdim=True)
+
+
+def compute_logits(network: nn.Module, measurements: Tensor) -> Tensor:
+    """Output of a network for measurements `(N, S, Y, X)` in any unit, which it sees normalized to a mean of 1."""
+    return network(measurements / mean_intensity(measurements))
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """What a network predicts; a class for each registered name.
+
+    Parameters
+    ----------
+    n_layers : int
+        Layers of a sample.
+    classes_um : tuple of float
+        Depths of the dataset where they come in steps [um].
+    """
+
+    n_layers: int
+    classes_um: tuple[float, ...] = ()
+
+    @property
+    @abstractmethod
+    def n_outputs(self) -> int:
+        """Output channels of the network."""
+
+    @abstractmethod
+    def target(self, samples: Samples) -> Tensor:
+        """Ideal output for the samples."""
+
+    @abstractmethod
+    def decode(self, logits: Tensor, measurements: Tensor) -> Tensor:
+        """Output in its unit, from that of the network and the measurements `(N, S, Y, X)` before normalization."""
+
+    @abstractmethod
+    def loss(self, logits: Tensor, samples: Samples) -> Tensor:
+        """What training minimizes, a mean over the samples."""
+
+    @abstractmethod
+    def error(self, output: Tensor, target: Tensor) -> Tensor:
+        """Error `(N,)` of each sample, by which weights are selected."""
+
+
+TASKS: dict[str, type[Task]] = {}
+
+
+def register_task(name: str, *, selectable: bool = True) -> Callable[[type[Task]], type[Task]]:
+    """Register the decorated subclass of `Task`; if it is `selectable`, the configuration may name it."""
+
+    def decorate(task: type[Task]) -> type[Task]:
+        TASKS[name] = task
+        if selectable:
+            TASK_NAMES.add(name)
+        return task
+
+    return decorate
+
+
+def make_task(name: str, n_layers: int, classes_um: Sequence[float]) -> Task:
+    """Create the task that is registered under a name; see `Task` for the parameters.
+
+    Raises
+    ------
+    InputError
+        If no task has this name.
+    """
+    if name not in TASKS:
+        raise InputError(
+            f"task {name} is not registered; expected one of {', '.join(TASKS)}, correct the name or add the file that "
+            "registers it to plugins."
+        )
+    return TASKS[name](n_layers, tuple(classes_um))
+
+
+@register_task("depth_class")
+class DepthClass(Task):
+    """The depth of a single layer, as one of `classes_um`."""
+
+    @property
+    def n_outputs(self) -> int:
+        """One for each depth."""
+        return len(self.classes_um)
+
+    def target(self, samples: Samples) -> Tensor:
+        """Index `(N,)` of the nearest depth."""
+        depths_um = samples["depths_um"]
+        return (depths_um - depths_um.new_tensor(self.classes_um)).abs().argmin(1)
+
+    def decode(self, logits: Tensor, measurements: Tensor) -> Tensor:
+        """Probability `(N, C)` of each depth."""
+        return logits.softmax(1)
+
+    def loss(self, logits: Tensor, samples: Samples) -> Tensor:
+        """Cross-entropy."""
+        return functional.cross_entropy(logits, self.target(samples))
+
+    def error(self, output: Tensor, target: Tensor) -> Tensor:
+        """1 where the most probable depth is wrong, else 0."""
+        return (output.argmax(1) != target).float()
+
+
+@register_task("deblurring")
+class Deblurring(Task):
+    """A single layer without blur. The network estimates its difference from the measurement of sensor A."""
+
+    @property
+    def n_outputs(self) -> int:
+        """One image."""
+        return 1
+
+    def target(self, samples: Samples) -> Tensor:
+        """Sharp layer `(N, 1, Y, X)`."""
+        return samples["layers"]
+
+    def decode(self, logits: Tensor, measurements: Tensor) -> Tensor:
+        """Sharp layer `(N, 1, Y, X)` in the unit of the measurements."""
+        return measurements[:, :1] + logits * mean_intensity(measurements)
+
+    def loss(self, logits: Tensor, samples: Samples) -> Tensor:
+        """Mean logarithm of the error: without it, far layers, which are barely recoverable, dominate near ones."""
+        return self.error(self.decode(logits, samples["sensors"]), samples["layers"]).log().mean()
+
+    def error(self, output: Tensor, target: Tensor) -> Tensor:
+        """Mean absolute error over the range of the target."""
+        return normalized_error(output, target).mean(1)
+
+
+@register_task("depth_map")
+class DepthMap(Task):
+    """The depth of the cells at each pixel. The network estimates which layer is there, if any, and its depth."""
+
+    @property
+    def n_outputs(self) -> int:
+        """Logits of no cell and of each layer, and the depth of each layer [mm]."""
+        return 2 * self.n_layers + 1
+
+    def target(self, samples: Samples) -> Tensor:
+        """Depth `(N, 1, Y, X)` [um], 0 without cells."""
+        return (samples["masks"] * samples["depths_um"][..., None, None]).sum(1, keepdim=True)
+
+    def decode(self, logits: Tensor, measurements: Tensor) -> Tensor:
+        """Median `(N, 1, Y, X)` [um] of the predicted distribution, which minimizes the expected absolute error."""
+        occupancy, depths_mm = self._split(logits)
+        median = (occupancy.softmax(1).cumsum(1) < 0.5).sum(1, keepdim=True).clamp_max(self.n_layers)
+        candidates_mm = functional.pad(depths_mm.clamp_min(0), (0, 0, 0, 0, 1, 0))
+        return candidates_mm.gather(1, median) * UM_PER_MM
+
+    def loss(self, logits: Tensor, samples: Samples) -> Tensor:
+        """Cross-entropy of the layer, and absolute error of its depth [mm] where it holds cells."""
+        occupancy, depths_mm = self._split(logits)
+        cells = functional.pad(samples["masks"], (0, 0, 0, 0, 1, 0))
+        cells[:, 0] = 1 - cells[:, 1:].amax(1)
+        deviation = (depths_mm - samples["depths_um"][..., None, None] / UM_PER_MM).abs() * samples["masks"]
+        return functional.cross_entropy(occupancy, cells.argmax(1)) + deviation.sum(1).mean()
+
+    def error(self, output: Tensor, target: Tensor) -> Tensor:
+        """Mean absolute error [mm]."""
+        return (output - target).abs().mean((1, 2, 3)) / UM_PER_MM
+
+    def _split(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits `(N, L + 1, Y, X)` of no cell and of each layer, and depths `(N, L, Y, X)` [mm]."""
+        occupancy, depths_mm = logits.split([self.n_layers + 1, self.n_layers], 1)
+        return occupancy, depths_mm
+
+
+@register_task("masks")
+class Masks(Task):
+    """The cells in each layer."""
+
+    @property
+    def n_outputs(self) -> int:
+        """One for each layer."""
+        return self.n_layers
+
+    def target(self, samples: Samples) -> Tensor:
+        """Mask `(N, L, Y, X)`."""
+        return samples["masks"]
+
+    def decode(self, logits: Tensor, measurements: Tensor) -> Tensor:
+        """Probability `(N, L, Y, X)` of a cell."""
+        return logits.sigmoid()
+
+    def loss(self, logits: Tensor, samples: Samples) -> Tensor:
+        """Binary cross-entropy."""
+        return functional.binary_cross_entropy_with_logits(logits, samples["masks"].float())
+
+    def error(self, output: Tensor, target: Tensor) -> Tensor:
+        """Share of pixels on the wrong side of the threshold."""
+        return ((output > CELL_THRESHOLD) != (target > 0)).float().mean((1, 2, 3))
+
+
+@register_task("depth_coverage", selectable=False)
+class DepthCoverage(Task):
+    """The depth and the coverage of each layer."""
+
+    @property
+    def n_outputs(self) -> int:
+        """A depth and a coverage for each layer."""
+        return 2 * self.n_layers
+
+    def target(self, samples: Samples) -> Tensor:
+        """Depths [mm], then coverages `(N, 2 L)`."""
+        return torch.cat([samples["depths_um"] / UM_PER_MM, samples["masks"].float().mean((2, 3))], 1)
+
+    def decode(self, logits: Tensor, measurements: Tensor) -> Tensor:
+        """The output of the network."""
+        return logits
+
+    def loss(self, logits: Tensor, samples: Samples) -> Tensor:
+        """Mean absolute error."""
+        return functional.l1_loss(logits, self.target(samples))
+
+    def error(self, output: Tensor, target: Tensor) -> Tensor:
+        """Mean absolute error."""
+        return (output - target).abs().mean(1)

@@ -1,0 +1,198 @@
+"""The training loop, with validation, early stopping and a checkpoint from which an interrupted training resumes."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import OneCycleLR
+
+from foci3d.config.models import TrainingConfig
+from foci3d.errors import InputError
+from foci3d.io.hdf5 import atomic_path
+from foci3d.learning.device import Precision
+from foci3d.learning.tasks import Samples, Task, compute_logits
+
+log = logging.getLogger(__name__)
+
+LOG_INTERVAL_S = 10.0
+"""Seconds between progress messages."""
+
+FABRIC_PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
+
+
+@dataclass(frozen=True)
+class TrainingSetup:
+    """What `fit` needs to train a network.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        The network with its initial weights; modified in place.
+    task : Task
+        Its task.
+    batches : callable
+        Gives the samples of a step, counted from 0, on `device`.
+    validation : mapping of str to Tensor
+        The samples of the validation split, on `device`.
+    config : TrainingConfig
+        How to train.
+    device : torch.device
+        Where to train.
+    precision : {"float32", "bfloat16"}
+        Precision of a training from the start; a resumed one keeps the precision it was started with.
+    checkpoint : Path
+        File of the state at the last validation. If it exists, the training resumes from it.
+    """
+
+    network: nn.Module
+    task: Task
+    batches: Callable[[int], Samples]
+    validation: Samples
+    config: TrainingConfig
+    device: torch.device
+    precision: Precision
+    checkpoint: Path
+
+
+@dataclass
+class TrainingState:
+    """Progress of a training.
+
+    Parameters
+    ----------
+    precision : {"float32", "bfloat16"}
+        Precision of the whole training.
+    step : int
+        Steps done.
+    best_weights : dict of str to Tensor
+        Weights with the lowest validation score.
+    curves : list of dict
+        One row per validation: step, samples, learning_rate, train_loss, validation_loss, validation_score, seconds.
+    """
+
+    precision: Precision
+    step: int = 0
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    curves: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The first row of `curves` with the lowest score."""
+        return min(self.curves, key=lambda row: row["validation_score"])
+
+    @property
+    def validations_since_best(self) -> int:
+        """Validations after the best one."""
+        return len(self.curves) - 1 - self.curves.index(self.best) if self.curves else 0
+
+    @property
+    def seconds(self) -> float:
+        """Duration of the training until the last validation [s]."""
+        return self.curves[-1]["seconds"] if self.curves else 0.0
+
+    def add(self, row: dict[str, float], network: nn.Module) -> None:
+        """Append a validation, and copy the weights of the network if it is the best."""
+        self.curves.append(row)
+        if self.validations_since_best == 0:
+            self.best_weights = {name: values.clone() for name, values in network.state_dict().items()}
+
+
+def fit(setup: TrainingSetup) -> TrainingState:
+    """Train a network until the last step, or until the validation score stops improving.
+
+    Raises
+    ------
+    InputError
+        If the loss is not finite.
+    """
+    config = setup.config
+    # On CPUs, convolutions are a fifth faster in this memory format.
+    network = setup.network.to(setup.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = AdamW(network.parameters(), config.max_learning_rate, weight_decay=config.weight_decay, fused=True)
+    schedule = OneCycleLR(optimizer, config.max_learning_rate, total_steps=config.max_steps)
+    parts = {"network": network, "optimizer": optimizer, "schedule": schedule}
+    state = _load_checkpoint(setup, parts)
+    fabric = Fabric(accelerator=setup.device.type, devices=1, precision=FABRIC_PRECISIONS[state.precision])
+    model, optimizer = fabric.setup(network, optimizer)
+    start, last_log_time = time.perf_counter() - state.seconds, time.perf_counter()
+    losses: list[Tensor] = []
+    while state.step < config.max_steps and state.validations_since_best < config.patience:
+        samples = setup.batches(state.step)
+        loss = setup.task.loss(compute_logits(model, samples["sensors"]), samples)
+        fabric.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+        learning_rate = float(schedule.get_last_lr()[0])
+        schedule.step()
+        losses.append(loss.detach())
+        state.step += 1
+        if time.perf_counter() - last_log_time > LOG_INTERVAL_S:
+            last_log_time = time.perf_counter()
+            _log_progress(state.step, config.max_steps, losses, last_log_time - start)
+        if state.step % config.validation_interval == 0 or state.step == config.max_steps:
+            validation = _validate_finite(model, setup, state.step)
+            progress = {"step": state.step, "samples": state.step * config.batch_size, "learning_rate": learning_rate}
+            train_loss = torch.stack(losses).mean().item()
+            seconds = time.perf_counter() - start
+            state.add({**progress, "train_loss": train_loss, **validation, "seconds": seconds}, network)
+            _save_checkpoint(setup.checkpoint, parts, state)
+            losses.clear()
+    return state
+
+
+@torch.inference_mode()
+def validate(network: nn.Module, task: Task, samples: Samples, batch_size: int) -> dict[str, float]:
+    """Mean over samples of a network's loss, ``validation_loss``, and of the task's error, ``validation_score``."""
+    network.eval()
+    loss, error, n_samples = 0.0, 0.0, len(samples["sensors"])
+    for first in range(0, n_samples, batch_size):
+        batch = {name: values[first : first + batch_size] for name, values in samples.items()}
+        logits = compute_logits(network, batch["sensors"])
+        loss += task.loss(logits, batch).item() * len(logits)
+        error += task.error(task.decode(logits, batch["sensors"]), task.target(batch)).sum().item()
+    network.train()
+    return {"validation_loss": loss / n_samples, "validation_score": error / n_samples}
+
+
+def _validate_finite(network: nn.Module, setup: TrainingSetup, step: int) -> dict[str, float]:
+    row = validate(network, setup.task, setup.validation, setup.config.batch_size)
+    if not math.isfinite(row["validation_loss"]):
+        raise InputError(
+            f"training: the loss is {row['validation_loss']} after step {step}; expected a finite number, lower "
+            "training.max_learning_rate."
+        )
+    log.info("step %d: validation loss %.4f, score %.4f", step, row["validation_loss"], row["validation_score"])
+    return row
+
+
+def _log_progress(step: int, max_steps: int, losses: list[Tensor], seconds: float) -> None:
+    loss, remaining = torch.stack(losses).mean().item(), seconds / step * (max_steps - step)
+    log.info("step %d of %d: training loss %.4f, %.0f s left", step, max_steps, loss, remaining)
+
+
+def _load_checkpoint(setup: TrainingSetup, parts: Mapping[str, Any]) -> TrainingState:
+    """Restore the parts from the checkpoint, if there is one."""
+    if not setup.checkpoint.exists():
+        return TrainingState(setup.precision)
+    saved = torch.load(setup.checkpoint, map_location=setup.device, weights_only=True)
+    for name, part in parts.items():
+        part.load_state_dict(saved[name])
+    state = TrainingState(**saved["state"])
+    log.info("resuming from step %d, saved in %s", state.step, setup.checkpoint)
+    if state.precision != setup.precision:
+        log.info("precision is %s as at the start, although %s would be chosen now", state.precision, setup.precision)
+    return state
+
+
+def _save_checkpoint(path: Path, parts: Mapping[str, Any], state: TrainingState) -> None:
+    saved = {name: part.state_dict() for name, part in parts.items()}
+    with atomic_path(path) as temporary:
+        torch.save({**saved, "state": vars(state)}, temporary)

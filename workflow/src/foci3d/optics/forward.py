@@ -1,0 +1,246 @@
+r"""The forward operator of an imager: from layers of cells to the measurements of its sensors, and back.
+
+The measurement of sensor s is the sum of all layers l, each convolved with the kernel of its distance from the sensor,
+
+.. math:: y_s = \sum_l h(d_{sl}) * x_l ,
+
+where layers are zero beyond their edges. `ForwardModel` computes it at any depths with products of band matrices,
+several times as fast as Fourier transforms for measurements of 51 pixels. `ForwardModel.at` gives the same operator at
+fixed depths as a `FourierOperator`, exact to rounding, whose transfer functions are what deconvolution needs.
+"""
+
+from itertools import pairwise
+
+import torch
+from scipy.fft import next_fast_len
+from torch import Tensor
+
+from foci3d.errors import InputError
+from foci3d.optics.linalg import batched_matmul
+from foci3d.optics.psf import PSF, interpolation_weights
+
+
+def sensor_distances_um(depths_um: Tensor, n_sensors: int, sensor_separation_um: float) -> Tensor:
+    """Distances of layers from the sensors.
+
+    Parameters
+    ----------
+    depths_um : Tensor (N, L)
+        Distances of the layers from sensor A [um].
+    n_sensors : int
+        1 for sensor A, 2 for sensors A and B.
+    sensor_separation_um : float
+        Distance between the sensors, which face each other [um].
+
+    Returns
+    -------
+    Tensor (N, S, L)
+        Distances [um].
+    """
+    return torch.stack([depths_um, sensor_separation_um - depths_um][:n_sensors], 1)
+
+
+def periodic_transfer(kernels: Tensor, n_pixels: int) -> Tensor:
+    """Transfer functions of kernels for periodic layers, at the spatial frequencies of a measurement.
+
+    Parameters
+    ----------
+    kernels : Tensor (..., K, K)
+        Centred kernels, K odd.
+    n_pixels : int
+        Pixels P of a measurement in y and x.
+
+    Returns
+    -------
+    Tensor (..., P, P), complex128
+        Fourier transforms of the kernels, in the order of `torch.fft.fft2`; the sum of a kernel at frequency zero.
+    """
+    extent = kernels.shape[-1]
+    rest = -extent % n_pixels
+    tiles = torch.nn.functional.pad(kernels.double(), (0, rest, 0, rest))
+    wrapped = tiles.unflatten(-1, (-1, n_pixels)).unflatten(-3, (-1, n_pixels)).sum((-4, -2))
+    return torch.fft.fft2(wrapped.roll((-(extent // 2), -(extent // 2)), (-2, -1)))
+
+
+def separable_terms(kernels: Tensor, n_terms: int) -> tuple[Tensor, Tensor]:
+    r"""Factors of the best approximation of each kernel by a sum of separable terms, aligned from kernel to kernel.
+
+    The singular value decomposition leaves the factors free up to an orthogonal mix of the terms. The mix of each
+    kernel is the one that comes closest to the kernel before (orthogonal Procrustes problem), so that factors between
+    two depths can be interpolated: signs agree, and terms may change their order.
+
+    Parameters
+    ----------
+    kernels : Tensor (D, K, K)
+        Kernels.
+    n_terms : int
+        Number of terms T.
+
+    Returns
+    -------
+    Tensor (D, K, T), Tensor (D, K, T)
+        Factors a and b of :math:`k_{yx} \approx \sum_t a_{yt} b_{xt}`, float64.
+    """
+    left, values, right = torch.linalg.svd(kernels.double(), full_matrices=False)
+    root = values[:, None, :n_terms].sqrt()
+    factors = torch.cat([left[..., :n_terms] * root, right.mT[..., :n_terms] * root], 1)
+    for previous, current in pairwise(factors):
+        u, _, v = torch.linalg.svd(current.mT @ previous)
+        current.copy_(current @ u @ v)
+    rows, columns = factors.chunk(2, 1)
+    return rows, columns
+
+
+class ForwardModel(torch.nn.Module):
+    """The imager as a linear operator at any depths.
+
+    Products of band matrices: each kernel is a sum of a few separable terms, each term two band matrices. The factors
+    are interpolated linearly between the depths of the point-spread function. Three terms reproduce the kernels of an
+    angular acceptance to 1e-4 of their peak, and measurements to 1.5e-3 of their peak.
+
+    Parameters
+    ----------
+    psf : PSF
+        Point-spread function, with kernels of ``2 * n_pixels - 1`` pixels.
+    n_pixels : int
+        Pixels P of layers and measurements in y and x.
+    n_sensors : int
+        1 for sensor A, 2 for sensors A and B.
+    sensor_separation_um : float
+        Distance between the sensors [um].
+    n_terms : int
+        Separable terms of a kernel.
+
+    Raises
+    ------
+    InputError
+        If the kernels do not have ``2 * n_pixels - 1`` pixels.
+    """
+
+    depths_um: Tensor
+    kernels: Tensor
+    rows: Tensor
+    columns: Tensor
+
+    def __init__(self, psf: PSF, n_pixels: int, n_sensors: int, sensor_separation_um: float, n_terms: int = 3) -> None:
+        super().__init__()
+        if psf.kernels.shape[-1] != 2 * n_pixels - 1:
+            raise InputError(
+                f"point-spread function: its kernels have {psf.kernels.shape[-1]} pixels; expected {2 * n_pixels - 1} "
+                f"for measurements of {n_pixels} pixels. Set imager.n_pixels to that of the PSF or recompute the PSF."
+            )
+        self.n_pixels, self.n_sensors, self.n_terms = n_pixels, n_sensors, n_terms
+        self.sensor_separation_um = sensor_separation_um
+        rows, columns = separable_terms(psf.kernels, n_terms)
+        buffers = {
+            "depths_um": psf.depths_um,
+            "kernels": psf.kernels,
+            "rows": rows.to(psf.kernels).contiguous(),
+            "columns": columns.mT.to(psf.kernels).contiguous(),
+        }
+        for name, values in buffers.items():
+            self.register_buffer(name, values, persistent=False)
+
+    def distances_um(self, depths_um: Tensor) -> Tensor:
+        """Distances `(N, S, L)` of layers at `depths_um (N, L)` from the sensors [um]."""
+        return sensor_distances_um(depths_um, self.n_sensors, self.sensor_separation_um)
+
+    def forward(self, layers: Tensor, depths_um: Tensor) -> Tensor:
+        """Measurements of stacks of layers.
+
+        Parameters
+        ----------
+        layers : Tensor (N, L, P, P), float32
+            Un-blurred layers [a.u.].
+        depths_um : Tensor (N, L)
+            Their distances from sensor A [um].
+
+        Returns
+        -------
+        Tensor (N, S, P, P)
+            Measurements [a.u.], differentiable with respect to `layers`.
+
+        Raises
+        ------
+        InputError
+            If a distance lies outside the depths of the point-spread function.
+        """
+        return self.project(layers, self.distances_um(depths_um))
+
+    def project(self, layers: Tensor, distances_um: Tensor) -> Tensor:
+        """Measurements `(N, S, P, P)` of `layers (N, L, P, P)` at any `distances_um (N, S, L)` from the sensors."""
+        projected = [
+            self._multiply(layers, *self._interpolate(distance_um, self.rows, self.columns)).sum(-3)
+            for distance_um in distances_um.unbind(1)
+        ]
+        return torch.stack(projected, 1)
+
+    def adjoint(self, measurements: Tensor, depths_um: Tensor) -> Tensor:
+        """Transpose of `forward`: the correlation of `measurements (N, S, P, P)` with the kernels, `(N, L, P, P)`."""
+        rows, columns = self._interpolate(self.distances_um(depths_um), self.rows, self.columns)
+        sources = measurements[:, :, None].expand(-1, -1, depths_um.shape[-1], -1, -1)
+        return self._multiply(sources, rows.flip(-2), columns.flip(-1)).sum(1)
+
+    def at(self, depths_um: Tensor) -> "FourierOperator":
+        """The exact operator for stacks whose layers are at `depths_um (N, L)`."""
+        (kernels,) = self._interpolate(self.distances_um(depths_um), self.kernels)
+        return FourierOperator(kernels)
+
+    def transfer_function(self, depths_um: Tensor) -> Tensor:
+        """Transfer functions `(N, S, L, P, P)` of layers at `depths_um (N, L)`; see `periodic_transfer`."""
+        (kernels,) = self._interpolate(self.distances_um(depths_um), self.kernels)
+        return periodic_transfer(kernels, self.n_pixels)
+
+    def _interpolate(self, distances_um: Tensor, *values: Tensor) -> list[Tensor]:
+        """Each of `values (D, ..., ...)` at `distances_um (...)`."""
+        lower, weight = interpolation_weights(self.depths_um, distances_um.to(self.depths_um))
+        return [torch.lerp(value[lower], value[lower + 1], weight[..., None, None]) for value in values]
+
+    def _multiply(self, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Convolution of `images (..., P, P)` with the kernels whose factors are `rows` and `columns`.
+
+        With the image flipped, the band matrices a[P-1 + i-j] become a[i+j], which are plain windows of the factors:
+        `by_row (..., Y, Y' * T)` and `by_column (..., X', T * X)`.
+        """
+        by_row = rows.flatten(-2).unfold(-1, self.n_pixels * self.n_terms, self.n_terms).contiguous()
+        by_column = columns.unfold(-1, self.n_pixels, 1).transpose(-3, -2).flatten(-2)
+        partial = batched_matmul(images.flip((-2, -1)), by_column)  # (..., Y', T * X)
+        return batched_matmul(by_row, partial.reshape(*partial.shape[:-2], -1, self.n_pixels))
+
+
+class FourierOperator:
+    """The forward operator at fixed depths, by zero-padded Fourier transforms.
+
+    Parameters
+    ----------
+    kernels : Tensor (N, S, L, K, K)
+        Centred kernels of the layers as seen by each sensor, with ``K = 2 * P - 1``.
+    """
+
+    def __init__(self, kernels: Tensor) -> None:
+        extent = kernels.shape[-1]
+        self.kernels = kernels
+        self.n_pixels = (extent + 1) // 2
+        self.size = (next_fast_len(extent, real=True),) * 2
+        self.transfer = torch.fft.rfft2(kernels, self.size)
+        # The centre of a kernel is at P - 1, which shifts measurements by as many pixels.
+        self.window = (..., slice(self.n_pixels - 1, extent), slice(self.n_pixels - 1, extent))
+
+    def forward(self, layers: Tensor) -> Tensor:
+        """Measurements `(N, S, P, P)` of `layers (N, L, P, P)`."""
+        spectra = torch.fft.rfft2(layers, self.size)
+        return torch.fft.irfft2((self.transfer * spectra[:, None]).sum(2), self.size)[self.window]
+
+    def adjoint(self, measurements: Tensor) -> Tensor:
+        """Transpose of `forward`: layers `(N, L, P, P)` from `measurements (N, S, P, P)`."""
+        return self.layers((self.transfer.conj() * self.spectra(measurements)[:, :, None]).sum(1))
+
+    def spectra(self, measurements: Tensor) -> Tensor:
+        """Fourier transforms `(N, S, ...)` of measurements, shifted to where `transfer` puts them."""
+        frame = measurements.new_zeros(*measurements.shape[:-2], *self.size)
+        frame[self.window] = measurements
+        return torch.fft.rfft2(frame)
+
+    def layers(self, spectra: Tensor) -> Tensor:
+        """Layers `(N, L, P, P)` from their Fourier transforms."""
+        return torch.fft.irfft2(spectra, self.size)[..., : self.n_pixels, : self.n_pixels]

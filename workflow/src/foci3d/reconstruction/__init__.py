@@ -1,0 +1,1 @@
+"""Classical methods, and volumes and foci from measurements."""

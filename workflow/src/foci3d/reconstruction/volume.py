@@ -1,0 +1,100 @@
+"""Reconstruction of an acquisition: images of the sensors in, a volume of cells and a table of foci out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from foci3d.errors import InputError
+from foci3d.evaluation.metrics import CELL_THRESHOLD
+from foci3d.learning.inference import Model
+from foci3d.reconstruction.foci import find_foci
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A reconstructed acquisition.
+
+    Parameters
+    ----------
+    measurement : ndarray (S, Y, X)
+        Images of the sensors.
+    probability : ndarray (L, Y, X), float32
+        Probability of a cell, 0 to 1.
+    depths_um, depth_sds_um : tuple of L floats
+        Mean and standard deviation of the depth of each layer in the training data [um].
+    foci : DataFrame
+        One row per focus, see `foci3d.reconstruction.foci.find_foci`.
+    threshold : float
+        Probability above which a pixel is classified as a cell.
+    pixel_pitch_um : float
+        Distance between neighbouring pixels [um].
+    sensor_depths_um : tuple of S floats
+        Depth of each sensor [um].
+    """
+
+    measurement: npt.NDArray[Any]
+    probability: npt.NDArray[np.float32]
+    depths_um: tuple[float, ...]
+    depth_sds_um: tuple[float, ...]
+    foci: pd.DataFrame
+    threshold: float
+    pixel_pitch_um: float
+    sensor_depths_um: tuple[float, ...]
+
+
+def reconstruct(
+    measurement: npt.NDArray[Any],
+    model: Model,
+    *,
+    threshold: float = CELL_THRESHOLD,
+    pixel_pitch_um: float | None = None,
+    device: torch.device | str = "auto",
+) -> Reconstruction:
+    """Reconstruct an acquisition in 3D.
+
+    Parameters
+    ----------
+    measurement : ndarray (S, Y, X)
+        Images of the sensors, linear in light, in any unit that they share.
+    model : Model
+        A model for the task `masks`.
+    threshold : float
+        Probability above which a pixel is classified as a cell, 0 to 1.
+    pixel_pitch_um : float, optional
+        Distance between neighbouring pixels [um]; by default that of the model's imager.
+    device : torch.device or str
+        Where to compute, see `Model.predict`.
+
+    Returns
+    -------
+    Reconstruction
+        Probabilities, depths and foci.
+
+    Raises
+    ------
+    InputError
+        If the model is for another task, or the measurement does not fit it, see `Model.predict`.
+    """
+    description = model.description
+    if description.task != "masks":
+        raise InputError(
+            f"model {description.network}: the task is {description.task}; expected masks, choose another model."
+        )
+    probability = model.predict(measurement[None], device)[0]
+    depths_um = tuple(layer.mean for layer in description.layer_depths_um)
+    depth_sds_um = tuple(layer.sd for layer in description.layer_depths_um)
+    pitch_um = description.pixel_pitch_um if pixel_pitch_um is None else pixel_pitch_um
+    return Reconstruction(
+        measurement=measurement,
+        probability=probability,
+        depths_um=depths_um,
+        depth_sds_um=depth_sds_um,
+        foci=find_foci(probability, threshold, depths_um, depth_sds_um, pitch_um),
+        threshold=threshold,
+        pixel_pitch_um=pitch_um,
+        sensor_depths_um=(0.0, description.sensor_separation_um)[: len(measurement)],
+    )

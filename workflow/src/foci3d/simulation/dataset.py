@@ -1,0 +1,194 @@
+"""Samples of a dataset: from random numbers to scenes, measurements and the arrays of a shard."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+import torch
+from numpy.random import SFC64, Generator, SeedSequence
+from threadpoolctl import ThreadpoolController
+from torch import Tensor
+
+from foci3d.config.models import DatasetConfig, SceneConfig, SlidesConfig
+from foci3d.optics.forward import ForwardModel
+from foci3d.simulation.imager import Imager, simulate_measurements
+from foci3d.simulation.scene import draw_moving, draw_stacks, place_depths, remove_overlap
+from foci3d.simulation.slides import crop_stacks, load_label
+
+BLOCK_SIZE = 32
+"""Samples that are rendered together: few enough to stay in a processor's cache."""
+
+BLAS = ThreadpoolController()
+
+
+@dataclass(frozen=True)
+class Split:
+    """A split of a synthetic dataset.
+
+    Parameters
+    ----------
+    seed : int
+        Root of all random numbers, at least 0.
+    dataset_name, name : str
+        Names of the dataset and of its split.
+    dataset : DatasetConfig
+        The dataset.
+    """
+
+    seed: int
+    dataset_name: str
+    name: str
+    dataset: DatasetConfig
+
+    @property
+    def samples_per_scene(self) -> int:
+        """Samples that show one scene: the steps of a moving cluster, else 1."""
+        return self.dataset.n_layers if self.dataset.scene == "moving" else 1
+
+    def generator(self, index: int) -> Generator:
+        """Generator of the random numbers of scene `index`, independent of that of any other seed, split or scene."""
+        name = hashlib.sha256(f"{self.dataset_name}/{self.name}".encode()).digest()
+        return Generator(SFC64(SeedSequence([self.seed, int.from_bytes(name[:8], "little"), index])))
+
+
+def generate_samples(
+    split: Split, samples: range, scene: SceneConfig, imager: Imager
+) -> Iterator[dict[str, npt.NDArray[Any]]]:
+    """Generate samples of a split block by block.
+
+    Blocks have a fixed number of samples and start at a multiple of it; samples of a block that are not asked for are
+    rendered and discarded. So the bytes of a sample depend neither on the shards nor on the threads.
+
+    Parameters
+    ----------
+    split : Split
+        The split.
+    samples : range
+        Numbers of the samples in the split.
+    scene : SceneConfig
+        Appearance of a layer.
+    imager : Imager
+        The imager.
+
+    Yields
+    ------
+    dict of str to ndarray
+        The arrays of a shard for the next samples; see `foci3d.io.shards`.
+    """
+    size = max(1, BLOCK_SIZE // split.samples_per_scene) * split.samples_per_scene
+    for first in range(samples.start // size * size, samples.stop, size):
+        with _one_thread():
+            arrays = _generate_block(split, range(first, first + size), scene, imager)
+        requested = slice(max(samples.start - first, 0), samples.stop - first)
+        yield {name: values[requested].numpy() for name, values in arrays.items()}
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute with one thread: at the borders between threads, vector and scalar code round differently."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with BLAS.limit(limits=1, user_api="blas"):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _generate_block(split: Split, samples: range, scene: SceneConfig, imager: Imager) -> dict[str, Tensor]:
+    repeats = split.samples_per_scene
+    scenes = range(samples.start // repeats, samples.stop // repeats)
+    generators = [split.generator(index) for index in scenes]
+    draw = draw_moving if split.dataset.scene == "moving" else draw_stacks
+    stacks = draw(generators, scene, split.dataset, imager.n_pixels, imager.tissue.margin_pixels)
+    sources = [generator for generator in generators for _ in range(repeats)]
+    sensors = simulate_measurements(imager, stacks["layers"], stacks["depths_um"], sources)
+    arrays = {name: imager.crop(values) if values.ndim > 2 else values for name, values in stacks.items()}
+    arrays |= {"sensors": sensors, "index": torch.tensor(samples)}
+    if "cluster" in arrays:
+        arrays["sequence"] = torch.tensor(scenes).repeat_interleave(repeats)
+    return arrays
+
+
+def generate_slides(split: Split, slides: SlidesConfig, imager: Imager) -> dict[str, npt.NDArray[Any]]:
+    """Generate stacks of crops of a real microscope image, and their measurements.
+
+    Parameters
+    ----------
+    split : Split
+        The split.
+    slides : SlidesConfig
+        The image and the number of stacks.
+    imager : Imager
+        The imager, without margin: a crop has nothing beyond its edges.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The arrays of a shard; see `foci3d.io.shards`.
+
+    Raises
+    ------
+    InputError
+        If the image cannot be loaded or is too small.
+    """
+    generators = [split.generator(index) for index in range(slides.n_stacks)]
+    stacks = crop_stacks(load_label(slides.image, slides.binning), generators, split.dataset, imager.n_pixels)
+    sensors = simulate_measurements(imager, stacks["layers"], stacks["depths_um"], generators)
+    arrays = {**stacks, "sensors": sensors, "index": torch.arange(slides.n_stacks)}
+    return {name: values.numpy() for name, values in arrays.items()}
+
+
+def resample_stacks(
+    layers: Tensor, masks: Tensor, generator: torch.Generator, dataset: DatasetConfig, forward: ForwardModel
+) -> dict[str, Tensor]:
+    """New samples of a dataset from stored layers, at new depths.
+
+    Parameters
+    ----------
+    layers : Tensor (N, L, Y, X), float32
+        Un-blurred layers, in any combination [a.u.].
+    masks : Tensor (N, L, Y, X), uint8
+        1 where a layer holds cells.
+    generator : torch.Generator
+        Source of the random numbers, on the device of `layers`.
+    dataset : DatasetConfig
+        The dataset.
+    forward : ForwardModel
+        The forward operator, on the device of `layers`.
+
+    Returns
+    -------
+    dict of str to Tensor
+        layers (N, L, Y, X), masks (N, L, Y, X) uint8, sensors (N, S, Y, X), depths_um (N, L) as in a shard.
+
+    Raises
+    ------
+    InputError
+        If a depth lies outside the depths of the point-spread function.
+    """
+    uniform = torch.rand(layers.shape[:2], generator=generator, device=layers.device, dtype=torch.float64)
+    depths_um = place_depths(uniform, dataset)
+    cells = masks > 0
+    if dataset.overlap == "remove":
+        separate = remove_overlap(cells)
+        layers = torch.where(cells & ~separate, _resample_background(layers, cells, generator), layers)
+        cells = separate
+    return {
+        "layers": layers,
+        "masks": cells.to(torch.uint8),
+        "sensors": forward(layers, depths_um),
+        "depths_um": depths_um,
+    }
+
+
+def _resample_background(layers: Tensor, cells: Tensor, generator: torch.Generator) -> Tensor:
+    """Layers `(N, L, Y, X)` of background alone: each pixel repeats a random one without cells of its layer."""
+    pixels = layers.flatten(-2).flatten(0, -2)
+    # The small weight lets a layer that is full of cells, and has no background, repeat its cells.
+    weights = (~cells).float().clamp_min(1e-9).view_as(pixels)
+    drawn = torch.multinomial(weights, pixels.shape[-1], replacement=True, generator=generator)
+    return pixels.gather(-1, drawn).view_as(layers)

@@ -1,0 +1,274 @@
+"""Scenes of cells: stacks of synthetic layers, and a cluster that moves through a stack.
+
+A layer has cells where Perlin noise exceeds a threshold. Each pixel of a cell, and of the background, is sampled
+independently from a log-normal distribution. Each scene has its own random generator, so that it does not depend on
+which scenes are drawn with it.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from numpy.random import Generator
+from scipy import ndimage
+from scipy.special import ndtri
+from torch import Tensor
+from torch.nn import functional
+
+from foci3d.config.models import DatasetConfig, SceneConfig
+from foci3d.simulation import perlin
+
+UInts = npt.NDArray[np.uint64]
+
+N_QUANTILES = 2**16
+"""Values that the intensity of a pixel can take, all equally likely: quantiles of its distribution."""
+
+LAYER_VARIABLES = ("lattice_cells", "x", "y", "threshold", "ratio", "gain", "depth")
+"""Uniform random variables of a layer; x, y and depth are between 0 and 1."""
+
+
+@dataclass(frozen=True)
+class SceneDraws:
+    """The random variables of N scenes of L layers.
+
+    Parameters
+    ----------
+    field : Tensor (N, L, Y, X), float32
+        Perlin noise, from about -1 to 1.
+    ranks : Tensor (N, L, Y, X), int32
+        Index of the quantile that a pixel takes, cell or background: 0 to ``N_QUANTILES - 1``, equally likely.
+    threshold, ratio, gain : Tensor (N, L), float32
+        Threshold of the noise, mean of the cell pixels over that of the background, and mean of the cell pixels.
+    depths : Tensor (N, L), float64
+        Uniform numbers from 0 to 1, for `place_depths`.
+    """
+
+    field: Tensor
+    ranks: Tensor
+    threshold: Tensor
+    ratio: Tensor
+    gain: Tensor
+    depths: Tensor
+
+
+def draw_layers(
+    generators: Sequence[Generator], n_layers: int, scene: SceneConfig, n_pixels: int, margin_pixels: int = 0
+) -> SceneDraws:
+    """Draw the random variables of `n_layers` layers of each scene.
+
+    Parameters
+    ----------
+    generators : sequence of numpy.random.Generator
+        One for each of N scenes.
+    n_layers : int
+        Layers L of a scene.
+    scene : SceneConfig
+        Appearance of a layer.
+    n_pixels : int
+        Pixels of a measurement in y and x.
+    margin_pixels : int
+        Width of the scene beyond each edge of the measurement [pixels].
+
+    Returns
+    -------
+    SceneDraws
+        Of N scenes, with ``n_pixels + 2 * margin_pixels`` pixels in y and x.
+    """
+    scale = 1 + 2 * margin_pixels / n_pixels
+    extent = n_pixels + 2 * margin_pixels
+    sizes = perlin.lattice_sizes(scene.lattice_cells[1] * scale, scene.octaves)
+    n_nodes = sum(size**2 for size in sizes)
+    words_by_use = (n_layers * len(LAYER_VARIABLES), -(-n_layers * n_nodes // 8), -(-n_layers * extent**2 // 4))
+    # All words of a scene at once, because a call costs more than the words.
+    words = np.stack([generator.bit_generator.random_raw(sum(words_by_use)) for generator in generators])
+    for_variables, for_lattice, for_ranks = np.split(words, np.cumsum(words_by_use)[:-1], 1)
+    variables = _scale_variables(for_variables.reshape(-1, n_layers, len(LAYER_VARIABLES)), scene)
+    cells = variables["lattice_cells"].flatten() * scale
+    corner = torch.stack([variables["x"], variables["y"]], -1).flatten(0, 1)
+    if scene.perlin_backend == "batched":
+        codes = _small_integers(for_lattice, np.uint8, n_layers, n_nodes)
+        field = perlin.perlin_noise(_gradients(codes, sizes), cells, corner, extent, scene.persistence)
+    else:
+        field = perlin.package_noise(cells, corner * perlin.PERIOD, extent, scene.octaves, scene.persistence)
+    ranks = _small_integers(for_ranks, np.uint16, n_layers, extent**2)
+    return SceneDraws(
+        field=field.unflatten(0, (-1, n_layers)),
+        ranks=ranks.view(-1, n_layers, extent, extent),
+        threshold=variables["threshold"].float(),
+        ratio=variables["ratio"].float(),
+        gain=variables["gain"].float(),
+        depths=variables["depth"],
+    )
+
+
+def _scale_variables(words: UInts, scene: SceneConfig) -> dict[str, Tensor]:
+    """The `LAYER_VARIABLES` of each layer `(N, L)`, float64, from random words `(N, L, variables)`."""
+    unit = (0.0, 1.0)
+    # The noise is between -1 and 1, the configured threshold between 0 and 1.
+    threshold = [2 * value - 1 for value in scene.threshold]
+    intervals = [scene.lattice_cells, unit, unit, threshold, scene.tumour_to_background, scene.gain, unit]
+    low, high = np.array(intervals).T
+    values = torch.from_numpy(low + (high - low) * ((words >> 11) * 2.0**-53))
+    return dict(zip(LAYER_VARIABLES, values.unbind(-1), strict=True))
+
+
+def _small_integers(words: UInts, dtype: type[np.unsignedinteger], n_layers: int, count: int) -> Tensor:
+    """Random words `(N, words)` split into `count` integers of a smaller type for each layer: `(N * L, count)`."""
+    integers = words.view(dtype)[:, : n_layers * count]
+    return torch.from_numpy(integers.astype(np.int32)).view(-1, count)
+
+
+def _gradients(codes: Tensor, sizes: Sequence[int]) -> list[Tensor]:
+    """Gradients `(N, 2, G, G)` of each octave from random bytes `(N, nodes of all octaves)`."""
+    indices = (codes & (len(perlin.GRADIENTS) - 1)).flatten()
+    gradients = torch.stack([part.index_select(0, indices).view_as(codes) for part in perlin.GRADIENTS.T], 1)
+    parts = gradients.split([size**2 for size in sizes], -1)
+    return [part.unflatten(-1, (size, size)) for part, size in zip(parts, sizes, strict=True)]
+
+
+@functools.cache
+def _speckle(background_cv: float, cell_cv: float) -> Tensor:
+    """Quantiles of log-normal distributions with mean 1, of the background and then of cells, float32."""
+    normal = ndtri((np.arange(N_QUANTILES) + 0.5) / N_QUANTILES)
+    sigmas = [math.sqrt(math.log1p(cv**2)) for cv in (background_cv, cell_cv)]
+    return torch.from_numpy(np.concatenate([np.exp(sigma * normal - sigma**2 / 2) for sigma in sigmas])).float()
+
+
+def render_intensities(masks: Tensor, draws: SceneDraws, scene: SceneConfig) -> Tensor:
+    """Intensities of cells and background, each pixel independently.
+
+    Parameters
+    ----------
+    masks : Tensor (N, L, Y, X), bool
+        Where there are cells.
+    draws : SceneDraws
+        Random variables of the layers.
+    scene : SceneConfig
+        Coefficients of variation.
+
+    Returns
+    -------
+    Tensor (N, L, Y, X), float32
+        Layers [a.u.]. Cell pixels have mean ``draws.gain``, background pixels ``draws.gain / draws.ratio``.
+    """
+    ranks = torch.add(draws.ranks, masks, alpha=N_QUANTILES).flatten()
+    pixels = _speckle(scene.background_cv, scene.intensity_cv).index_select(0, ranks).view_as(draws.field)
+    background = (draws.gain / draws.ratio)[..., None, None]
+    return pixels.mul_(masks.float().mul_(draws.gain[..., None, None] - background).add_(background))
+
+
+def place_depths(uniform: Tensor, dataset: DatasetConfig) -> Tensor:
+    """Depths of the layers of stacks, in increasing order.
+
+    Depths are uniform over all stacks of the dataset's depth range, and grid if it has one, that respect its minimum
+    gap.
+
+    Parameters
+    ----------
+    uniform : Tensor (N, L)
+        Uniform numbers from 0 to below 1.
+    dataset : DatasetConfig
+        Range, step (0: continuous) and minimum gap of the depths.
+
+    Returns
+    -------
+    Tensor (N, L), float32
+        Distances from sensor A [um], increasing.
+    """
+    low, high = dataset.depth_range_um
+    step, gap = dataset.depth_step_um, dataset.minimum_gap_um
+    order = torch.arange(uniform.shape[-1], device=uniform.device)
+    ordered = uniform.double().sort(-1).values
+    if step == 0:
+        free = high - low - order[-1] * gap
+        return (low + ordered * free + order * gap).float()
+    gap_steps = math.ceil(gap / step)
+    n_free = math.floor((high - low) / step) + 1 - order[-1] * gap_steps
+    return (low + step * ((ordered * n_free).floor() + order * gap_steps)).float()
+
+
+def remove_overlap(masks: Tensor) -> Tensor:
+    """Masks `(N, L, Y, X)` without the pixels at which more than one layer has cells."""
+    return masks & (masks.sum(1, keepdim=True) < 2)
+
+
+def draw_stacks(
+    generators: Sequence[Generator], scene: SceneConfig, dataset: DatasetConfig, n_pixels: int, margin_pixels: int = 0
+) -> dict[str, Tensor]:
+    """Draw stacks of independent layers.
+
+    Parameters
+    ----------
+    generators : sequence of numpy.random.Generator
+        One for each of N stacks.
+    scene : SceneConfig
+        Appearance of a layer.
+    dataset : DatasetConfig
+        Number of layers, overlap and depths.
+    n_pixels, margin_pixels : int
+        Pixels of a measurement in y and x, and of the scene beyond each of its edges.
+
+    Returns
+    -------
+    dict of str to Tensor
+        layers (N, L, Y, X) float32 [a.u.] and masks (N, L, Y, X) uint8 with their margin, depths_um (N, L) float32.
+    """
+    draws = draw_layers(generators, dataset.n_layers, scene, n_pixels, margin_pixels)
+    masks = draws.field > draws.threshold[..., None, None]
+    if dataset.overlap == "remove":
+        masks = remove_overlap(masks)
+    return {
+        "layers": render_intensities(masks, draws, scene),
+        "masks": masks.view(torch.uint8),
+        "depths_um": place_depths(draws.depths, dataset),
+    }
+
+
+def draw_moving(
+    generators: Sequence[Generator], scene: SceneConfig, dataset: DatasetConfig, n_pixels: int, margin_pixels: int = 0
+) -> dict[str, Tensor]:
+    """Draw stacks in which a cluster moves from the first layer to the last, one layer per step.
+
+    The cluster has the same pixels in each step, and so has everything else; in the layers where the cluster is not,
+    its footprint holds background.
+
+    Parameters
+    ----------
+    generators : sequence of numpy.random.Generator
+        One for each of M sequences; a sequence has as many samples as layers.
+    scene, dataset, n_pixels, margin_pixels
+        As for `draw_stacks`.
+
+    Returns
+    -------
+    dict of str to Tensor
+        As of `draw_stacks` with ``N = M * L``, and step (N,) int64, the layer that the cluster is in, from 0;
+        cluster (N, Y, X) uint8, its footprint.
+    """
+    n_layers, margin = dataset.n_layers, margin_pixels
+    draws = draw_layers(generators, n_layers + 1, scene, n_pixels, margin)
+    visible = draws.field[:, -1, margin : margin + n_pixels, margin : margin + n_pixels].numpy()
+    cluster = torch.from_numpy(np.stack([segment_focus(field, scene.cluster_coverage) for field in visible]))
+    cluster = functional.pad(cluster, (margin, margin, margin, margin))
+    masks = draws.field > draws.threshold[..., None, None]
+    masks[:, :-1] &= ~cluster[:, None]
+    masks[:, -1] = cluster
+    layers = render_intensities(masks, draws, scene)
+    is_cluster = torch.eye(n_layers, dtype=torch.bool)[..., None, None] & cluster[:, None, None]  # (M, steps, L, Y, X)
+    return {
+        "layers": torch.where(is_cluster, layers[:, None, -1:], layers[:, None, :-1]).flatten(0, 1),
+        "masks": (is_cluster | masks[:, None, :-1]).flatten(0, 1).to(torch.uint8),
+        "depths_um": place_depths(draws.depths[:, :-1], dataset).repeat_interleave(n_layers, 0),
+        "step": torch.arange(n_layers).repeat(len(generators)),
+        "cluster": cluster.repeat_interleave(n_layers, 0).to(torch.uint8),
+    }
+
+
+def segment_focus(field: npt.NDArray[np.float32], coverage: float) -> npt.NDArray[np.bool_]:
+    """The connected focus `(Y, X)` around the peak of the noise, where cells cover a share `coverage` of the image."""
+    labels, _ = ndimage.label(field >= np.quantile(field, 1 - coverage))
+    return np.asarray(labels == labels.flat[field.argmax()])

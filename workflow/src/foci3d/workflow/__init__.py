@@ -1,0 +1,1 @@
+"""What scripts need of Snakemake: jobs, provenance and the record of a run."""

@@ -1,0 +1,93 @@
+"""The only module that knows Snakemake: log, errors and threads of one job, and the call of its script."""
+
+import inspect
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pydantic import ConfigDict, validate_call
+
+from foci3d.config.registry import load_plugins
+from foci3d.errors import InputError
+
+log = logging.getLogger("foci3d")
+
+
+def run_job(main: Callable[..., None], snakemake: Any) -> None:
+    """Run the `main` of a script as a job of Snakemake.
+
+    `main` is called with the wildcards, inputs, outputs and params that its keyword arguments name. Plain values are
+    converted to the annotated types, a mapping to a configuration model.
+
+    Parameters
+    ----------
+    main : callable
+        The work of the script; takes keyword arguments and returns nothing.
+    snakemake : snakemake.script.Snakemake
+        The object that Snakemake gives to a script.
+    """
+    with job_context(snakemake):
+        load_plugins(snakemake.config.get("plugins", ()))
+        values: dict[str, Any] = {}
+        for part in (snakemake.wildcards, snakemake.input, snakemake.output, snakemake.params):
+            values |= dict(part.items())
+        arguments = {name: values[name] for name in inspect.signature(main).parameters if name in values}
+        validate_call(config=ConfigDict(arbitrary_types_allowed=True))(main)(**arguments)
+
+
+@contextmanager
+def job_context(snakemake: Any) -> Iterator[None]:
+    """Log to the rule's log file and to the terminal, and end the job with one line on an error.
+
+    The line for an error in the user's input says what to correct; any other error leaves its traceback in the log.
+    Python's warnings go to the log, too.
+
+    Parameters
+    ----------
+    snakemake : snakemake.script.Snakemake
+        The object that Snakemake gives to a script.
+    """
+    handlers = _start_log(str(snakemake.log[0]), snakemake.rule)
+    _limit_threads(snakemake.threads)
+    start = time.perf_counter()
+    try:
+        yield
+        log.info("done in %.1f s", time.perf_counter() - start)
+    except InputError as error:
+        log.error("%s", error)
+        sys.exit(1)
+    except Exception:
+        log.exception("internal error in rule %s; the traceback is in %s", snakemake.rule, snakemake.log[0])
+        sys.exit(1)
+    finally:
+        logging.captureWarnings(False)
+        for handler in handlers:
+            for logger in _LOGGERS:
+                logger.removeHandler(handler)
+            handler.close()
+
+
+_LOGGERS = (log, logging.getLogger("py.warnings"))
+
+
+def _start_log(path: str, rule: str) -> tuple[logging.Handler, ...]:
+    log.setLevel(logging.INFO)
+    handlers = logging.FileHandler(path, mode="w"), logging.StreamHandler(sys.stderr)
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter(f"%(asctime)s {rule}: %(message)s", "%H:%M:%S"))
+        for logger in _LOGGERS:
+            logger.addHandler(handler)
+    logging.captureWarnings(True)
+    return handlers
+
+
+def _limit_threads(threads: int) -> None:
+    """Keep BLAS, OpenMP and torch to the threads that Snakemake gave to the job."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)

@@ -1,0 +1,96 @@
+"""Digests of the code behind a script, which tell Snakemake what to run again after an edit of the library."""
+
+import ast
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from foci3d.io.digests import digest
+
+LIBRARY = Path(__file__).parents[1]
+PACKAGE = "foci3d"
+
+# Modules that decide how a script reports and never what it computes: an edit here re-runs nothing.
+PLUMBING = frozenset({"errors", "workflow.job"})
+# Modules whose registries a plugin joins: its code can only matter to scripts that import one of these.
+OPEN_TO_PLUGINS = frozenset({"learning.tasks", "learning.networks", "reconstruction.classical"})
+
+
+def module_path(name: str) -> Path | None:
+    """File of the library's module `name` (dotted, without the package), or None if there is none."""
+    path = LIBRARY.joinpath(*name.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def imported_modules(source: str) -> set[str]:
+    """Names of the library's modules that Python `source` imports, at any depth of nesting."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE:
+            inner = node.module.removeprefix(PACKAGE).removeprefix(".")
+            candidates = [".".join(filter(None, [inner, alias.name])) for alias in node.names] + [inner]
+        elif isinstance(node, ast.Import):
+            candidates = [
+                alias.name.removeprefix(f"{PACKAGE}.") for alias in node.names if alias.name.startswith(f"{PACKAGE}.")
+            ]
+        else:
+            continue
+        names.update(name for name in candidates if name and module_path(name))
+    return names
+
+
+def normalized_source(source: str) -> str:
+    """`source` without comments, docstrings and layout."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+@cache
+def _read_module(name: str) -> tuple[str, frozenset[str]]:
+    path = module_path(name)
+    assert path is not None, name
+    source = path.read_text()
+    return normalized_source(source), frozenset(imported_modules(source) - PLUMBING)
+
+
+def transitive_modules(source: str) -> set[str]:
+    """Names of all library modules that Python `source` imports, directly or through other modules."""
+    names: set[str] = set()
+    pending = imported_modules(source) - PLUMBING
+    while pending:
+        name = pending.pop()
+        names.add(name)
+        pending |= _read_module(name)[1] - names
+    return names
+
+
+def code_digest(script: str | Path, plugins: Sequence[str | Path] = ()) -> str:
+    """Digest of the library code behind a script.
+
+    Snakemake notices an edit of a script but not of the modules that the script imports. A rule with this digest as a
+    param is run again when, and only when, code behind it has changed. Comments and docstrings do not count.
+
+    Parameters
+    ----------
+    script : str or Path
+        A Python file that imports from the library.
+    plugins : sequence of str or Path
+        Python files that register networks, classical methods or tasks; they count for scripts that can use these.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+    """
+    modules = sorted(transitive_modules(Path(script).read_text()))
+    code = [(name, _read_module(name)[0]) for name in modules]
+    if OPEN_TO_PLUGINS & set(modules):
+        code += [(Path(plugin).name, normalized_source(Path(plugin).read_text())) for plugin in plugins]
+    return digest(code)
