@@ -12,7 +12,8 @@ import pytest
 import torch
 import yaml
 
-from foci3d.config.models import Config, ConvDeconvConfig
+from foci3d.config.architectures import ConvDeconvConfig
+from foci3d.config.models import Config
 from foci3d.learning.model_file import Digests, LayerDepth, ModelDescription
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 from foci3d.optics.psf import PSF, depth_grid
@@ -90,6 +91,7 @@ def model_description(config: Config) -> ModelDescription:
         normalization="mean",
         training=config.networks["stack2_cnn"].training,
         precision="float32",
+        is_sensor_symmetric=False,
         best_step=1,
         validation_score=0.5,
         seed=0,

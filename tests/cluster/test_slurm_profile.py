@@ -26,7 +26,7 @@ def cluster() -> None:
 def test_profile_plans_every_job_with_resources(snakemake: Callable[..., Any], project: Path) -> None:
     run = snakemake("--dry-run", "--profile", PROFILE, "--configfile", "config/smoke.yaml", folder=project)
     assert run.returncode == 0, run.stderr
-    assert re.search(r"^train +6$", run.stdout, re.MULTILINE)
+    assert re.search(r"^train +11$", run.stdout, re.MULTILINE)
     profile = yaml.safe_load((project / "profiles" / "default" / "config.yaml").read_text())
     jobs = re.findall(r"^    resources: (.*)$", run.stdout, re.MULTILINE)
     assert len(jobs) > 50

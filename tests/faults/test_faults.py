@@ -1,5 +1,6 @@
 """Errors of a user are reported in one line and with a non-zero exit, never with a traceback."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,10 +90,11 @@ def test_damaged_shard(snakemake: Callable[..., Any], project: Path) -> None:
 
 def test_image_of_another_shape(snakemake: Callable[..., Any], project: Path, smoke: Path) -> None:
     tifffile.imwrite(project / "resources" / "acquisitions" / "tissue1_a.tif", np.ones((48, 64), np.uint16))
-    models = project / "results" / "smoke" / "models"
-    models.mkdir(parents=True)
-    for suffix in ("safetensors", "json", "csv"):
-        (models / f"stack2_resnet.{suffix}").write_bytes((smoke / "models" / f"stack2_resnet.{suffix}").read_bytes())
+    needed = [f"models/stack2_physics.{suffix}" for suffix in ("safetensors", "json", "csv")] + ["psf/scan.h5"]
+    for name in needed:
+        copy = project / "results" / "smoke" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(smoke / name, copy)
     target = "results/smoke/reconstructions/tissue1/overview.png"
     arguments = ("--cores", "1", "--configfile", "config/smoke.yaml", "--rerun-triggers", "input")
     output = refusal(snakemake, project, *arguments, "--allowed-rules", "reconstruct_sample", "--", target)

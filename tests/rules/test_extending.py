@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from foci3d.config.models import ARCHITECTURES, CLASSICAL_METHODS, Config
+from foci3d.config.architectures import ARCHITECTURES
+from foci3d.config.classical_methods import CLASSICAL_METHODS
+from foci3d.config.models import Config
 from foci3d.config.registry import TASK_NAMES
 from foci3d.config.validation import check_config
 from foci3d.io import shards
@@ -104,9 +106,9 @@ def test_networks_of_the_guide_are_trained_applied_and_scored(
     predictions = {"predictions": str(tmp_path / f"{name}.h5")}
     run_script(
         "predict",
-        input={**model, "test": files["test"]},
+        input={**model, "psf": files["psf"], "test": files["test"]},
         output=predictions,
-        params={"device": "cpu"},
+        params={"device": "cpu", "average_symmetries": False},
         wildcards={"network": name, "dataset": "stack2"},
         config=plugins,
     )

@@ -12,6 +12,7 @@ import torch
 
 from foci3d.learning.inference import load_model
 from foci3d.learning.model_file import LayerDepth, ModelDescription, save_model
+from foci3d.optics.psf import PSF
 
 ACQUISITIONS = Path(__file__).parents[2] / "resources" / "acquisitions"
 IMAGES = [str(ACQUISITIONS / f"tissue1_{sensor}.tif") for sensor in "ab"]
@@ -31,14 +32,18 @@ def model(tmp_path: Path, model_description: ModelDescription) -> dict[str, str]
 
 
 @pytest.fixture
-def reconstruct(tmp_path: Path, model: dict[str, str], run_script: Callable[..., str]) -> Callable[[list[str]], Path]:
+def reconstruct(
+    tmp_path: Path, model: dict[str, str], psf: PSF, run_script: Callable[..., str]
+) -> Callable[[list[str]], Path]:
+    psf.save(tmp_path / "psf.h5")
+
     def run(images: list[str]) -> Path:
         names = {"probability": "probability.ome.tif", "foci": "foci.csv", "overview": "o.png", "view": "view.html"}
         run_script(
             "reconstruct_sample",
-            input={"images": images, **model},
+            input={"images": images, **model, "psf": str(tmp_path / "psf.h5")},
             output={key: str(tmp_path / "out" / name) for key, name in names.items()},
-            params={"pixel_pitch_um": 55.0, "threshold": THRESHOLD, "device": "cpu"},
+            params={"pixel_pitch_um": 55.0, "threshold": THRESHOLD, "device": "cpu", "average_symmetries": False},
             wildcards={"sample": "tissue1"},
         )
         return tmp_path / "out"

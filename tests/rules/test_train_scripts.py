@@ -25,7 +25,9 @@ SAMPLES = {"train": 12, "validation": 6, "test": 6}
 TRAINING = {
     "max_steps": 4,
     "batch_size": 4,
+    "optimizer": "adamw",
     "max_learning_rate": 0.002,
+    "weight_averaging": 0.0,
     "weight_decay": 0.01,
     "augment": True,
     "resample_stacks": True,
@@ -135,6 +137,7 @@ def test_from_shards_to_predictions(
     train: Callable[..., Files],
     split_files: Any,
     run_script: RunScript,
+    psf_file: str,
     name: str,
     resample_stacks: bool,
 ) -> None:
@@ -143,9 +146,9 @@ def test_from_shards_to_predictions(
     predictions = str(tmp_path / "predictions.h5")
     run_script(
         "predict",
-        input={"weights": model["weights"], "model": model["model"], "test": files["test"]},
+        input={"weights": model["weights"], "model": model["model"], "psf": psf_file, "test": files["test"]},
         output={"predictions": predictions},
-        params={"device": "cpu"},
+        params={"device": "cpu", "average_symmetries": False},
         wildcards={"network": name, "dataset": "mine"},
     )
     found = Predictions.load(predictions)

@@ -4,7 +4,7 @@
 import re
 import sys
 
-from foci3d.config.models import EncoderConfig
+from foci3d.config.architectures import EncoderConfig
 from foci3d.config.samples import read_samples
 from foci3d.config.validation import check_config
 from foci3d.errors import InputError

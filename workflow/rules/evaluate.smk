@@ -7,6 +7,7 @@ rule predict:
     input:
         weights=f"{RESULTS}/models/{{network}}.safetensors",
         model=f"{RESULTS}/models/{{network}}.json",
+        psf=PSF,
         test=test_shards,
     output:
         predictions=f"{RESULTS}/predictions/{{network}}/{{dataset}}.h5",
@@ -24,6 +25,7 @@ rule predict:
         runtime=30,
     params:
         device=config["compute"]["device"],
+        average_symmetries=lambda wildcards: get_network(wildcards).average_symmetries,
         code=code_of("predict"),
     script:
         "../scripts/predict.py"

@@ -8,6 +8,7 @@ rule reconstruct_sample:
         images=acquisition_images,
         weights=f"{RESULTS}/models/{config['reconstruct']['network']}.safetensors",
         model=f"{RESULTS}/models/{config['reconstruct']['network']}.json",
+        psf=PSF,
     output:
         probability=f"{RESULTS}/reconstructions/{{sample}}/probability.ome.tif",
         foci=f"{RESULTS}/reconstructions/{{sample}}/foci.csv",
@@ -27,6 +28,7 @@ rule reconstruct_sample:
         pixel_pitch_um=pixel_pitch_um,
         threshold=config["reconstruct"]["threshold"],
         device=config["compute"]["device"],
+        average_symmetries=NETWORKS[config["reconstruct"]["network"]].average_symmetries,
         code=code_of("reconstruct_sample"),
     script:
         "../scripts/reconstruct_sample.py"

@@ -6,7 +6,7 @@ Reads the PSF and shards (HDF5); writes outputs, targets and inputs of each samp
 from pathlib import Path
 from typing import Annotated
 
-from foci3d.config.models import CLASSICAL_METHODS, ClassicalMethod
+from foci3d.config.classical_methods import CLASSICAL_METHODS, ClassicalMethod
 from foci3d.io.predictions import COPIES, Predictions
 from foci3d.io.shards import read_shards
 from foci3d.optics.forward import ForwardModel

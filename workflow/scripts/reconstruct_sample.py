@@ -11,6 +11,7 @@ import numpy as np
 from foci3d.io.hdf5 import atomic_path
 from foci3d.io.images import read_image, write_volume
 from foci3d.learning.inference import load_model
+from foci3d.optics.psf import PSF
 from foci3d.plots import style, view3d
 from foci3d.plots.reconstruction import overview as draw_overview
 from foci3d.reconstruction.volume import reconstruct
@@ -21,17 +22,26 @@ def main(
     images: list[Path],
     model: Path,
     weights: Path,
+    psf: Path,
     pixel_pitch_um: float,
     threshold: float,
     device: str,
+    average_symmetries: bool,
     probability: Path,
     foci: Path,
     overview: Path,
     view: Path,
 ) -> None:
-    trained = load_model(model, weights)
+    trained = load_model(model, weights, PSF.load(psf))
     measurement = np.stack([read_image(path, trained.description.n_pixels) for path in images])
-    result = reconstruct(measurement, trained, threshold=threshold, pixel_pitch_um=pixel_pitch_um, device=device)
+    result = reconstruct(
+        measurement,
+        trained,
+        threshold=threshold,
+        pixel_pitch_um=pixel_pitch_um,
+        device=device,
+        average_symmetries=average_symmetries,
+    )
 
     write_volume(probability, result.probability, result.depths_um, pixel_pitch_um)
     with atomic_path(foci) as path:

@@ -71,7 +71,7 @@ def test_configurations_are_valid(base: Any, overlays: list[str]) -> None:
         ),
         (
             "networks: {depth_cnn: {architecture: {name: unet}}}",
-            ['architecture.name is "unet"', "cnn_fc, conv_deconv, resnet_cnn"],
+            ['architecture.name is "unet"', "cnn_fc, conv_deconv, physics_encoder, physics_unet, resnet_cnn"],
         ),
         ("networks: {depth_cnn: {architecture: 5}}", ["networks.depth_cnn.architecture is 5", "a mapping of keys"]),
         (
@@ -234,7 +234,7 @@ def test_value_from_the_command_line(base: Any) -> None:
 PLUGIN = """
 from typing import Literal
 from pydantic import Field
-from foci3d.config.models import ARCHITECTURES, Architecture
+from foci3d.config.architectures import ARCHITECTURES, Architecture
 from foci3d.config.registry import TASK_NAMES
 
 TASK_NAMES.add("count")
@@ -249,7 +249,7 @@ class LinearConfig(Architecture):
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's file that registers a network and a task."""
-    from foci3d.config.models import ARCHITECTURES
+    from foci3d.config.architectures import ARCHITECTURES
 
     path = tmp_path / "mine.py"
     path.write_text(PLUGIN)

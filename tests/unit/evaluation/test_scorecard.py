@@ -19,6 +19,7 @@ PAPER_LAYERS = {"stack1_cnn": [28, 40, 40, 37], "stack2_cnn": [12.2, 18.1, 18.4,
 def claim(**changes: object) -> pd.DataFrame:
     row = {"claim": "some claim (%)", "network": "a", "dataset": "b", "metric": "error", "layer": "all", "unit": "%"}
     row |= {"paper": 20.0, "better": "lower", "versus": None, "source": "Fig. 0"}
+    row |= {"foci3d_network": "c", "foci3d_versus": None}
     return pd.DataFrame([row | changes])
 
 
@@ -43,9 +44,26 @@ def test_verdict_follows_the_interval(better, low, high, verdict):
     scores = summary("a", "b", "error", {"all": (low + high) / 2}).assign(ci_low=low, ci_high=high)
     row = scorecard.scorecard(claim(better=better), scores).iloc[0]
     assert row["verdict"] == verdict
-    assert row[["ours", "ci_low", "ci_high", "baseline"]].tolist() == pytest.approx(
+    assert row[["value", "ci_low", "ci_high", "baseline"]].tolist() == pytest.approx(
         [50 * (low + high), 100 * low, 100 * high, 35]
     )
+
+
+def test_networks_of_the_paper_and_of_foci3d_stand_side_by_side():
+    scores = pd.concat([summary("a", "b", "error", {"all": 0.3}), summary("c", "b", "error", {"all": 0.1})])
+    row = scorecard.scorecard(claim(), scores).iloc[0]
+    assert row[["network", "value", "verdict"]].tolist() == ["a", pytest.approx(30), "missed"]
+    assert row[["foci3d_network", "foci3d_value", "foci3d_verdict"]].tolist() == ["c", pytest.approx(10), "surpassed"]
+
+
+def test_foci3d_is_compared_with_its_own_network_of_one_sensor():
+    reduction = claim(
+        metric="error_reduction", layer="middle", better="higher", versus="one/a", foci3d_versus="other/a"
+    )
+    scores = [stack("one", "a", [20, 40, 40, 40]), stack("a", "b", [10, 20, 20, 20])]
+    scores += [stack("other", "a", [20, 40, 40, 40]), stack("c", "b", [10, 30, 10, 20])]
+    row = scorecard.scorecard(reduction, pd.concat(scores)).iloc[0]
+    assert (row["value"], row["foci3d_value"]) == (pytest.approx(50), pytest.approx(75))
 
 
 @settings(deadline=None, max_examples=50)
@@ -64,18 +82,18 @@ def test_largest_error_is_compared_itself(largest, verdict):
     scores = summary("a", "b", "largest_error_um", {"all": largest}).assign(ci_low=np.nan, ci_high=np.nan)
     row = scorecard.scorecard(claim(metric="largest_error_um", unit="um", paper=100), scores).iloc[0]
     assert row["verdict"] == verdict
-    assert row["ours"] == largest
+    assert row["value"] == largest
 
 
 def test_claim_without_a_test_is_not_measured():
     row = scorecard.scorecard(claim(network="other"), summary("a", "b", "error", {"all": 0.1})).iloc[0]
     assert row["verdict"] == "not measured"
-    assert np.isnan(row["ours"])
+    assert np.isnan(row["value"])
 
 
 def test_claim_is_compared_in_its_layer():
     table = scorecard.scorecard(claim(layer="3"), stack("a", "b", [0.1, 0.2, 0.3, 0.4]))
-    assert table["ours"].tolist() == pytest.approx([30])
+    assert table["value"].tolist() == pytest.approx([30])
 
 
 def test_second_sensor_reduces_the_error_of_the_middle_layers_as_in_the_paper(claims):
@@ -83,7 +101,7 @@ def test_second_sensor_reduces_the_error_of_the_middle_layers_as_in_the_paper(cl
     two = stack("stack2_cnn", "stack2", [0.122, 0.181, 0.184, 0.12])
     table = scorecard.scorecard(claims, pd.concat([one, two])).set_index("claim")
     row = table.loc["Second sensor: largest error reduction in a middle layer (%)"]
-    assert row["ours"] == pytest.approx(100 * (1 - 18.1 / 40))
+    assert row["value"] == pytest.approx(100 * (1 - 18.1 / 40))
     assert row["verdict"] == "reproduced"
     without = scorecard.scorecard(claims, two).set_index("claim")
     assert without.loc[row.name, "verdict"] == "not measured"
@@ -91,7 +109,9 @@ def test_second_sensor_reduces_the_error_of_the_middle_layers_as_in_the_paper(cl
 
 def test_scorecard_has_exactly_its_columns(claims):
     table = scorecard.scorecard(claims, stack("stack2_cnn", "stack2", [0.1] * 4))
-    assert ",".join(table.columns) == "claim,network,dataset,metric,paper,ours,ci_low,ci_high,baseline,verdict"
+    measured = ["network", "value", "ci_low", "ci_high", "verdict"]
+    expected = ["claim", "dataset", "metric", "paper", "baseline", *measured, *(f"foci3d_{name}" for name in measured)]
+    assert table.columns.tolist() == expected
     assert len(table) == len(claims)
 
 

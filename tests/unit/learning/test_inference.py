@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from foci3d.config.models import CnnFcConfig
+from foci3d.config.architectures import CnnFcConfig
 from foci3d.errors import InputError
 from foci3d.io import shards
 from foci3d.io.predictions import Predictions

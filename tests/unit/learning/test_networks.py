@@ -9,17 +9,16 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from foci3d.config.models import (
+from foci3d.config.architectures import (
     ARCHITECTURES,
     Architecture,
     CnnFcConfig,
-    Config,
     ConvDeconvConfig,
-    Count,
     EncoderConfig,
-    NetworkConfig,
     ResNetCnnConfig,
 )
+from foci3d.config.fields import Count
+from foci3d.config.models import Config, NetworkConfig
 from foci3d.errors import InputError
 from foci3d.learning.networks import NETWORKS, build_network, count_parameters, load_encoder, register
 
@@ -129,7 +128,8 @@ def test_a_network_of_ones_own_is_built_and_configured(config: Config, monkeypat
 
 
 def test_every_architecture_of_the_configuration_can_be_built() -> None:
-    assert {*ARCHITECTURES.classes} == {"cnn_fc", "conv_deconv", "resnet_cnn"}
+    names = {"cnn_fc", "conv_deconv", "resnet_cnn", "physics_unet", "physics_encoder"}
+    assert {*ARCHITECTURES.classes} == names
     assert {*NETWORKS.classes} == {*ARCHITECTURES.classes, "encoder"}
 
 

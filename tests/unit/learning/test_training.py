@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from foci3d.config.models import ConvDeconvConfig, TrainingConfig
+from foci3d.config.architectures import ConvDeconvConfig
+from foci3d.config.models import TrainingConfig
 from foci3d.errors import InputError
 from foci3d.learning.networks import build_network
 from foci3d.learning.tasks import Samples, make_task
@@ -18,7 +19,9 @@ from foci3d.learning.training import TrainingSetup, TrainingState, fit, validate
 TRAINING = TrainingConfig(
     max_steps=12,
     batch_size=8,
+    optimizer="adamw",
     max_learning_rate=0.01,
+    weight_averaging=0.0,
     weight_decay=0.01,
     augment=False,
     resample_stacks=False,

@@ -8,17 +8,16 @@ import scipy.optimize
 import torch
 from skimage import restoration
 
-from foci3d.config.models import (
+from foci3d.config.classical_methods import (
     CLASSICAL_METHODS,
     BackProjectionConfig,
-    BaselineConfig,
     ClassicalMethod,
     LayeredWienerConfig,
     NonnegativeLeastSquaresConfig,
-    Positive,
-    Some,
     WienerConfig,
 )
+from foci3d.config.fields import Positive, Some
+from foci3d.config.models import BaselineConfig
 from foci3d.optics.forward import ForwardModel, FourierOperator
 from foci3d.reconstruction import classical
 

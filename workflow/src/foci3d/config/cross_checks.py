@@ -5,16 +5,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from foci3d.config.models import (
-    BaselineConfig,
+from foci3d.config.architectures import (
     CnnFcConfig,
-    Config,
     ConvDeconvConfig,
-    DatasetConfig,
-    MatFiles,
-    NetworkConfig,
+    PhysicsEncoderConfig,
+    PhysicsUNetConfig,
     ResNetCnnConfig,
 )
+from foci3d.config.models import BaselineConfig, Config, DatasetConfig, MatFiles, NetworkConfig
 from foci3d.config.registry import TASK_NAMES
 
 KeyPath = tuple[str | int, ...]
@@ -184,10 +182,12 @@ def _tasks(config: Config) -> Iterator[ConfigProblem]:
             yield _problem(path, task, "depths in steps", f"set depth_step_um {whose} above 0")
         if task == "depth_map" and dataset.n_layers > 1 and dataset.overlap != "remove":
             yield _problem(path, task, "layers that do not overlap", f"set overlap {whose} to remove")
-        needs_classes = isinstance(architecture, CnnFcConfig) and task in IMAGE_TASKS
-        needs_images = isinstance(architecture, ConvDeconvConfig | ResNetCnnConfig) and task == "depth_class"
+        needs_classes = isinstance(architecture, CnnFcConfig | PhysicsEncoderConfig) and task in IMAGE_TASKS
+        needs_images = (
+            isinstance(architecture, ConvDeconvConfig | ResNetCnnConfig | PhysicsUNetConfig) and task == "depth_class"
+        )
         if needs_classes or needs_images:
-            expected = "cnn_fc for depth_class and another architecture for every other task"
+            expected = "cnn_fc or physics_encoder for depth_class and another architecture for every other task"
             yield _problem(
                 ("networks", name, "architecture", "name"), architecture.name, expected, "change it or the task"
             )

@@ -13,54 +13,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, Strict
+from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
-from foci3d.config.registry import Registry
-
-T = TypeVar("T")
-
-
-def _unique(values: tuple[T, ...]) -> tuple[T, ...]:
-    if len(set(values)) < len(values):
-        raise ValueError("repeated values")
-    return values
-
-
-def _integer(value: Any) -> Any:
-    """Python takes 1.0 and true for 1."""
-    if type(value) is not int:
-        raise PydanticCustomError("int_type", "expected an integer")
-    return value
-
-
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-Text = Annotated[str, Field(min_length=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="a letter, then letters, digits and _")]
-# YAML gives lists; frozen models hold tuples.
-Many = Annotated[tuple[T, ...], Strict(False)]
-Some = Annotated[tuple[T, ...], Strict(False), Field(min_length=1)]
-Interval = Annotated[tuple[NonNegative, NonNegative], Strict(False)]
-PositiveInterval = Annotated[tuple[Positive, Positive], Strict(False)]
-Named = Annotated[dict[Name, T], Field(json_schema_extra={"additionalProperties": False})]
-Distinct = Field(json_schema_extra={"uniqueItems": True})
-Names = Annotated[Many[Text], AfterValidator(_unique), Distinct]
-TestDatasets = Annotated[Some[Text], AfterValidator(_unique), Distinct]
-Seeds = Annotated[Some[Annotated[int, Field(ge=0)]], AfterValidator(_unique), Distinct]
-Stride = Annotated[Literal[1, 2, 3, 4], BeforeValidator(_integer)]
-KernelSize = Annotated[Literal[3, 5, 7, 9, 11], BeforeValidator(_integer)]
-MatFile = Annotated[str, Field(pattern=r"\.mat$", description="a MATLAB file (.mat)")]
-
-
-class Section(BaseModel):
-    """A part of the configuration: closed, frozen and strict."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+from foci3d.config.architectures import ARCHITECTURES, Architecture
+from foci3d.config.classical_methods import CLASSICAL_METHODS, ClassicalMethod
+from foci3d.config.fields import (
+    Count,
+    Fraction,
+    Interval,
+    Many,
+    MatFile,
+    Named,
+    Names,
+    NonNegative,
+    Positive,
+    PositiveInterval,
+    Section,
+    Seeds,
+    Some,
+    TestDatasets,
+    Text,
+)
 
 
 class ImagerConfig(Section):
@@ -237,63 +213,15 @@ class SlidesConfig(Section):
     n_stacks: Count = Field(description="stacks of crops")
 
 
-ARCHITECTURES = Registry("architecture")
-
-
-class Architecture(Section):
-    """Settings of a network; a class for each registered name."""
-
-    name: str = Field(description="architecture")
-
-
-@ARCHITECTURES.add("cnn_fc")
-class CnnFcConfig(Architecture):
-    """Convolutions with pooling, then two fully connected layers."""
-
-    name: Literal["cnn_fc"] = Field(description="architecture")
-    channels: Some[Count] = Field(description="channels of each convolution")
-    kernel_size: KernelSize = Field(description="width of the convolutions [pixels]")
-    hidden_features: Count = Field(description="units of the hidden layer")
-
-
-@ARCHITECTURES.add("conv_deconv")
-class ConvDeconvConfig(Architecture):
-    """Convolutions, then as many deconvolutions."""
-
-    name: Literal["conv_deconv"] = Field(description="architecture")
-    channels: Some[Count] = Field(description="channels of each convolution")
-    strides: Some[Stride] = Field(description="stride of each convolution")
-    kernel_size: KernelSize = Field(description="width of the convolutions [pixels]")
-
-
-@ARCHITECTURES.add("resnet_cnn")
-class ResNetCnnConfig(Architecture):
-    """ResNet-18 encoder, then a CNN of two layers."""
-
-    name: Literal["resnet_cnn"] = Field(description="architecture")
-    encoder: Literal["pretrained", "random"] = Field(description="weights that the encoder starts from")
-    stem_stride: Annotated[Literal[1, 2], BeforeValidator(_integer)] = Field(
-        description="stride of the first convolution"
-    )
-    head_channels: Count = Field(description="channels of the head")
-
-
-class EncoderConfig(Architecture):
-    """ResNet-18 with a linear head: the encoder of a `resnet_cnn` while it is pretrained."""
-
-    name: Literal["encoder"] = "encoder"
-    stem_stride: Annotated[Literal[1, 2], BeforeValidator(_integer)] = Field(
-        description="stride of the first convolution"
-    )
-
-
 class TrainingConfig(Section):
     """How a network is trained."""
 
     max_steps: Count = Field(description="optimiser steps")
     batch_size: Count = Field(description="samples in a step")
-    max_learning_rate: Positive = Field(description="peak of the one-cycle schedule of AdamW")
-    weight_decay: NonNegative = Field(description="weight decay of AdamW")
+    optimizer: Literal["adamw", "muon"] = Field(description="optimizer; muon: Muon for hidden layers, AdamW beside it")
+    max_learning_rate: Positive = Field(description="peak of the one-cycle schedule")
+    weight_decay: NonNegative = Field(description="weight decay")
+    weight_averaging: float = Field(ge=0, lt=1, description="decay per step of the weights' moving average, or 0")
     augment: bool = Field(description="flips, rotations and, where it is exact, the exchange of the sensors")
     resample_stacks: bool = Field(description="new combinations and depths of the stored layers in each step")
     validation_interval: Count = Field(description="steps between validations")
@@ -308,6 +236,7 @@ class NetworkConfig(Section):
     task: Text = Field(description="what the network predicts")
     architecture: Annotated[Architecture, ARCHITECTURES] = Field(description="layers of the network")
     training: TrainingConfig = Field(description="how the network is trained")
+    average_symmetries: bool = Field(description="average predictions over the symmetries of the imager")
 
     @property
     def starts_pretrained(self) -> bool:
@@ -343,73 +272,6 @@ class SeedReplicatesConfig(Section):
         """The replicates by name, ``network-seed``."""
         replicates = (SeedReplicate(network, seed) for network in self.networks for seed in self.seeds)
         return {f"{replicate.network}-{replicate.seed}": replicate for replicate in replicates}
-
-
-CLASSICAL_METHODS = Registry("classical method")
-
-
-class ClassicalMethod(Section):
-    """A classical method with the candidates for each of its parameters; a class for each registered name."""
-
-    single_layer: ClassVar[bool] = False
-    """Whether the method is for samples of one layer only."""
-
-    name: str = Field(description="classical method")
-
-    @property
-    def candidates(self) -> dict[str, tuple[float, ...]]:
-        """Candidates by parameter."""
-        return self.model_dump(exclude={"name"})
-
-
-@CLASSICAL_METHODS.add("identity")
-class IdentityConfig(ClassicalMethod):
-    """The measurement itself."""
-
-    name: Literal["identity"] = Field(description="classical method")
-
-
-@CLASSICAL_METHODS.add("wiener")
-class WienerConfig(ClassicalMethod):
-    """Wiener deconvolution of a single layer."""
-
-    single_layer = True
-
-    name: Literal["wiener"] = Field(description="classical method")
-    balance: Some[Positive] = Field(description="candidates for the weight of the prior")
-
-
-@CLASSICAL_METHODS.add("richardson_lucy")
-class RichardsonLucyConfig(ClassicalMethod):
-    """Richardson-Lucy deconvolution of a single layer."""
-
-    single_layer = True
-
-    name: Literal["richardson_lucy"] = Field(description="classical method")
-    iterations: Some[Count] = Field(description="candidates for the number of iterations")
-
-
-@CLASSICAL_METHODS.add("back_projection")
-class BackProjectionConfig(ClassicalMethod):
-    """Adjoint of the forward operator."""
-
-    name: Literal["back_projection"] = Field(description="classical method")
-
-
-@CLASSICAL_METHODS.add("layered_wiener")
-class LayeredWienerConfig(ClassicalMethod):
-    """Joint Tikhonov solution for all layers."""
-
-    name: Literal["layered_wiener"] = Field(description="classical method")
-    noise_to_signal: Some[Positive] = Field(description="candidates for the power of the noise over that of a layer")
-
-
-@CLASSICAL_METHODS.add("nonnegative_least_squares")
-class NonnegativeLeastSquaresConfig(ClassicalMethod):
-    """Non-negative least squares for all layers, stopped early."""
-
-    name: Literal["nonnegative_least_squares"] = Field(description="classical method")
-    iterations: Some[Count] = Field(description="candidates for the number of iterations")
 
 
 class BaselineConfig(Section):

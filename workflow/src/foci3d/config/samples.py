@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from foci3d.config.models import ImagerConfig, Positive, Section, Text
+from foci3d.config.fields import Positive, Section, Text
+from foci3d.config.models import ImagerConfig
 from foci3d.errors import InputError
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from foci3d.config.models import Config, Section
+from foci3d.config.fields import Section
+from foci3d.config.models import Config
 
 Key = str | int
 JsonSchema = dict[str, Any]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from foci3d.config.models import DatasetConfig, TrainingConfig
 from foci3d.learning.datasets import ShardDataset
+from foci3d.learning.symmetries import DIHEDRAL, is_sensor_symmetric
 from foci3d.learning.tasks import Samples
 from foci3d.optics.forward import ForwardModel
 from foci3d.simulation.dataset import resample_stacks
@@ -84,28 +85,9 @@ def apply_dihedral(samples: Samples, flags: Tensor) -> Samples:
     Exact where the point-spread function has these symmetries, as every fitted one does.
     """
     images = {name: samples[name] for name in IMAGES}
-    for flag, transform in zip(flags, (_flip_x, _flip_y, _transpose), strict=True):
+    for flag, transform in zip(flags, DIHEDRAL, strict=True):
         images = {name: _where(flag, transform(values), values) for name, values in images.items()}
     return {**samples, **images}
-
-
-def _flip_x(images: Tensor) -> Tensor:
-    return images.flip(-1)
-
-
-def _flip_y(images: Tensor) -> Tensor:
-    return images.flip(-2)
-
-
-def _transpose(images: Tensor) -> Tensor:
-    return images.mT
-
-
-def is_sensor_symmetric(dataset: DatasetConfig, sensor_separation_um: float) -> bool:
-    """Whether the samples of a dataset, seen from the opposite side, have the distribution of the dataset."""
-    return (
-        dataset.sensors == "AB" and dataset.depth_step_um == 0 and sum(dataset.depth_range_um) == sensor_separation_um
-    )
 
 
 def swap_sensors(samples: Samples, flag: Tensor, sensor_separation_um: float) -> Samples:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from foci3d.errors import InputError
 from foci3d.io import shards
@@ -18,7 +18,11 @@ from foci3d.io.hdf5 import Attribute
 from foci3d.io.predictions import COPIES, OUTPUTS, Predictions
 from foci3d.learning.device import resolve_device
 from foci3d.learning.model_file import ModelDescription, read_model
+from foci3d.learning.networks import PhysicsNetwork
+from foci3d.learning.symmetries import average_over_symmetries
 from foci3d.learning.tasks import Task, compute_logits, make_task
+from foci3d.optics.forward import ForwardModel
+from foci3d.optics.psf import PSF
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +53,9 @@ class Model:
         return make_task(description.task, description.n_layers, description.classes_um)
 
     @torch.inference_mode()
-    def predict(self, measurements: npt.NDArray[Any], device: torch.device | str = "auto") -> npt.NDArray[np.float32]:
+    def predict(
+        self, measurements: npt.NDArray[Any], device: torch.device | str = "auto", *, average_symmetries: bool = False
+    ) -> npt.NDArray[np.float32]:
         """Apply the model to measurements, in float32.
 
         Parameters
@@ -58,6 +64,8 @@ class Model:
             Images of the sensors, linear in light, in any unit that the sensors of a sample share.
         device : torch.device or str
             A device, or ``auto`` for a GPU where there is one.
+        average_symmetries : bool
+            Whether to average over the exact symmetries of the imager: lower errors, in 8 or 16 times the time.
 
         Returns
         -------
@@ -73,17 +81,25 @@ class Model:
         _check_measurements(self.description, measurements)
         device = resolve_device(device) if isinstance(device, str) else device
         network, task, outputs = self.network.to(device), self.task, []
+
+        def decode(images: Tensor) -> Tensor:
+            return task.decode(compute_logits(network, images), images)
+
         last_log_time = time.perf_counter()
         for first in range(0, len(measurements), BATCH_SIZE):
             batch = torch.from_numpy(measurements[first : first + BATCH_SIZE].astype(np.float32)).to(device)
-            outputs.append(task.decode(compute_logits(network, batch), batch).cpu().numpy())
+            if average_symmetries:
+                output = average_over_symmetries(decode, batch, swap_sensors=self.description.is_sensor_symmetric)
+            else:
+                output = decode(batch)
+            outputs.append(output.cpu().numpy())
             if time.perf_counter() - last_log_time > LOG_INTERVAL_S:
                 last_log_time = time.perf_counter()
                 log.info("%d of %d samples", first + len(batch), len(measurements))
         return np.concatenate(outputs)
 
 
-def load_model(description_path: str | Path, weights_path: str | Path | None = None) -> Model:
+def load_model(description_path: str | Path, weights_path: str | Path | None = None, psf: PSF | None = None) -> Model:
     """Load a trained model.
 
     Parameters
@@ -92,6 +108,8 @@ def load_model(description_path: str | Path, weights_path: str | Path | None = N
         JSON file.
     weights_path : str or Path, optional
         The safetensors file; by default the one beside the JSON file, with the same name.
+    psf : PSF, optional
+        Point-spread function of the imager; needed by networks that know the optics.
 
     Returns
     -------
@@ -108,11 +126,25 @@ def load_model(description_path: str | Path, weights_path: str | Path | None = N
     )
     network = description.build_network()
     network.load_state_dict(weights)
+    if isinstance(network, PhysicsNetwork):
+        if psf is None:
+            raise InputError(
+                f"{description_path}: the network {description.network} needs the point-spread function of the imager; "
+                "give a PSF."
+            )
+        network.set_optics(
+            ForwardModel(psf, description.n_pixels, description.in_channels, description.sensor_separation_um)
+        )
     return Model(network.eval(), description)
 
 
 def predict_dataset(
-    model: Model, paths: Sequence[str | Path], dataset_name: str, device: torch.device | str
+    model: Model,
+    paths: Sequence[str | Path],
+    dataset_name: str,
+    device: torch.device | str,
+    *,
+    average_symmetries: bool = False,
 ) -> Predictions:
     """Apply a model to the test split of a dataset.
 
@@ -126,6 +158,8 @@ def predict_dataset(
         Name of the dataset.
     device : torch.device or str
         Where to compute, see `Model.predict`.
+    average_symmetries : bool
+        Whether to average over the symmetries of the imager, see `Model.predict`.
 
     Returns
     -------
@@ -134,7 +168,8 @@ def predict_dataset(
     """
     arrays, description = shards.read_shards(paths), model.description
     samples = {name: torch.from_numpy(arrays[name]) for name in ("layers", "masks", "depths_um")}
-    output, target = torch.from_numpy(model.predict(arrays["sensors"], device)), model.task.target(samples)
+    output = torch.from_numpy(model.predict(arrays["sensors"], device, average_symmetries=average_symmetries))
+    target = model.task.target(samples)
     copies = {name: values for name, values in arrays.items() if name in COPIES}
     results = {"output": output.numpy(), "target": target.numpy(), **copies}
     if description.task not in OUTPUTS:

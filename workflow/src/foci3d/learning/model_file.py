@@ -9,7 +9,9 @@ from pydantic import ValidationError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from foci3d.config.models import Architecture, Section, TrainingConfig
+from foci3d.config.architectures import Architecture
+from foci3d.config.fields import Section
+from foci3d.config.models import TrainingConfig
 from foci3d.errors import InputError
 from foci3d.io.hdf5 import atomic_path
 from foci3d.learning.device import Precision
@@ -58,6 +60,7 @@ class ModelDescription(Section):
     classes_um: tuple[float, ...]
     pixel_pitch_um: float
     sensor_separation_um: float
+    is_sensor_symmetric: bool
     normalization: str
     training: TrainingConfig
     precision: Precision

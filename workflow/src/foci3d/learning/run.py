@@ -13,7 +13,8 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from foci3d.config.models import Architecture, DatasetConfig, ImagerConfig, TrainingConfig
+from foci3d.config.architectures import Architecture
+from foci3d.config.models import DatasetConfig, ImagerConfig, TrainingConfig
 from foci3d.errors import InputError
 from foci3d.io import hdf5, shards
 from foci3d.io.digests import digest
@@ -21,7 +22,8 @@ from foci3d.learning.batches import TrainingBatches
 from foci3d.learning.datasets import ShardDataset, open_dataset
 from foci3d.learning.device import resolve_device, resolve_precision
 from foci3d.learning.model_file import Digests, LayerDepth, ModelDescription, content_digest, save_model
-from foci3d.learning.networks import NETWORKS, build_network, count_parameters, load_encoder
+from foci3d.learning.networks import NETWORKS, PhysicsNetwork, build_network, count_parameters, load_encoder
+from foci3d.learning.symmetries import is_sensor_symmetric
 from foci3d.learning.tasks import NORMALIZATION, Task, make_task
 from foci3d.learning.training import TrainingSetup, TrainingState, fit
 from foci3d.optics.forward import ForwardModel
@@ -176,6 +178,8 @@ def run_training(run: TrainingRun, inputs: TrainingInputs, folder: Path) -> Trai
         PSF.load(inputs.psf), run.imager.n_pixels, run.dataset.n_sensors, run.imager.sensor_separation_um
     ).to(device)
     network = run.initialize_network(inputs.encoder)
+    if isinstance(network, PhysicsNetwork):
+        network.set_optics(forward)
     digests = inputs.digests()
     setup = TrainingSetup(
         network=network,
@@ -250,6 +254,7 @@ def _describe(
         classes_um=run.dataset.depth_classes_um,
         pixel_pitch_um=run.imager.pixel_pitch_um,
         sensor_separation_um=run.imager.sensor_separation_um,
+        is_sensor_symmetric=is_sensor_symmetric(run.dataset, run.imager.sensor_separation_um),
         normalization=NORMALIZATION,
         training=run.training,
         precision=state.precision,

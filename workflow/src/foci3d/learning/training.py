@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,13 +11,13 @@ from typing import Any, Literal
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
-from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
 from foci3d.config.models import TrainingConfig
 from foci3d.errors import InputError
 from foci3d.io.hdf5 import atomic_path
 from foci3d.learning.device import Precision
+from foci3d.learning.optimization import average_weights, make_optimizers
 from foci3d.learning.tasks import Samples, Task, compute_logits
 
 log = logging.getLogger(__name__)
@@ -116,33 +116,38 @@ def fit(setup: TrainingSetup) -> TrainingState:
     config = setup.config
     # On CPUs, convolutions are a fifth faster in this memory format.
     network = setup.network.to(setup.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = AdamW(network.parameters(), config.max_learning_rate, weight_decay=config.weight_decay, fused=True)
-    schedule = OneCycleLR(optimizer, config.max_learning_rate, total_steps=config.max_steps)
-    parts = {"network": network, "optimizer": optimizer, "schedule": schedule}
-    state = _load_checkpoint(setup, parts)
+    optimizers = make_optimizers(network, config)
+    schedules = [
+        OneCycleLR(optimizer, config.max_learning_rate, total_steps=config.max_steps) for optimizer in optimizers
+    ]
+    averaged = average_weights(network, config.weight_averaging)
+    state = _load_checkpoint(setup, parts := [network, averaged, *optimizers, *schedules])
     fabric = Fabric(accelerator=setup.device.type, devices=1, precision=FABRIC_PRECISIONS[state.precision])
-    model, optimizer = fabric.setup(network, optimizer)
+    model, *optimizers = fabric.setup(network, *optimizers)
+    averaged_model = fabric.setup_module(averaged.module)
     start, last_log_time = time.perf_counter() - state.seconds, time.perf_counter()
     losses: list[Tensor] = []
     while state.step < config.max_steps and state.validations_since_best < config.patience:
         samples = setup.batches(state.step)
         loss = setup.task.loss(compute_logits(model, samples["sensors"]), samples)
         fabric.backward(loss)
-        optimizer.step()
-        optimizer.zero_grad()
-        learning_rate = float(schedule.get_last_lr()[0])
-        schedule.step()
+        learning_rate = float(schedules[0].get_last_lr()[0])
+        for optimizer, schedule in zip(optimizers, schedules, strict=True):
+            optimizer.step()
+            optimizer.zero_grad()
+            schedule.step()
+        averaged.update_parameters(network)
         losses.append(loss.detach())
         state.step += 1
         if time.perf_counter() - last_log_time > LOG_INTERVAL_S:
             last_log_time = time.perf_counter()
             _log_progress(state.step, config.max_steps, losses, last_log_time - start)
         if state.step % config.validation_interval == 0 or state.step == config.max_steps:
-            validation = _validate_finite(model, setup, state.step)
+            validation = _validate_finite(averaged_model, setup, state.step)
             progress = {"step": state.step, "samples": state.step * config.batch_size, "learning_rate": learning_rate}
             train_loss = torch.stack(losses).mean().item()
             seconds = time.perf_counter() - start
-            state.add({**progress, "train_loss": train_loss, **validation, "seconds": seconds}, network)
+            state.add({**progress, "train_loss": train_loss, **validation, "seconds": seconds}, averaged.module)
             _save_checkpoint(setup.checkpoint, parts, state)
             losses.clear()
     return state
@@ -178,13 +183,13 @@ def _log_progress(step: int, max_steps: int, losses: list[Tensor], seconds: floa
     log.info("step %d of %d: training loss %.4f, %.0f s left", step, max_steps, loss, remaining)
 
 
-def _load_checkpoint(setup: TrainingSetup, parts: Mapping[str, Any]) -> TrainingState:
+def _load_checkpoint(setup: TrainingSetup, parts: Sequence[Any]) -> TrainingState:
     """Restore the parts from the checkpoint, if there is one."""
     if not setup.checkpoint.exists():
         return TrainingState(setup.precision)
     saved = torch.load(setup.checkpoint, map_location=setup.device, weights_only=True)
-    for name, part in parts.items():
-        part.load_state_dict(saved[name])
+    for part, part_state in zip(parts, saved["parts"], strict=True):
+        part.load_state_dict(part_state)
     state = TrainingState(**saved["state"])
     log.info("resuming from step %d, saved in %s", state.step, setup.checkpoint)
     if state.precision != setup.precision:
@@ -192,7 +197,7 @@ def _load_checkpoint(setup: TrainingSetup, parts: Mapping[str, Any]) -> Training
     return state
 
 
-def _save_checkpoint(path: Path, parts: Mapping[str, Any], state: TrainingState) -> None:
-    saved = {name: part.state_dict() for name, part in parts.items()}
+def _save_checkpoint(path: Path, parts: Sequence[Any], state: TrainingState) -> None:
+    saved = {"parts": [part.state_dict() for part in parts], "state": vars(state)}
     with atomic_path(path) as temporary:
-        torch.save({**saved, "state": vars(state)}, temporary)
+        torch.save(saved, temporary)

@@ -21,7 +21,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.model_selection import ParameterGrid
 from torch import Tensor
 
-from foci3d.config.models import (
+from foci3d.config.classical_methods import (
     CLASSICAL_METHODS,
     BackProjectionConfig,
     ClassicalMethod,

@@ -53,6 +53,7 @@ def reconstruct(
     threshold: float = CELL_THRESHOLD,
     pixel_pitch_um: float | None = None,
     device: torch.device | str = "auto",
+    average_symmetries: bool = False,
 ) -> Reconstruction:
     """Reconstruct an acquisition in 3D.
 
@@ -68,6 +69,8 @@ def reconstruct(
         Distance between neighbouring pixels [um]; by default that of the model's imager.
     device : torch.device or str
         Where to compute, see `Model.predict`.
+    average_symmetries : bool
+        Whether to average over the symmetries of the imager, see `Model.predict`.
 
     Returns
     -------
@@ -84,7 +87,7 @@ def reconstruct(
         raise InputError(
             f"model {description.network}: the task is {description.task}; expected masks, choose another model."
         )
-    probability = model.predict(measurement[None], device)[0]
+    probability = model.predict(measurement[None], device, average_symmetries=average_symmetries)[0]
     depths_um = tuple(layer.mean for layer in description.layer_depths_um)
     depth_sds_um = tuple(layer.sd for layer in description.layer_depths_um)
     pitch_um = description.pixel_pitch_um if pixel_pitch_um is None else pixel_pitch_um

@@ -6,6 +6,8 @@ name            network                                                         
 `cnn_fc`        convolutions with pooling, then two fully connected layers              `(N, out_channels)`
 `conv_deconv`   convolutions, then as many deconvolutions                               `(N, out_channels, Y, X)`
 `resnet_cnn`    ResNet-18, its stages resized to the input and added, then a CNN        `(N, out_channels, Y, X)`
+`physics_unet`  U-Net behind regularized inverses of the forward operator               `(N, out_channels, Y, X)`
+`physics_encoder`  its encoder, with a fully connected head                             `(N, out_channels)`
 `encoder`       ResNet-18 with a linear head, to pretrain the encoder of `resnet_cnn`   `(N, out_channels)`
 ==============  ======================================================================  ==========================
 
@@ -14,7 +16,17 @@ their meaning.
 """
 
 from foci3d.learning.networks.cnn import ConvDeconv
+from foci3d.learning.networks.physics import PhysicsNetwork
 from foci3d.learning.networks.registry import NETWORKS, build_network, count_parameters, register
 from foci3d.learning.networks.resnet import ResNetCnn, load_encoder
 
-__all__ = ["NETWORKS", "ConvDeconv", "ResNetCnn", "build_network", "count_parameters", "load_encoder", "register"]
+__all__ = [
+    "NETWORKS",
+    "ConvDeconv",
+    "PhysicsNetwork",
+    "ResNetCnn",
+    "build_network",
+    "count_parameters",
+    "load_encoder",
+    "register",
+]

@@ -5,7 +5,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
-from foci3d.config.models import CnnFcConfig, ConvDeconvConfig
+from foci3d.config.architectures import CnnFcConfig, ConvDeconvConfig
 from foci3d.learning.networks.registry import register
 
 

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from foci3d.config.models import ARCHITECTURES, Architecture
+from foci3d.config.architectures import ARCHITECTURES, Architecture
 from foci3d.config.registry import Registry
 
 Builder = TypeVar("Builder", bound=Callable[[Any, int, int, int], nn.Module])

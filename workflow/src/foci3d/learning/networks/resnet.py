@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from foci3d.config.models import EncoderConfig, ResNetCnnConfig
+from foci3d.config.architectures import EncoderConfig, ResNetCnnConfig
 from foci3d.errors import InputError
 from foci3d.learning.networks.cnn import convolution_block
 from foci3d.learning.networks.registry import register

@@ -1,0 +1,87 @@
+"""Optimizers and weight averaging."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from foci3d.learning.optimization import KernelMuon, average_weights, make_optimizers
+
+
+@pytest.fixture
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    network = nn.Sequential()
+    network.add_module("body", nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ConvTranspose2d(8, 4, 2, 2)))
+    network.add_module("head", nn.Conv2d(4, 2, 3))
+    return network.to(memory_format=torch.channels_last)
+
+
+def test_kernels_are_updated_as_muon_updates_matrices(network):
+    kernel = network.body[0].weight
+    gradient = torch.rand(kernel.shape).to(memory_format=torch.channels_last)
+    matrix = nn.Parameter(kernel.detach().clone().permute(0, 2, 3, 1).reshape(8, -1))
+    matrix.grad = gradient.permute(0, 2, 3, 1).reshape(8, -1).clone()
+    torch.optim.Muon([matrix], lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw").step()
+
+    kernel.grad = gradient
+    before = kernel.detach().clone()
+    KernelMuon([kernel], lr=0.01, weight_decay=0.1).step()
+    torch.testing.assert_close(kernel.permute(0, 2, 3, 1).reshape(8, -1), matrix)
+    assert not torch.equal(kernel, before)
+
+
+def test_state_survives_a_checkpoint(network):
+    kernel = network.body[0].weight
+    optimizer = KernelMuon([kernel], lr=0.01, weight_decay=0.0)
+    gradients = torch.rand(3, *kernel.shape)
+
+    def step(optimizer, gradient):
+        kernel.grad = gradient.to(memory_format=torch.channels_last)
+        optimizer.step()
+        optimizer.zero_grad()
+        assert kernel.grad is None
+
+    step(optimizer, gradients[0])
+    saved, weights = copy.deepcopy(optimizer.state_dict()), kernel.detach().clone()
+    step(optimizer, gradients[1])
+    expected = kernel.detach().clone()
+    kernel.data.copy_(weights)
+    resumed = KernelMuon([kernel], lr=0.01, weight_decay=0.0)
+    resumed.load_state_dict(saved)
+    step(resumed, gradients[1])
+    assert torch.equal(kernel, expected)
+
+
+def test_every_parameter_has_one_optimizer(network, config):
+    training = config.networks["stack2_cnn"].training
+    adamw = make_optimizers(network, training.model_copy(update={"optimizer": "adamw"}))
+    assert [type(each).__name__ for each in adamw] == ["AdamW"]
+    muon, rest = make_optimizers(network, training.model_copy(update={"optimizer": "muon"}))
+    assert {id(kernel) for kernel in muon.kernels} == {id(network.body[0].weight), id(network.body[2].weight)}
+    others = {id(parameter) for group in rest.param_groups for parameter in group["params"]}
+    assert others | {id(kernel) for kernel in muon.kernels} == {id(parameter) for parameter in network.parameters()}
+    assert len(others) == len(list(network.parameters())) - 2
+
+
+def test_average_follows_the_weights_with_the_decay(network):
+    averaged = average_weights(network, 0.5)
+    bias, values = network.head.bias, [1.0, 2.0, 4.0, 8.0]
+    expected = None
+    for count, value in enumerate(values):
+        bias.data.fill_(value)
+        averaged.update_parameters(network)
+        decay = min(0.5, (1 + count) / (10 + count))
+        expected = value if expected is None else decay * expected + (1 - decay) * value
+    assert averaged.module.head.bias[0].item() == pytest.approx(expected)
+
+
+def test_average_with_zero_decay_is_the_network(network):
+    averaged = average_weights(network, 0.0)
+    for _ in range(2):
+        network(torch.rand(2, 3, 8, 8))
+        network.body[0].weight.data.mul_(1.1)
+        averaged.update_parameters(network)
+    for current, average in zip(network.state_dict().values(), averaged.module.state_dict().values(), strict=True):
+        assert torch.equal(current, average)

@@ -1,0 +1,81 @@
+"""Networks that know the optics: their inverses against a dense matrix, and their dependence on the PSF."""
+
+import pytest
+import torch
+
+from foci3d.config.architectures import PhysicsEncoderConfig, PhysicsUNetConfig
+from foci3d.learning.networks import build_network
+from foci3d.learning.networks.physics import WienerBank
+from foci3d.optics.forward import ForwardModel
+
+N_PIXELS = 17
+UNET = PhysicsUNetConfig(
+    name="physics_unet", depth_range_um=(100.0, 900.0), n_depths=3, channels=(4, 8, 8), attention=True
+)
+ENCODER = PhysicsEncoderConfig(
+    name="physics_encoder", depth_range_um=(100.0, 900.0), n_depths=3, channels=(4, 8), hidden_features=6
+)
+
+
+@pytest.fixture
+def forward(make_psf) -> ForwardModel:
+    return ForwardModel(make_psf(N_PIXELS), N_PIXELS, 2, 1000.0)
+
+
+def build(settings, forward, out_channels=4):
+    torch.manual_seed(0)
+    network = build_network(settings, 2, out_channels, N_PIXELS).eval()
+    network.set_optics(forward)
+    return network
+
+
+def test_bank_solves_the_regularized_least_squares_problem(forward):
+    """The minimizer of |h * x - y|^2 + lambda |x|^2 over images x that wrap around, computed as a dense system."""
+    bank = WienerBank(torch.tensor([150.0, 700.0]), 2)
+    bank.set_optics(forward)
+    torch.nn.init.constant_(bank.log_regularization, -3.0)
+    measurements = torch.rand(1, 2, N_PIXELS, N_PIXELS, generator=torch.Generator().manual_seed(1))
+    images = bank(measurements)[0].detach().double()
+    for index, (sensor, depth_um) in enumerate([(0, 150.0), (0, 700.0), (1, 150.0), (1, 700.0)]):
+        kernel = forward.at(torch.tensor([[depth_um]])).kernels[0, sensor, 0].double()
+        size = bank.transfer.shape[-2]
+        canvas = torch.zeros(size, size, dtype=torch.float64)
+        canvas[: kernel.shape[0], : kernel.shape[1]] = kernel
+        shifts = [canvas.roll((y, x), (0, 1)).flatten() for y in range(size) for x in range(size)]
+        matrix = torch.stack(shifts, 1)
+        padded = torch.zeros(size, size, dtype=torch.float64)
+        padded[N_PIXELS - 1 : 2 * N_PIXELS - 1, N_PIXELS - 1 : 2 * N_PIXELS - 1] = measurements[0, sensor]
+        normal = matrix.T @ matrix + torch.exp(torch.tensor(-3.0)) * torch.eye(size**2)
+        expected = torch.linalg.solve(normal, matrix.T @ padded.flatten()).view(size, size)[:N_PIXELS, :N_PIXELS]
+        torch.testing.assert_close(images[index], expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("settings", "shape"), [(UNET, (2, 4, N_PIXELS, N_PIXELS)), (ENCODER, (2, 4))])
+def test_shape_of_the_output(settings, shape, forward):
+    assert build(settings, forward)(torch.rand(2, 2, N_PIXELS, N_PIXELS)).shape == shape
+
+
+def test_output_depends_on_the_psf_and_not_on_stored_weights(forward, make_psf):
+    other = ForwardModel(make_psf(N_PIXELS, pixel_pitch_um=80.0), N_PIXELS, 2, 1000.0)
+    network, measurements = build(UNET, forward), torch.rand(1, 2, N_PIXELS, N_PIXELS)
+    before = network(measurements)
+    assert not any("transfer" in name for name in network.state_dict())
+    network.set_optics(other)
+    assert not torch.allclose(network(measurements), before)
+    network.set_optics(forward)
+    torch.testing.assert_close(network(measurements), before)
+
+
+def test_inverses_are_computed_in_float32_under_autocast(forward):
+    bank = build(UNET, forward).bank
+    measurements = torch.rand(1, 2, N_PIXELS, N_PIXELS)
+    with torch.autocast("cpu", torch.bfloat16):
+        images = bank(measurements)
+    assert images.dtype == torch.float32
+    torch.testing.assert_close(images, bank(measurements), rtol=0, atol=0)
+
+
+def test_regularization_is_trained(forward):
+    network = build(UNET, forward).train()
+    network(torch.rand(2, 2, N_PIXELS, N_PIXELS)).square().mean().backward()
+    assert (network.bank.log_regularization.grad != 0).all()

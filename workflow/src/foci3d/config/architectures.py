@@ -1,0 +1,79 @@
+"""Settings of the networks, an open registry by the key `name`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from foci3d.config.fields import Count, Interval, KernelSize, Section, Some, StemStride, Stride
+from foci3d.config.registry import Registry
+
+ARCHITECTURES = Registry("architecture")
+
+
+class Architecture(Section):
+    """Settings of a network; a class for each registered name."""
+
+    name: str = Field(description="architecture")
+
+
+@ARCHITECTURES.add("cnn_fc")
+class CnnFcConfig(Architecture):
+    """Convolutions with pooling, then two fully connected layers."""
+
+    name: Literal["cnn_fc"] = Field(description="architecture")
+    channels: Some[Count] = Field(description="channels of each convolution")
+    kernel_size: KernelSize = Field(description="width of the convolutions [pixels]")
+    hidden_features: Count = Field(description="units of the hidden layer")
+
+
+@ARCHITECTURES.add("conv_deconv")
+class ConvDeconvConfig(Architecture):
+    """Convolutions, then as many deconvolutions."""
+
+    name: Literal["conv_deconv"] = Field(description="architecture")
+    channels: Some[Count] = Field(description="channels of each convolution")
+    strides: Some[Stride] = Field(description="stride of each convolution")
+    kernel_size: KernelSize = Field(description="width of the convolutions [pixels]")
+
+
+@ARCHITECTURES.add("resnet_cnn")
+class ResNetCnnConfig(Architecture):
+    """ResNet-18 encoder, then a CNN of two layers."""
+
+    name: Literal["resnet_cnn"] = Field(description="architecture")
+    encoder: Literal["pretrained", "random"] = Field(description="weights that the encoder starts from")
+    stem_stride: StemStride = Field(description="stride of the first convolution")
+    head_channels: Count = Field(description="channels of the head")
+
+
+class PhysicsConfig(Architecture):
+    """Settings that the networks which know the optics share."""
+
+    depth_range_um: Interval = Field(description="depths at which the measurements are deconvolved [um]")
+    n_depths: int = Field(ge=2, description="number of these depths")
+    channels: Some[Count] = Field(description="channels of each level of the encoder; the resolution halves in between")
+
+
+@ARCHITECTURES.add("physics_unet")
+class PhysicsUNetConfig(PhysicsConfig):
+    """U-Net behind regularized inverses of the forward operator."""
+
+    name: Literal["physics_unet"] = Field(description="architecture")
+    attention: bool = Field(description="self-attention at the coarsest level")
+
+
+@ARCHITECTURES.add("physics_encoder")
+class PhysicsEncoderConfig(PhysicsConfig):
+    """Encoder with a fully connected head behind regularized inverses of the forward operator."""
+
+    name: Literal["physics_encoder"] = Field(description="architecture")
+    hidden_features: Count = Field(description="units of the hidden layer")
+
+
+class EncoderConfig(Architecture):
+    """ResNet-18 with a linear head: the encoder of a `resnet_cnn` while it is pretrained."""
+
+    name: Literal["encoder"] = "encoder"
+    stem_stride: StemStride = Field(description="stride of the first convolution")

@@ -1,0 +1,221 @@
+r"""Networks that know the optics: an encoder-decoder behind regularized inverses of the forward operator.
+
+The measurement of sensor s is deconvolved for each depth z of a fixed grid, in the Fourier domain and in float32,
+
+.. math:: \hat x_{sz} = \frac{\overline{H_s(z)}}{|H_s(z)|^2 + \lambda_{sz}}\, y_s ,
+
+with the transfer function H of the imager at hand and a trained regularization :math:`\lambda`. The encoder-decoder
+sees these images beside the measurements. The transfer functions are inputs of the network, not weights: one network
+serves any imager whose point-spread function is given. This follows MultiWienerNet (Yanny et al., Optica 9, 96 (2022)).
+"""
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from foci3d.config.architectures import PhysicsEncoderConfig, PhysicsUNetConfig
+from foci3d.learning.networks.cnn import convolution_block
+from foci3d.learning.networks.registry import register
+from foci3d.optics.forward import ForwardModel
+
+INITIAL_REGULARIZATION = 1e-2
+
+
+class WienerBank(nn.Module):
+    """Regularized inverses of the measurements at a grid of depths.
+
+    Parameters
+    ----------
+    depths_um : sequence of float
+        Depths D from sensor A [um].
+    n_sensors : int
+        Sensors S of a measurement.
+    """
+
+    transfer: Tensor
+
+    def __init__(self, depths_um: Tensor, n_sensors: int) -> None:
+        super().__init__()
+        self.depths_um = depths_um
+        self.log_regularization = nn.Parameter(
+            torch.full((n_sensors, len(depths_um)), math.log(INITIAL_REGULARIZATION))
+        )
+        self.register_buffer("transfer", None, persistent=False)
+
+    @property
+    def n_images(self) -> int:
+        """Images that the bank gives for a measurement."""
+        return self.log_regularization.numel()
+
+    def set_optics(self, forward: ForwardModel) -> None:
+        """Use the transfer functions of an imager from now on."""
+        operator = forward.at(self.depths_um[None].to(forward.depths_um))
+        self.transfer = operator.transfer[0].to(self.log_regularization.device)  # (S, D, F, F'), complex64
+
+    def forward(self, measurements: Tensor) -> Tensor:
+        """Deconvolved images `(N, S * D, P, P)` of `measurements (N, S, P, P)`, in float32."""
+        with torch.autocast(measurements.device.type, enabled=False):
+            n_pixels, size = measurements.shape[-1], (self.transfer.shape[-2],) * 2
+            power = self.transfer.abs().square() + self.log_regularization.exp()[..., None, None]
+            # Kernels are centred at pixel P - 1, and so must be the first pixel of a measurement.
+            shift = (n_pixels - 1, size[1] - 2 * n_pixels + 1)
+            spectra = torch.fft.rfft2(functional.pad(measurements.float(), shift * 2))
+            images = torch.fft.irfft2(spectra[:, :, None] * (self.transfer.conj() / power), size)
+            return images[..., :n_pixels, :n_pixels].flatten(1, 2)
+
+
+class PhysicsNetwork(nn.Module):
+    """Base of the networks that know the optics: measurements and their regularized inverses, standardized.
+
+    Parameters
+    ----------
+    settings : PhysicsUNetConfig or PhysicsEncoderConfig
+        Grid of depths.
+    n_sensors : int
+        Sensors of a measurement.
+    """
+
+    def __init__(self, settings: PhysicsUNetConfig | PhysicsEncoderConfig, n_sensors: int) -> None:
+        super().__init__()
+        low, high = settings.depth_range_um
+        self.bank = WienerBank(torch.linspace(low, high, settings.n_depths), n_sensors)
+        self.n_features = n_sensors + self.bank.n_images
+        self.standardize = nn.BatchNorm2d(self.n_features)
+
+    def set_optics(self, forward: ForwardModel) -> None:
+        """Use the point-spread function of `forward` from now on."""
+        self.bank.set_optics(forward)
+
+    def features(self, measurements: Tensor) -> Tensor:
+        """Input `(N, n_features, P, P)` of the encoder."""
+        return self.standardize(torch.cat([measurements, self.bank(measurements)], 1))
+
+
+class Encoder(nn.Module):
+    """Levels of two convolutions each, with pooling between them.
+
+    Parameters
+    ----------
+    in_channels : int
+        Channels of the input.
+    channels : sequence of int
+        Channels of each level; the first has the resolution of the input.
+    """
+
+    def __init__(self, in_channels: int, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.levels = nn.ModuleList(double_convolution(*pair) for pair in pairwise([in_channels, *channels]))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Features of each level, from fine to coarse; sizes must be multiples of ``2 ** (levels - 1)``."""
+        features = [self.levels[0](images)]
+        for level in self.levels[1:]:
+            features.append(level(functional.max_pool2d(features[-1], 2)))
+        return features
+
+
+def double_convolution(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Two convolutions of 3 x 3 pixels."""
+    return nn.Sequential(
+        convolution_block(in_channels, out_channels, 3), convolution_block(out_channels, out_channels, 3)
+    )
+
+
+class SelfAttention(nn.Module):
+    """Self-attention between all pixels of the coarsest level, added to its input.
+
+    Parameters
+    ----------
+    channels : int
+        Channels, a multiple of the number of heads.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, channels)
+        self.attention = nn.MultiheadAttention(channels, num_heads=4, batch_first=True)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map `(N, C, Y, X)` to the same shape."""
+        tokens = self.norm(features).flatten(2).mT
+        mixed, _ = self.attention(tokens, tokens, tokens, need_weights=False)
+        return features + mixed.mT.unflatten(2, features.shape[-2:])
+
+
+@register("physics_unet", PhysicsUNetConfig)
+class PhysicsUNet(PhysicsNetwork):
+    """U-Net behind the regularized inverses, for dense outputs.
+
+    Parameters
+    ----------
+    settings : PhysicsUNetConfig
+        Grid of depths, channels of each level, and whether the coarsest level has self-attention.
+    in_channels : int
+        Sensors of a measurement.
+    out_channels : int
+        Outputs at each pixel.
+    n_pixels : int
+        Not used; any size fits.
+    """
+
+    def __init__(self, settings: PhysicsUNetConfig, in_channels: int, out_channels: int, n_pixels: int) -> None:
+        super().__init__(settings, in_channels)
+        channels = settings.channels
+        self.encoder = Encoder(self.n_features, channels)
+        self.bottom = SelfAttention(channels[-1]) if settings.attention else nn.Identity()
+        self.upsampling = nn.ModuleList(
+            nn.ConvTranspose2d(coarse, fine, 2, 2) for fine, coarse in reversed([*pairwise(channels)])
+        )
+        self.decoder = nn.ModuleList(double_convolution(2 * fine, fine) for fine in channels[-2::-1])
+        self.head = nn.Conv2d(channels[0], out_channels, 3, padding=1)
+        self.multiple = 2 ** (len(channels) - 1)
+
+    def forward(self, measurements: Tensor) -> Tensor:
+        """Map `(N, S, P, P)` to `(N, out_channels, P, P)`."""
+        n_pixels = measurements.shape[-1]
+        padding = -n_pixels % self.multiple
+        first = padding // 2
+        images = functional.pad(self.features(measurements), (first, padding - first) * 2, mode="reflect")
+        *skipped, features = self.encoder(images)
+        features = self.bottom(features)
+        for upsample, level in zip(self.upsampling, self.decoder, strict=True):
+            features = level(torch.cat([upsample(features), skipped.pop()], 1))
+        inside = slice(first, first + n_pixels)
+        return self.head(features)[..., inside, inside]
+
+
+@register("physics_encoder", PhysicsEncoderConfig)
+class PhysicsEncoder(PhysicsNetwork):
+    """The encoder of the U-Net with a fully connected head, for outputs that are not images.
+
+    Parameters
+    ----------
+    settings : PhysicsEncoderConfig
+        Grid of depths, channels of each level and units of the hidden layer.
+    in_channels : int
+        Sensors of a measurement.
+    out_channels : int
+        Outputs of a sample.
+    n_pixels : int
+        Not used; any size fits.
+    """
+
+    def __init__(self, settings: PhysicsEncoderConfig, in_channels: int, out_channels: int, n_pixels: int) -> None:
+        super().__init__(settings, in_channels)
+        self.encoder = Encoder(self.n_features, settings.channels)
+        self.multiple = 2 ** (len(settings.channels) - 1)
+        self.head = nn.Sequential(
+            nn.Linear(2 * settings.channels[-1], settings.hidden_features),
+            nn.ReLU(inplace=True),
+            nn.Linear(settings.hidden_features, out_channels),
+        )
+
+    def forward(self, measurements: Tensor) -> Tensor:
+        """Map `(N, S, P, P)` to `(N, out_channels)`."""
+        padding = -measurements.shape[-1] % self.multiple
+        images = functional.pad(self.features(measurements), (0, padding) * 2, mode="reflect")
+        features = self.encoder(images)[-1]
+        return self.head(torch.cat([features.mean((-2, -1)), features.amax((-2, -1))], 1))

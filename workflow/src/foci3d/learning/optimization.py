@@ -1,0 +1,100 @@
+"""Optimizers of a training, and the average of the weights along it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Muon, Optimizer
+from torch.optim.swa_utils import AveragedModel
+
+from foci3d.config.models import TrainingConfig
+
+HEAD = "head"
+"""Name of the module of a network that gives its output; Muon is meant for the hidden layers alone."""
+
+
+class KernelMuon(Muon):
+    """Muon for the kernels of convolutions, each seen as a matrix (output channels, pixels and input channels).
+
+    Muon orthogonalizes the momentum of a matrix by Newton-Schulz iterations (Jordan et al., 2024,
+    https://kellerjordan.github.io/posts/muon). The learning rate is scaled so that the update has the root mean square
+    of AdamW's (Liu et al., arXiv:2502.16982).
+
+    Parameters
+    ----------
+    kernels : sequence of Parameter
+        Weights of convolutions or of linear layers.
+    lr, weight_decay : float
+        As for AdamW.
+    """
+
+    def __init__(self, kernels: Sequence[nn.Parameter], lr: float, weight_decay: float) -> None:
+        self.kernels = list(kernels)
+        matrices = [nn.Parameter(_as_matrix(kernel.detach())) for kernel in self.kernels]  # share their memory
+        super().__init__(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+        self.matrices = matrices
+
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Update the kernels from their gradients."""
+        for matrix, kernel in zip(self.matrices, self.kernels, strict=True):
+            matrix.grad = None if kernel.grad is None else _as_matrix(kernel.grad)
+        return super().step(closure)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of the kernels."""
+        for kernel in self.kernels:
+            kernel.grad = None
+        super().zero_grad(set_to_none)
+
+
+def _as_matrix(kernel: Tensor) -> Tensor:
+    """View of a kernel in the memory format `torch.channels_last` as a matrix."""
+    return kernel.permute(0, 2, 3, 1).flatten(1) if kernel.ndim == 4 else kernel
+
+
+def make_optimizers(network: nn.Module, config: TrainingConfig) -> list[Optimizer]:
+    """Optimizers of a network: AdamW for all parameters, or Muon for the weights of its hidden layers beside it.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        The network, in the memory format `torch.channels_last`.
+    config : TrainingConfig
+        Optimizer, peak learning rate and weight decay.
+
+    Returns
+    -------
+    list of Optimizer
+        Together they hold every parameter once.
+    """
+    settings: dict[str, Any] = {"lr": config.max_learning_rate, "weight_decay": config.weight_decay}
+    if config.optimizer == "adamw":
+        return [AdamW(network.parameters(), fused=True, **settings)]
+    hidden = {
+        name: parameter
+        for name, parameter in network.named_parameters()
+        if name.endswith("weight") and parameter.ndim in (2, 4) and HEAD not in name.split(".")
+    }
+    rest = [parameter for name, parameter in network.named_parameters() if name not in hidden]
+    return [KernelMuon([*hidden.values()], **settings), AdamW(rest, fused=True, **settings)]
+
+
+def average_weights(network: nn.Module, decay: float) -> AveragedModel:
+    """Exponential moving average of the weights and the batch statistics of a network.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        The network.
+    decay : float
+        Decay per update; the first updates decay faster, so that the initial weights are forgotten.
+    """
+
+    def average(averaged: Tensor, current: Tensor, n_averaged: Tensor | int) -> Tensor:
+        if not averaged.is_floating_point():
+            return current
+        count = int(n_averaged)
+        return torch.lerp(current, averaged, min(decay, (1 + count) / (10 + count)))
+
+    return AveragedModel(network, avg_fn=average, use_buffers=True)
