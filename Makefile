@@ -34,8 +34,8 @@ demo: env  ## every figure and number at small scale, into results/quick
 	@echo
 	@echo "Look first at"
 	@echo "  results/quick/tables/scorecard.html                 the paper's numbers beside these"
-	@echo "  results/quick/figures/fig4a.png                     four layers seen through two sensors"
-	@echo "  results/quick/reconstructions/*/view.html           acquisitions in 3D: open in a browser, turn with the mouse"
+	@echo "  results/quick/figures/fig4a.png                     four layers, two sensors: measurements, output and target"
+	@echo "  results/quick/reconstructions/*/view.html           interactive 3-D views of the example acquisitions"
 
 paper: env  ## every figure and number at the paper's scale, into results/paper
 	$(SNAKEMAKE) -- all
