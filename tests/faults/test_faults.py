@@ -33,7 +33,7 @@ def refusal(snakemake: Callable[..., Any], project: Path, *arguments: str) -> st
             "baselines: {stack1_wiener: {test_datasets: [stack2]}}",
             "config/mine.yaml: baselines.stack1_wiener.test_datasets[0] is",
         ),
-        ("reconstruct: {samples: none.tsv}", "config/mine.yaml: reconstruct.samples is none.tsv, and there is no such"),
+        ("reconstruct: {samples: none.tsv}", "config/mine.yaml: reconstruct.samples is none.tsv, which does not exist"),
     ],
 )
 def test_configuration(snakemake: Callable[..., Any], project: Path, overlay: str, line: str) -> None:

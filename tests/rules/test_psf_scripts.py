@@ -109,7 +109,7 @@ def test_unsuitable_scan_is_reported_in_one_line(run_script, scan, tmp_path):
         kernel_model="empirical", depth_range_um=[0, 800]
     )
     (tmp_path / "scan.csv").write_text("depth_um\n0.025\n0.1\n0.25\n0.5\n1\n")
-    assert "as if in millimetres" in refused()
+    assert "so the unit may be millimetres" in refused()
 
 
 def test_model_psf(run_script, tmp_path):

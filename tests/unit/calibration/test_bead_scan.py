@@ -64,7 +64,10 @@ def test_a_dead_pixel_is_not_clipping(files):
         ("depth_um\n100\n300\n200\n", "scan.csv: depth_um does not increase from row 2 to 3; sort"),
         ("depth_um\n100\n100\n200\n", "does not increase from row 1 to 2"),
         ("depth_um\n100\n200\n", r"2 depths for the 3 frames of .*scan.tif"),
-        ("depth_um\n0.1\n0.2\n2.0\n", "the largest depth_um is 2, less than a pixel, as if in millimetres"),
+        (
+            "depth_um\n0.1\n0.2\n2.0\n",
+            "the largest depth_um is 2, less than one pixel pitch",
+        ),
         ("depth\n100\n200\n300\n", r"found the columns \['depth'\]; expected a column depth_um"),
         ("depth_um\n100\n\n300\nfar\n", "depth_um of row 3 is far; expected numbers"),
         ("depth_um\n-5\n200\n300\n", "depth_um of row 1 is -5"),

@@ -78,7 +78,7 @@ def changed(index, value):
         ({"values": np.ones((39, 39))}, "kernels have the shape (39, 39)"),
         ({"depths_um": [0, 300]}, "depths_um (2,); expected (depth, y, x) and (depth)"),
         ({"depths_um": [0, 1000, 300]}, "depths_um must be non-negative and strictly increasing"),
-        ({"depths_um": [0, 0.3, 1.0]}, "as if in millimetres"),
+        ({"depths_um": [0, 0.3, 1.0]}, "so the unit may be millimetres"),
         ({"depths_um": [0, 300, 700]}, "the kernels cover 0 to 700 um; expected psf.depth_range_um, 50 to 800 um"),
         ({"pitch_um": 40.0}, "pixel_pitch_um is 40.0; expected 55 um"),
         ({"pitch_um": None}, "pixel_pitch_um is None; expected 55 um"),

@@ -49,7 +49,7 @@ def test_one_sensor_and_no_rows(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "sensors", "parts"),
     [
-        ("one no.tif b.tif 55 x", "AB", ["sample one", "sensor_a is no.tif", "no such file"]),
+        ("one no.tif b.tif 55 x", "AB", ["sample one", "sensor_a is no.tif", "does not exist"]),
         ("../one a.tif b.tif 55 x", "AB", ["sample ../one", "the name becomes a folder"]),
         ("1one a.tif b.tif 55 x", "AB", ["the name becomes a folder"]),
         ("one a.tif b.tif 50 x", "AB", ["pixel_pitch_um is 50", "expected 55"]),

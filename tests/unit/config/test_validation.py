@@ -142,14 +142,14 @@ def test_new_names_exist() -> None:
         ("datasets: {moving: {n_layers: 1}}", ["datasets.moving.n_layers is 1", "at least 2"]),
         (
             "datasets: {stack2: {source: {train: [], validation: [], test: [no.mat]}}}",
-            ["source.test[0] is no.mat, and there is no such file"],
+            ["source.test[0] is no.mat, which does not exist"],
         ),
         ("scene: {lattice_cells: [4, 2]}", ["scene.lattice_cells", "lower value first"]),
         ("shards: {train: 20000}", ["shards.train is 20000", "at most n_samples.train, 10000"]),
         ("shards: {test: 500}", ["shards.test is 500", "at most n_samples.sequences, 100"]),
         ("psf: {source: file}", ["config/config.yaml: psf.file is none", "HDF5"]),
         ("psf: {scan: {depths: x.csv}}", ["psf.scan.stack is simulated", "both"]),
-        ("psf: {scan: {stack: a.tif, depths: x.csv}}", ["psf.scan.stack is a.tif, and there is no such file"]),
+        ("psf: {scan: {stack: a.tif, depths: x.csv}}", ["psf.scan.stack is a.tif, which does not exist"]),
         ("networks: {depth_cnn: {dataset: dept}}", ["networks.depth_cnn.dataset is dept", "one of depth, deblur"]),
         ("networks: {depth_cnn: {test_datasets: [dept]}}", ["networks.depth_cnn.test_datasets[0] is dept"]),
         (
@@ -210,7 +210,7 @@ def test_new_names_exist() -> None:
         ),
         ("baselines: {stack1_wiener: {test_datasets: [none]}}", ["test_datasets[0] is none", "one of depth, deblur"]),
         ("reconstruct: {network: depth_cnn}", ["reconstruct.network is depth_cnn", "one of stack1_cnn"]),
-        ("reconstruct: {samples: no.tsv}", ["reconstruct.samples is no.tsv, and there is no such file"]),
+        ("reconstruct: {samples: no.tsv}", ["reconstruct.samples is no.tsv, which does not exist"]),
     ],
 )
 def test_entries_that_do_not_fit_each_other(base: Any, overlay: str, parts: list[str], tmp_path: Path) -> None:

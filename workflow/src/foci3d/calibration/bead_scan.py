@@ -140,8 +140,8 @@ def _read_depths(path: str | Path, pixel_pitch_um: float) -> Floats:
         )
     if len(depths_um) and depths_um[-1] < pixel_pitch_um:
         raise InputError(
-            f"{path}: the largest depth_um is {depths_um[-1]:g}, less than a pixel, as if in millimetres; "
-            "expected micrometres."
+            f"{path}: the largest depth_um is {depths_um[-1]:g}, less than one pixel pitch, so the unit may be "
+            "millimetres; expected micrometres."
         )
     return depths_um
 

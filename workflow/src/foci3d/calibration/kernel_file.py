@@ -103,8 +103,8 @@ def _check_depths(path: str | Path, depths_um: Floats, kernels: Floats, pixel_pi
         raise InputError(f"{path}: depths_um must be non-negative and strictly increasing; sort the kernels by depth.")
     if depths_um[-1] < pixel_pitch_um:
         raise InputError(
-            f"{path}: the largest depth is {depths_um[-1]:g}, less than a pixel, as if in millimetres; "
-            "expected micrometres."
+            f"{path}: the largest depth is {depths_um[-1]:g}, less than one pixel pitch, so the unit may be "
+            "millimetres; expected micrometres."
         )
 
 

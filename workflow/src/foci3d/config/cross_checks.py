@@ -69,7 +69,7 @@ def _unknown_name(path: KeyPath, name: str, names: Iterable[str]) -> ConfigProbl
 
 def _missing_file(path: KeyPath, file: str, expected: str) -> Iterator[ConfigProblem]:
     if not Path(file).is_file():
-        yield _problem(path, f"{file}, and there is no such file", expected, "correct the path")
+        yield _problem(path, f"{file}, which does not exist", expected, "correct the path")
 
 
 def _intervals(config: Config) -> Iterator[ConfigProblem]:

@@ -94,7 +94,7 @@ def _row_problem(row: dict[str, str], n_cells: int, imager: ImagerConfig, sensor
     for column in ("sensor_a", "sensor_b"):
         image = row[column]
         if image and not Path(image).is_file():
-            return f"{column} is {image}, and there is no such file; expected a TIFF or PNG image, correct the path"
+            return f"{column} is {image}, which does not exist; expected a TIFF or PNG image, correct the path"
     try:
         fits = float(row["pixel_pitch_um"]) == imager.pixel_pitch_um
     except ValueError:
