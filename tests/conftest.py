@@ -1,5 +1,6 @@
 """Fixtures of all tests: the configuration, point-spread functions, and Snakemake run as a user runs it."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -128,7 +129,9 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def smoke(snakemake: Snakemake) -> Path:
-    """The results of a whole run at the smallest scale, made once."""
-    run = snakemake("--cores", "2", "--configfile", "config/smoke.yaml", "--", "all")
+    """The results of a whole run at the smallest scale, made once; another test process waits for it."""
+    with (PROJECT / "results" / ".smoke.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        run = snakemake("--cores", "2", "--configfile", "config/smoke.yaml", "--", "all")
     assert run.returncode == 0, run.stdout + run.stderr
     return PROJECT / "results" / "smoke"
