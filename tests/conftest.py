@@ -103,15 +103,20 @@ def model_description(config: Config) -> ModelDescription:
 
 @pytest.fixture(scope="session")
 def snakemake() -> Snakemake:
-    """Run `snakemake` with some arguments in a folder; the result has its output and its exit status."""
+    """Run `snakemake` with some arguments in a folder; the result has its output and its exit status.
+
+    Test processes take turns in a folder, as Snakemake refuses to work where another run does.
+    """
 
     def run(
         *arguments: str, folder: Path = PROJECT, environment: Mapping[str, str] = {}
     ) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "snakemake", *arguments]
-        return subprocess.run(
-            command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False
-        )
+        with (folder / "Snakefile").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return subprocess.run(
+                command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+            )
 
     return run
 
@@ -129,9 +134,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def smoke(snakemake: Snakemake) -> Path:
-    """The results of a whole run at the smallest scale, made once; another test process waits for it."""
-    with (PROJECT / "results" / ".smoke.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        run = snakemake("--cores", "2", "--configfile", "config/smoke.yaml", "--", "all")
+    """The results of a whole run at the smallest scale, made once."""
+    run = snakemake("--cores", "2", "--configfile", "config/smoke.yaml", "--", "all")
     assert run.returncode == 0, run.stdout + run.stderr
     return PROJECT / "results" / "smoke"
