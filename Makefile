@@ -44,7 +44,7 @@ unlock: env  ## after a run was killed, release its lock; then give the same com
 	$(BIN)/snakemake --unlock
 
 test: env  ## the tests, with a small run of the whole workflow
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: env  ## what .ci/run checks before the tests
 	$(BIN)/ruff check

@@ -27,13 +27,6 @@ ACCEPTANCE = AngularAcceptance(fwhm_deg=36.0, standoff_um=20.0, linear_fill_fact
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `-n`, one process has all tests of the smoke run, which is made once, and each file stays in one process."""
-    for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("smoke" if "smoke" in fixtures else str(item.path)))
-
-
 @pytest.fixture(scope="session")
 def config() -> Config:
     """The configuration of the paper, `config/config.yaml`; frozen, change copies by `model_copy(update=...)`."""
