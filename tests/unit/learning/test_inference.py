@@ -128,3 +128,15 @@ def test_predictions_hold_what_scoring_needs(
     }
     np.testing.assert_array_equal(found.arrays["target"], targets[task])
     assert found.arrays.get("classes_um", np.array([])).tolist() == [*model.description.classes_um]
+
+
+@pytest.mark.parametrize(("task", "swapped"), [("masks", True), ("depth_map", False), ("deblurring", False)])
+def test_average_over_symmetries_exchanges_the_sensors_where_channels_are_layers(
+    model_description: ModelDescription, measurements: np.ndarray, task: str, swapped: bool
+) -> None:
+    model = make_model(model_description.model_copy(update={"is_sensor_symmetric": True}), task)
+    output = model.predict(measurements, "cpu", average_symmetries=True)
+    flipped = model.predict(measurements[..., ::-1].copy(), "cpu", average_symmetries=True)
+    np.testing.assert_allclose(flipped[..., ::-1], output, rtol=1e-3, atol=1e-4)
+    opposite = model.predict(measurements[:, ::-1].copy(), "cpu", average_symmetries=True)
+    assert np.allclose(opposite[:, ::-1], output, rtol=1e-3, atol=1e-4) == swapped

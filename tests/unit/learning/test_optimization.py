@@ -77,11 +77,7 @@ def test_average_follows_the_weights_with_the_decay(network):
     assert averaged.module.head.bias[0].item() == pytest.approx(expected)
 
 
-def test_average_with_zero_decay_is_the_network(network):
-    averaged = average_weights(network, 0.0)
-    for _ in range(2):
-        network(torch.rand(2, 3, 8, 8))
-        network.body[0].weight.data.mul_(1.1)
-        averaged.update_parameters(network)
-    for current, average in zip(network.state_dict().values(), averaged.module.state_dict().values(), strict=True):
-        assert torch.equal(current, average)
+def test_a_kernel_that_is_no_view_of_a_matrix_is_refused():
+    kernel = nn.Parameter(torch.rand(4, 3, 3, 3))  # its matrix would be a copy, which is trained in vain
+    with pytest.raises(RuntimeError, match="view"):
+        KernelMuon([kernel], lr=0.01, weight_decay=0.0)

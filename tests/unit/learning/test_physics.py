@@ -1,9 +1,13 @@
 """Networks that know the optics: their inverses against a dense matrix, and their dependence on the PSF."""
 
+import numpy as np
 import pytest
 import torch
 
 from foci3d.config.architectures import PhysicsEncoderConfig, PhysicsUNetConfig
+from foci3d.errors import InputError
+from foci3d.learning.inference import load_model
+from foci3d.learning.model_file import save_model
 from foci3d.learning.networks import build_network
 from foci3d.learning.networks.physics import WienerBank
 from foci3d.optics.forward import ForwardModel
@@ -79,3 +83,16 @@ def test_regularization_is_trained(forward):
     network = build(UNET, forward).train()
     network(torch.rand(2, 2, N_PIXELS, N_PIXELS)).square().mean().backward()
     assert (network.bank.log_regularization.grad != 0).all()
+
+
+def test_model_needs_the_psf(forward, make_psf, model_description, tmp_path):
+    change = {"architecture": UNET, "n_pixels": N_PIXELS, "out_channels": 4, "n_layers": 4}
+    description = model_description.model_copy(update=change)
+    network = build(UNET, forward)
+    save_model(network, description, tmp_path / "model.json", tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match="needs the point-spread function"):
+        load_model(tmp_path / "model.json")
+    measurements = torch.rand(1, 2, N_PIXELS, N_PIXELS) + 1
+    model = load_model(tmp_path / "model.json", psf=make_psf(N_PIXELS))
+    expected = network(measurements / measurements.mean()).sigmoid().detach().numpy()
+    np.testing.assert_allclose(model.predict(measurements.numpy(), "cpu"), expected, rtol=1e-4, atol=1e-6)

@@ -81,6 +81,7 @@ class Model:
         _check_measurements(self.description, measurements)
         device = resolve_device(device) if isinstance(device, str) else device
         network, task, outputs = self.network.to(device), self.task, []
+        swap_sensors = self.description.is_sensor_symmetric and task.has_layer_channels
 
         def decode(images: Tensor) -> Tensor:
             return task.decode(compute_logits(network, images), images)
@@ -89,7 +90,7 @@ class Model:
         for first in range(0, len(measurements), BATCH_SIZE):
             batch = torch.from_numpy(measurements[first : first + BATCH_SIZE].astype(np.float32)).to(device)
             if average_symmetries:
-                output = average_over_symmetries(decode, batch, swap_sensors=self.description.is_sensor_symmetric)
+                output = average_over_symmetries(decode, batch, swap_sensors=swap_sensors)
             else:
                 output = decode(batch)
             outputs.append(output.cpu().numpy())

@@ -24,21 +24,22 @@ class KernelMuon(Muon):
     Parameters
     ----------
     kernels : sequence of Parameter
-        Weights of convolutions or of linear layers.
+        Weights of convolutions, in the memory format `torch.channels_last`, or of linear layers.
     lr, weight_decay : float
         As for AdamW.
     """
 
     def __init__(self, kernels: Sequence[nn.Parameter], lr: float, weight_decay: float) -> None:
         self.kernels = list(kernels)
-        matrices = [nn.Parameter(_as_matrix(kernel.detach())) for kernel in self.kernels]  # share their memory
+        # Views, which share the memory of the kernels: a kernel in another memory format is refused, not copied.
+        matrices = [nn.Parameter(_rows(kernel.detach()).view(len(kernel), -1)) for kernel in self.kernels]
         super().__init__(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
         self.matrices = matrices
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Update the kernels from their gradients."""
         for matrix, kernel in zip(self.matrices, self.kernels, strict=True):
-            matrix.grad = None if kernel.grad is None else _as_matrix(kernel.grad)
+            matrix.grad = None if kernel.grad is None else _rows(kernel.grad).reshape(matrix.shape)
         return super().step(closure)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -48,9 +49,9 @@ class KernelMuon(Muon):
         super().zero_grad(set_to_none)
 
 
-def _as_matrix(kernel: Tensor) -> Tensor:
-    """View of a kernel in the memory format `torch.channels_last` as a matrix."""
-    return kernel.permute(0, 2, 3, 1).flatten(1) if kernel.ndim == 4 else kernel
+def _rows(kernel: Tensor) -> Tensor:
+    """A kernel with its axes in the order of the memory format `torch.channels_last`."""
+    return kernel.permute(0, 2, 3, 1) if kernel.ndim == 4 else kernel
 
 
 def make_optimizers(network: nn.Module, config: TrainingConfig) -> list[Optimizer]:

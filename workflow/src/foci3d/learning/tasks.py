@@ -17,6 +17,7 @@ outputs do not depend on the unit of the measurements; that of `deblurring` is c
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +55,9 @@ class Task(ABC):
     classes_um : tuple of float
         Depths of the dataset where they come in steps [um].
     """
+
+    has_layer_channels: ClassVar[bool] = False
+    """Whether the channels of the output are the layers, in reverse order when seen from the opposite side."""
 
     n_layers: int
     classes_um: tuple[float, ...] = ()
@@ -205,6 +209,8 @@ class DepthMap(Task):
 @register_task("masks")
 class Masks(Task):
     """The cells in each layer."""
+
+    has_layer_channels = True
 
     @property
     def n_outputs(self) -> int:

@@ -120,11 +120,13 @@ def fit(setup: TrainingSetup) -> TrainingState:
     schedules = [
         OneCycleLR(optimizer, config.max_learning_rate, total_steps=config.max_steps) for optimizer in optimizers
     ]
-    averaged = average_weights(network, config.weight_averaging)
-    state = _load_checkpoint(setup, parts := [network, averaged, *optimizers, *schedules])
+    averaged = average_weights(network, config.weight_averaging) if config.weight_averaging else None
+    parts = [network, *optimizers, *schedules, *([averaged] if averaged else [])]
+    state = _load_checkpoint(setup, parts)
     fabric = Fabric(accelerator=setup.device.type, devices=1, precision=FABRIC_PRECISIONS[state.precision])
     model, *optimizers = fabric.setup(network, *optimizers)
-    averaged_model = fabric.setup_module(averaged.module)
+    evaluated = averaged.module if averaged else network
+    evaluated_model = fabric.setup_module(averaged.module) if averaged else model
     start, last_log_time = time.perf_counter() - state.seconds, time.perf_counter()
     losses: list[Tensor] = []
     while state.step < config.max_steps and state.validations_since_best < config.patience:
@@ -136,18 +138,19 @@ def fit(setup: TrainingSetup) -> TrainingState:
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()
-        averaged.update_parameters(network)
+        if averaged:
+            averaged.update_parameters(network)
         losses.append(loss.detach())
         state.step += 1
         if time.perf_counter() - last_log_time > LOG_INTERVAL_S:
             last_log_time = time.perf_counter()
             _log_progress(state.step, config.max_steps, losses, last_log_time - start)
         if state.step % config.validation_interval == 0 or state.step == config.max_steps:
-            validation = _validate_finite(averaged_model, setup, state.step)
+            validation = _validate_finite(evaluated_model, setup, state.step)
             progress = {"step": state.step, "samples": state.step * config.batch_size, "learning_rate": learning_rate}
             train_loss = torch.stack(losses).mean().item()
             seconds = time.perf_counter() - start
-            state.add({**progress, "train_loss": train_loss, **validation, "seconds": seconds}, averaged.module)
+            state.add({**progress, "train_loss": train_loss, **validation, "seconds": seconds}, evaluated)
             _save_checkpoint(setup.checkpoint, parts, state)
             losses.clear()
     return state
