@@ -54,7 +54,7 @@ def reconstruct(
 def test_writes_the_prediction_of_the_model(reconstruct: Callable[[list[str]], Path], model: dict[str, str]) -> None:
     out = reconstruct(IMAGES)
     measurement = np.stack([tifffile.imread(path) for path in IMAGES])
-    expected = load_model(model["model"]).predict(measurement[None])[0]
+    expected = load_model(model["model"]).predict(measurement[None])["output"][0]
     with tifffile.TiffFile(out / "probability.ome.tif") as file:
         np.testing.assert_allclose(file.asarray(), expected, atol=1e-6)
         assert 'PositionZ="380.5"' in file.ome_metadata

@@ -31,6 +31,7 @@ TRAINING = {
     "weight_decay": 0.01,
     "augment": True,
     "resample_stacks": True,
+    "imagers": None,
     "validation_interval": 2,
     "patience": 10,
 }
@@ -40,6 +41,7 @@ ONE_LAYER = {
     "n_layers": 1,
     "sensors": "A",
     "overlap": "keep",
+    "empty_layers": 0,
     "depth_range_um": [0, 1000],
     "depth_step_um": 100,
     "minimum_gap_um": 0,
@@ -50,6 +52,7 @@ RESNET_CNN = {"name": "resnet_cnn", "encoder": "pretrained", "stem_stride": 2, "
 NETWORKS = {
     "depth": ("depth_class", ONE_LAYER, {"name": "cnn_fc", "channels": [4], "kernel_size": 3, "hidden_features": 8}),
     "deblur": ("deblurring", ONE_LAYER, CONV_DECONV),
+    "depths": ("stacks", STACK, CONV_DECONV),
     "map": ("depth_map", {**STACK, "overlap": "remove"}, CONV_DECONV),
     "stack": ("masks", STACK, CONV_DECONV),
     "encoder": ("depth_coverage", STACK, {"name": "encoder", "stem_stride": 2}),
@@ -59,6 +62,7 @@ OUTPUTS = {
     "deblur": (6, 1, N_PIXELS, N_PIXELS),
     "map": (6, 1, N_PIXELS, N_PIXELS),
     "stack": (6, 2, N_PIXELS, N_PIXELS),
+    "depths": (6, 2, N_PIXELS, N_PIXELS),
 }
 RunScript = Callable[..., str]
 Files = dict[str, str]
@@ -154,7 +158,7 @@ def test_from_shards_to_predictions(
     found = Predictions.load(predictions)
     assert (found.network, found.dataset, found.task) == (name, "mine", NETWORKS[name][0])
     assert found.arrays["output"].shape == OUTPUTS[name]
-    again = load_model(model["model"]).predict(shards.read_shards(files["test"])["sensors"])
+    again = load_model(model["model"]).predict(shards.read_shards(files["test"])["sensors"])["output"]
     np.testing.assert_allclose(found.arrays["output"], again, rtol=1e-5)
     curves = pd.read_csv(model["curves"])
     assert curves.step.tolist() == [2, 4]

@@ -105,6 +105,54 @@ def test_summary_is_tidy(masks):
     assert set(summary["network"] + summary["dataset"] + summary["task"]) == {"some_networksome_datasetmasks"}
 
 
+@pytest.fixture(scope="module")
+def stacks() -> tuple[Predictions, pd.DataFrame, pd.DataFrame]:
+    """Masks with depths whose errors are normal, with the standard deviation of 30 um that is predicted."""
+    test, rng = masks_test(), np.random.default_rng(2)
+    arrays = {name: np.repeat(values, 40, 0) for name, values in test.arrays.items()}
+    depths_um = arrays["depths_um"]
+    arrays |= {
+        "predicted_depths_um": depths_um + 30 * rng.standard_normal(depths_um.shape),
+        "predicted_depth_sds_um": np.full(depths_um.shape, 30.0),
+        "occupancy": np.full(depths_um.shape, 0.9),
+    }
+    stacked = predictions("stacks", **arrays)
+    return stacked, *scored(stacked)
+
+
+def test_stacks_are_scored_as_masks_too(stacks):
+    test, _, summary = stacks
+    _, expected = scored(predictions("masks", **test.arrays))
+    rows = summary[summary["metric"].isin(expected["metric"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(rows.drop(columns="task"), expected.drop(columns="task"))
+
+
+def test_depth_errors_of_occupied_layers(stacks):
+    test, samples, summary = stacks
+    is_occupied = (test.arrays["target"] > 0).any((-2, -1))
+    error_um = np.abs(test.arrays["predicted_depths_um"] - test.arrays["depths_um"])
+    assert not is_occupied.all()
+    for layer in range(LAYERS):
+        row = cell(summary, "depth_error_um", str(layer + 1))
+        assert row["value"] == pytest.approx(error_um[is_occupied[:, layer], layer].mean())
+        assert row["n"] == is_occupied[:, layer].sum()
+        depths_um = test.arrays["depths_um"][is_occupied[:, layer], layer]
+        assert row["baseline"] == pytest.approx(np.abs(depths_um - depths_um.mean()).mean())
+    assert samples["depth_error_um"].notna().sum() == is_occupied.sum()
+
+
+def test_coverage_of_intervals_of_normal_errors(stacks):
+    _, _, summary = stacks
+    assert cell(summary, "depth_coverage_68")["value"] == pytest.approx(0.68, abs=0.05)
+    assert cell(summary, "depth_coverage_95")["value"] == pytest.approx(0.95, abs=0.03)
+
+
+def test_occupancy_error_is_the_share_of_layers_on_the_wrong_side(stacks):
+    test, _, summary = stacks
+    is_occupied = (test.arrays["target"] > 0).any((-2, -1))
+    assert cell(summary, "occupancy_error")["value"] == pytest.approx(1 - is_occupied.mean())
+
+
 def moving_test() -> Predictions:
     """Three sequences; the left half of the cluster is detected, and all of it in the next layer as well."""
     sequences, steps = np.divmod(np.arange(3 * LAYERS), LAYERS)

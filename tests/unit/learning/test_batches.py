@@ -9,6 +9,7 @@ from foci3d.config.models import Config, DatasetConfig
 from foci3d.io.shards import ShardedArray
 from foci3d.learning import batches
 from foci3d.learning.datasets import ShardDataset
+from foci3d.learning.imagers import TrainingImager
 from foci3d.learning.tasks import Samples
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
@@ -51,7 +52,7 @@ def draw(split: ShardDataset, dataset: DatasetConfig, forward: ForwardModel, con
         training = config.networks["stack2_cnn"].training.model_copy(
             update={"batch_size": 6, "resample_stacks": resample_stacks, "augment": augment}
         )
-        return batches.TrainingBatches(split, training, dataset, forward, seed)(step)
+        return batches.TrainingBatches(split, training, dataset, [TrainingImager(forward)], SEPARATION_UM, seed)(step)
 
     return draw_samples
 

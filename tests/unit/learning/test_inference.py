@@ -62,30 +62,31 @@ def test_probabilities_are_those_of_the_network(model: Model, measurements: np.n
     normalized = torch.from_numpy(measurements / measurements.mean((1, 2, 3), keepdims=True))
     with torch.inference_mode():
         expected = model.network(normalized).sigmoid()
-    np.testing.assert_allclose(model.predict(measurements), expected, rtol=1e-5)
+    np.testing.assert_allclose(model.predict(measurements)["output"], expected, rtol=1e-5)
 
 
 def test_any_unit_gives_the_same_probabilities(model: Model, measurements: np.ndarray) -> None:
-    expected = model.predict(measurements)
+    expected = model.predict(measurements)["output"]
     assert expected.std() > 1e-3
-    np.testing.assert_allclose(model.predict(measurements * 1e-6), expected, atol=1e-6)
+    np.testing.assert_allclose(model.predict(measurements * 1e-6)["output"], expected, atol=1e-6)
     counts = np.round(measurements * 20000).astype(np.uint16)
-    np.testing.assert_allclose(model.predict(counts), expected, atol=1e-3)
+    np.testing.assert_allclose(model.predict(counts)["output"], expected, atol=1e-3)
 
 
 def test_a_deblurred_image_is_in_the_unit_of_the_measurement(
     model_description: ModelDescription, measurements: np.ndarray
 ) -> None:
     model = make_model(model_description, "deblurring")
-    np.testing.assert_allclose(model.predict(300 * measurements), 300 * model.predict(measurements), rtol=1e-4)
+    output = model.predict(measurements)["output"]
+    np.testing.assert_allclose(model.predict(300 * measurements)["output"], 300 * output, rtol=1e-4)
 
 
 def test_the_batch_size_changes_nothing(
     model: Model, measurements: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = model.predict(measurements)
+    whole = model.predict(measurements)["output"]
     monkeypatch.setattr(inference, "BATCH_SIZE", 2)
-    np.testing.assert_allclose(model.predict(measurements), whole, rtol=1e-5)
+    np.testing.assert_allclose(model.predict(measurements)["output"], whole, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_measurements_without_light(model: Model, measurements: np.ndarray, valu
         model.predict(measurements)
 
 
-@pytest.mark.parametrize(("task", "n_layers"), [("depth_class", 1), ("depth_map", 3), ("masks", 3)])
+@pytest.mark.parametrize(("task", "n_layers"), [("depth_class", 1), ("depth_map", 3), ("masks", 3), ("stacks", 3)])
 def test_predictions_hold_what_scoring_needs(
     tmp_path: Path, model_description: ModelDescription, measurements: np.ndarray, task: str, n_layers: int
 ) -> None:
@@ -120,11 +121,12 @@ def test_predictions_hold_what_scoring_needs(
     expected = shards.read_shards(paths)
     for name in ("sensors", "layers", "masks", "depths_um", "sequence", "step", "cluster"):
         np.testing.assert_array_equal(found.arrays[name], expected[name])
-    np.testing.assert_allclose(found.arrays["output"], model.predict(measurements), rtol=1e-5)
+    np.testing.assert_allclose(found.arrays["output"], model.predict(measurements)["output"], rtol=1e-5)
     targets = {
         "depth_class": np.full(N_SAMPLES, 1),
         "depth_map": (expected["masks"] * expected["depths_um"][..., None, None]).sum(1, keepdims=True),
         "masks": expected["masks"],
+        "stacks": expected["masks"],
     }
     np.testing.assert_array_equal(found.arrays["target"], targets[task])
     assert found.arrays.get("classes_um", np.array([])).tolist() == [*model.description.classes_um]
@@ -135,8 +137,22 @@ def test_average_over_symmetries_exchanges_the_sensors_where_channels_are_layers
     model_description: ModelDescription, measurements: np.ndarray, task: str, swapped: bool
 ) -> None:
     model = make_model(model_description.model_copy(update={"is_sensor_symmetric": True}), task)
-    output = model.predict(measurements, "cpu", average_symmetries=True)
-    flipped = model.predict(measurements[..., ::-1].copy(), "cpu", average_symmetries=True)
+    output, flipped, opposite = (
+        model.predict(images.copy(), "cpu", average_symmetries=True)["output"]
+        for images in (measurements, measurements[..., ::-1], measurements[:, ::-1])
+    )
     np.testing.assert_allclose(flipped[..., ::-1], output, rtol=1e-3, atol=1e-4)
-    opposite = model.predict(measurements[:, ::-1].copy(), "cpu", average_symmetries=True)
     assert np.allclose(opposite[:, ::-1], output, rtol=1e-3, atol=1e-4) == swapped
+
+
+def test_predicted_depths_scale_with_the_separation_of_the_sensors(
+    model_description: ModelDescription, measurements: np.ndarray
+) -> None:
+    model = make_model(model_description, "stacks")
+    wider = Model(model.network, model.description, depth_scale=1.2)
+    found, expected = wider.predict(measurements, "cpu"), model.predict(measurements, "cpu")
+    for name in ("predicted_depths_um", "predicted_depth_sds_um"):
+        assert found[name].shape == (N_SAMPLES, model.description.n_layers)
+        np.testing.assert_allclose(found[name], 1.2 * expected[name], rtol=1e-5)
+    for name in ("output", "occupancy"):
+        np.testing.assert_array_equal(found[name], expected[name])

@@ -80,7 +80,7 @@ def test_a_description_that_is_not_json(files: Files, content: str) -> None:
 @pytest.mark.parametrize("content", [[], {}, {"kind": "foci3d-model", "version": 1, "net": "old"}])
 def test_a_description_of_another_kind_or_version(files: Files, content: object) -> None:
     files[0].write_text(json.dumps(content))
-    with pytest.raises(InputError, match=r"expected a model of kind foci3d-model, version 2, train the model again"):
+    with pytest.raises(InputError, match=r"expected a model of kind foci3d-model, version 3, train the model again"):
         load_model(*files)
 
 

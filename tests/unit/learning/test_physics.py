@@ -14,10 +14,20 @@ from foci3d.optics.forward import ForwardModel
 
 N_PIXELS = 17
 UNET = PhysicsUNetConfig(
-    name="physics_unet", depth_range_um=(100.0, 900.0), n_depths=3, channels=(4, 8, 8), attention=True
+    name="physics_unet",
+    depth_range_um=(100.0, 900.0),
+    n_depths=3,
+    channels=(4, 8, 8),
+    n_regularizations=2,
+    attention=True,
 )
 ENCODER = PhysicsEncoderConfig(
-    name="physics_encoder", depth_range_um=(100.0, 900.0), n_depths=3, channels=(4, 8), hidden_features=6
+    name="physics_encoder",
+    depth_range_um=(100.0, 900.0),
+    n_depths=3,
+    n_regularizations=1,
+    channels=(4, 8),
+    hidden_features=6,
 )
 
 
@@ -36,7 +46,7 @@ def build(settings, forward, out_channels=4):
 def test_bank_solves_the_regularized_least_squares_problem(forward):
     """The minimizer of |h * x - y|^2 + lambda |x|^2 over images x that wrap around, computed as a dense system."""
     bank = WienerBank(torch.tensor([150.0, 700.0]), 2)
-    bank.set_optics(forward)
+    bank.transfer = bank.transfer_functions(forward)
     torch.nn.init.constant_(bank.log_regularization, -3.0)
     measurements = torch.rand(1, 2, N_PIXELS, N_PIXELS, generator=torch.Generator().manual_seed(1))
     images = bank(measurements)[0].detach().double()
@@ -70,6 +80,19 @@ def test_output_depends_on_the_psf_and_not_on_stored_weights(forward, make_psf):
     torch.testing.assert_close(network(measurements), before)
 
 
+def test_transfer_functions_beside_the_measurements_replace_those_of_the_network(forward, make_psf):
+    other = ForwardModel(make_psf(N_PIXELS, pixel_pitch_um=80.0), N_PIXELS, 2, 1000.0)
+    network, measurements = build(UNET, forward), torch.rand(1, 2, N_PIXELS, N_PIXELS)
+    found = network(measurements, network.bank.transfer_functions(other))
+    torch.testing.assert_close(found, build(UNET, other)(measurements))
+
+
+def test_the_grid_of_depths_is_scaled_with_the_separation_of_the_sensors(forward):
+    bank = WienerBank(torch.tensor([200.0, 400.0]), 2)
+    expected = WienerBank(torch.tensor([240.0, 480.0]), 2).transfer_functions(forward)
+    torch.testing.assert_close(bank.transfer_functions(forward, 1.2), expected)
+
+
 def test_inverses_are_computed_in_float32_under_autocast(forward):
     bank = build(UNET, forward).bank
     measurements = torch.rand(1, 2, N_PIXELS, N_PIXELS)
@@ -95,4 +118,4 @@ def test_model_needs_the_psf(forward, make_psf, model_description, tmp_path):
     measurements = torch.rand(1, 2, N_PIXELS, N_PIXELS) + 1
     model = load_model(tmp_path / "model.json", psf=make_psf(N_PIXELS))
     expected = network(measurements / measurements.mean()).sigmoid().detach().numpy()
-    np.testing.assert_allclose(model.predict(measurements.numpy(), "cpu"), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(model.predict(measurements.numpy(), "cpu")["output"], expected, rtol=1e-4, atol=1e-6)

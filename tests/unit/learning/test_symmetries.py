@@ -8,28 +8,44 @@ from foci3d.learning.symmetries import average_over_symmetries
 MEASUREMENTS = torch.rand(3, 2, 5, 5, generator=torch.Generator().manual_seed(0))
 
 
+def average_output(predict, images, separation_um):
+    return average_over_symmetries(lambda seen: {"output": predict(seen)}, images, separation_um)["output"]
+
+
 def test_average_of_an_equivariant_prediction_is_the_prediction():
-    average = average_over_symmetries(lambda images: images.exp(), MEASUREMENTS, swap_sensors=True)
+    average = average_output(torch.exp, MEASUREMENTS, 1000.0)
     torch.testing.assert_close(average, MEASUREMENTS.exp())
 
 
-@pytest.mark.parametrize("swap_sensors", [False, True])
-def test_average_of_any_prediction_is_equivariant(swap_sensors):
+@pytest.mark.parametrize("separation_um", [None, 1000.0])
+def test_average_of_any_prediction_is_equivariant(separation_um):
     weights = torch.rand(2, 5, 5, generator=torch.Generator().manual_seed(1))
 
     def average(images):
-        return average_over_symmetries(lambda seen: seen * weights, images, swap_sensors=swap_sensors)
+        return average_output(lambda seen: seen * weights, images, separation_um)
 
     for transform in (lambda images: images.flip(-1), lambda images: images.flip(-2), lambda images: images.mT):
         torch.testing.assert_close(average(transform(MEASUREMENTS)), transform(average(MEASUREMENTS)))
     swapped = torch.allclose(average(MEASUREMENTS.flip(1)), average(MEASUREMENTS).flip(1))
-    assert swapped == swap_sensors
+    assert swapped == (separation_um is not None)
 
 
-@pytest.mark.parametrize(("swap_sensors", "count"), [(False, 8), (True, 16)])
-def test_every_symmetry_is_seen_once(swap_sensors, count):
+def test_depths_are_mirrored_where_the_scene_is_seen_from_the_opposite_side():
+    depths_um = torch.tensor([[100.0, 350.0, 900.0]])
+
+    measurements = torch.stack([torch.zeros(5, 5), torch.ones(5, 5)])[None]
+
+    def predict_by_brightness(images):
+        seen = 1000 - depths_um.flip(1) if images[0, 0].sum() else depths_um
+        return {"predicted_depths_um": seen, "predicted_depth_sds_um": torch.tensor([[1.0, 2.0, 3.0]])}
+
+    average = average_over_symmetries(predict_by_brightness, measurements, 1000.0)
+    torch.testing.assert_close(average["predicted_depths_um"], depths_um)
+    torch.testing.assert_close(average["predicted_depth_sds_um"], torch.full((1, 3), 2.0))
+
+
+@pytest.mark.parametrize(("separation_um", "count"), [(None, 8), (1000.0, 16)])
+def test_every_symmetry_is_seen_once(separation_um, count):
     seen = []
-    average_over_symmetries(
-        lambda images: seen.append(images) or images[:, :, 0, 0], MEASUREMENTS, swap_sensors=swap_sensors
-    )
+    average_output(lambda images: seen.append(images) or images[:, :, 0, 0], MEASUREMENTS, separation_um)
     assert len({tuple(images.flatten().tolist()) for images in seen}) == count

@@ -156,3 +156,52 @@ def test_the_pretext_task_is_not_in_the_configuration() -> None:
 def test_a_task_that_is_not_registered() -> None:
     with pytest.raises(InputError, match="task colour is not registered; expected one of depth_class, deblurring, "):
         make_task("colour", 1, ())
+
+
+def stack_logits(samples: Samples, sd_um: float = 50.0) -> torch.Tensor:
+    """Logits of task stacks that are right: masks, depths with their standard deviation, and occupancy."""
+    masks = samples["masks"].float()
+    depths_mm = (samples["depths_um"] / 1000)[..., None, None].expand_as(masks)
+    log_sds = torch.full_like(masks, np.log(sd_um / 1000))
+    occupancy = 20 * masks.amax((2, 3), keepdim=True).expand_as(masks) - 10
+    return torch.cat([20 * masks - 10, depths_mm, log_sds, occupancy], 1)
+
+
+def test_stacks_right_logits_give_the_masks_and_depths(samples: Samples) -> None:
+    task, logits = make_task("stacks", 2, ()), stack_logits(samples)
+    assert logits.shape[1] == task.n_outputs
+    output, values = task.decode(logits, samples["sensors"]), task.layer_values(logits)
+    assert task.error(output, task.target(samples)).tolist() == [0] * 6
+    torch.testing.assert_close(values["predicted_depths_um"], samples["depths_um"], rtol=1e-4, atol=1e-2)
+    torch.testing.assert_close(values["predicted_depth_sds_um"], torch.full((6, 2), 50.0), rtol=1e-4, atol=1e-3)
+    assert (values["occupancy"] > 0.99).all()
+
+
+def test_depth_of_a_layer_is_the_weighted_mean_over_its_cells() -> None:
+    """Of three pixels the last holds no cell; the first two have standard deviations of 100 and 200 um."""
+    task = make_task("stacks", 1, ())
+    masks, depths_mm = torch.tensor([50.0, 50.0, -50.0]), torch.tensor([0.2, 0.7, 5.0])
+    log_sds = torch.tensor([0.1, 0.2, 0.001]).log()
+    values = task.layer_values(torch.stack([masks, depths_mm, log_sds, torch.zeros(3)])[None, :, None])
+    weights = np.array([1 / 100**2, 1 / 200**2])
+    assert values["predicted_depths_um"].item() == pytest.approx(np.average([200, 700], weights=weights), rel=1e-4)
+    assert values["predicted_depth_sds_um"].item() == pytest.approx(np.sqrt(2 / weights.sum()), rel=1e-4)
+    assert values["occupancy"].item() == 0.5
+
+
+def test_stacks_loss_is_least_at_the_actual_error(samples: Samples) -> None:
+    """With all depths 80 um off, the likelihood is greatest for a standard deviation of 80 um."""
+    task, logits = make_task("stacks", 2, ()), {}
+    wrong = {**samples, "depths_um": samples["depths_um"] + 80}
+    for sd_um in (40.0, 80.0, 160.0):
+        logits[sd_um] = task.loss(stack_logits(wrong, sd_um), samples).item()
+    assert min(logits, key=logits.__getitem__) == 80.0
+
+
+def test_depth_of_an_empty_layer_does_not_count(samples: Samples) -> None:
+    task = make_task("stacks", 2, ())
+    samples["masks"][:, 1] = 0
+    elsewhere = {**samples, "depths_um": samples["depths_um"] + torch.tensor([0.0, 300.0])}
+    logits = stack_logits(samples)
+    assert task.loss(logits, samples) == task.loss(logits, elsewhere)
+    assert (task.layer_values(logits)["occupancy"][:, 1] < 0.01).all()

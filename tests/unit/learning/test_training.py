@@ -25,6 +25,7 @@ TRAINING = TrainingConfig(
     weight_decay=0.01,
     augment=False,
     resample_stacks=False,
+    imagers=None,
     validation_interval=4,
     patience=9,
 )

@@ -21,15 +21,26 @@ def model(model_description: ModelDescription) -> Model:
 
 def test_reconstruction_of_the_models_imager(model: Model) -> None:
     result = reconstruct(MEASUREMENT, model)
-    np.testing.assert_array_equal(result.probability, model.predict(MEASUREMENT[None])[0])
+    np.testing.assert_array_equal(result.probability, model.predict(MEASUREMENT[None])["output"][0])
     assert result.depths_um == (100.0, 400.0, 800.0)
     assert result.depth_sds_um == (20.0, 30.0, 9.0)
+    assert result.occupancy == (1.0, 1.0, 1.0)
     assert (result.threshold, result.pixel_pitch_um, result.sensor_depths_um) == (0.5, 55.0, (0.0, 1000.0))
+
+
+def test_depths_are_those_that_the_model_predicts(model_description: ModelDescription) -> None:
+    description = model_description.model_copy(update={"task": "stacks", "out_channels": 12})
+    model = Model(description.build_network().eval(), description, depth_scale=1.5)
+    result, outputs = reconstruct(MEASUREMENT, model), model.predict(MEASUREMENT[None])
+    assert result.depths_um == tuple(outputs["predicted_depths_um"][0].tolist())
+    assert result.depth_sds_um == tuple(outputs["predicted_depth_sds_um"][0].tolist())
+    assert result.occupancy == tuple(outputs["occupancy"][0].tolist())
+    assert result.sensor_depths_um == (0.0, 1500.0)
 
 
 @pytest.mark.parametrize("quantile", [0.3, 0.7])
 def test_foci_are_those_above_the_threshold(model: Model, quantile: float) -> None:
-    threshold = float(np.quantile(model.predict(MEASUREMENT[None]), quantile))
+    threshold = float(np.quantile(model.predict(MEASUREMENT[None])["output"], quantile))
     result = reconstruct(MEASUREMENT, model, threshold=threshold, pixel_pitch_um=10.0)
     expected = find_foci(result.probability, threshold, result.depths_um, result.depth_sds_um, 10.0)
     assert result.foci.equals(expected)
@@ -38,5 +49,5 @@ def test_foci_are_those_above_the_threshold(model: Model, quantile: float) -> No
 
 def test_a_model_for_another_task(model: Model) -> None:
     description = model.description.model_copy(update={"task": "depth_map"})
-    with pytest.raises(InputError, match="model small: the task is depth_map; expected masks, choose another model"):
+    with pytest.raises(InputError, match="task is depth_map; expected one of masks, stacks, choose another model"):
         reconstruct(MEASUREMENT, Model(model.network, description))

@@ -139,7 +139,7 @@ def stored(generate):
 @pytest.fixture(scope="module")
 def resample(stored, psf, config):
     def run(name, generator=None):
-        dataset = config.datasets[name]
+        dataset = config.datasets[name] if isinstance(name, str) else name
         generator = generator or torch.Generator().manual_seed(5)
         rows = torch.randint(len(stored[0]), (12, dataset.n_layers), generator=generator)
         forward = ForwardModel(psf, N_PIXELS, dataset.n_sensors, config.imager.sensor_separation_um)
@@ -159,6 +159,20 @@ def test_resampled_stacks_are_samples_of_the_dataset(resample, config, name):
     low, high = dataset.depth_range_um
     assert ((samples["depths_um"] >= low) & (samples["depths_um"] <= high)).all()
     assert (samples["depths_um"].diff(dim=-1) >= dataset.minimum_gap_um - 1e-3).all()
+
+
+@pytest.mark.parametrize("empty_layers", [0.3, 0.9])
+def test_empty_layers_are_last_and_hold_background(resample, stored, config, empty_layers):
+    dataset = config.datasets["stack2"].model_copy(update={"empty_layers": empty_layers})
+    forward, samples = resample(dataset)
+    occupied = (samples["masks"] > 0).any(-1).any(-1)
+    assert 1 - occupied.float().mean().item() == pytest.approx(empty_layers, abs=0.2)
+    assert (occupied[:, :-1] >= occupied[:, 1:]).all()
+    for is_occupied, depths_um in zip(occupied, samples["depths_um"], strict=True):
+        assert (depths_um[is_occupied].diff() > 0).all()
+    background = stored[0][stored[1] == 0]
+    assert torch.isin(samples["layers"][~occupied], background).all()
+    assert torch.equal(samples["sensors"], forward(samples["layers"], samples["depths_um"]))
 
 
 def test_resampling_is_reproducible_and_new_each_time(resample):

@@ -101,6 +101,21 @@ def test_overlap_is_removed_from_both_layers(generators, config):
     assert removed["layers"][overlap].mean() < kept["layers"][overlap].mean() / 2
 
 
+def test_empty_layers_come_last_and_leave_the_others_as_they_are(generators, config):
+    dataset = config.datasets["stack2"]
+    some_empty = dataset.model_copy(update={"empty_layers": 0.4})
+    full, stacks = (scene.draw_stacks(generators(50), config.scene, choice, 51) for choice in (dataset, some_empty))
+    occupied = stacks["masks"].bool().any(-1).any(-1)
+    assert occupied.float().mean().item() == pytest.approx(0.6, abs=0.1)
+    assert (occupied[:, :-1] >= occupied[:, 1:]).all()
+    for index in range(50):
+        kept = torch.isin(full["depths_um"][index], stacks["depths_um"][index][occupied[index]])
+        assert torch.equal(stacks["masks"][index][occupied[index]], full["masks"][index][kept])
+        assert torch.equal(stacks["layers"][index][occupied[index]], full["layers"][index][kept])
+    empty = stacks["layers"][~occupied]
+    assert empty.mean() < stacks["layers"][occupied][stacks["masks"][occupied] > 0].mean() / 3
+
+
 @pytest.mark.parametrize("name", ["depth", "deblur", "nonoverlap", "stack1", "stack2", "moving", "slides"])
 def test_depths_respect_range_and_gap(config, name):
     dataset = config.datasets[name]

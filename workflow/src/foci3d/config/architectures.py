@@ -53,6 +53,7 @@ class PhysicsConfig(Architecture):
 
     depth_range_um: Interval = Field(description="depths at which the measurements are deconvolved [um]")
     n_depths: int = Field(ge=2, description="number of these depths")
+    n_regularizations: Count = Field(description="trained regularizations at each of these depths")
     channels: Some[Count] = Field(description="channels of each level of the encoder; the resolution halves in between")
 
 

@@ -13,15 +13,15 @@ from foci3d.config.architectures import (
     ResNetCnnConfig,
 )
 from foci3d.config.models import BaselineConfig, Config, DatasetConfig, MatFiles, NetworkConfig
-from foci3d.config.registry import TASK_NAMES
+from foci3d.config.registry import MASK_TASKS, TASK_NAMES
 
 KeyPath = tuple[str | int, ...]
 
 # What a figure of the paper shows, where only one kind of network or scene makes sense.
-FIGURE_TASKS = {"fig2": "depth_class", "fig3": "deblurring", "figS1": "depth_map"}
+FIGURE_TASKS = {"fig2": ("depth_class",), "fig3": ("deblurring",), "figS1": ("depth_map",)}
 FIGURE_SCENES = {"fig5": "moving", "fig6": "moving", "fig7": "slides"}
-SINGLE_LAYER_TASKS = {"depth_class": True, "deblurring": True, "masks": False}
-IMAGE_TASKS = {"deblurring", "depth_map", "masks"}
+SINGLE_LAYER_TASKS = {"depth_class": True, "deblurring": True, **dict.fromkeys(MASK_TASKS, False)}
+IMAGE_TASKS = {"deblurring", "depth_map", *MASK_TASKS}
 # The dataset of which the statistics of the scenes are computed.
 REFERENCE_DATASET = "stack2"
 RESERVED_NETWORK_NAME = "encoder"
@@ -78,6 +78,10 @@ def _intervals(config: Config) -> Iterator[ConfigProblem]:
         intervals["scene", key] = getattr(config.scene, key)
     for name, dataset in config.datasets.items():
         intervals["datasets", name, "depth_range_um"] = dataset.depth_range_um
+    for name, network in config.networks.items():
+        for key, value in network.training.imagers or ():
+            if isinstance(value, tuple):
+                intervals["networks", name, "training", "imagers", key] = value
     for path, (low, high) in intervals.items():
         if low > high:
             yield _problem(path, f"[{low:g}, {high:g}]", "the lower value first", "swap them")
@@ -124,6 +128,10 @@ def _dataset_sources(config: Config) -> Iterator[ConfigProblem]:
         if dataset.scene == "moving" and dataset.n_layers < 2:
             expected = "at least 2 for a cluster to move through"
             yield _problem((*path, "n_layers"), dataset.n_layers, expected, "raise it")
+        if dataset.empty_layers and dataset.scene != "layers":
+            yield _problem(
+                (*path, "empty_layers"), dataset.empty_layers, f"0 where the scene is {dataset.scene}", "change it"
+            )
         if isinstance(dataset.source, MatFiles):
             if dataset.scene != "layers":
                 yield _problem((*path, "scene"), dataset.scene, "layers where the source is .mat files", "change it")
@@ -233,6 +241,10 @@ def _training(config: Config) -> Iterator[ConfigProblem]:
         if training.resample_stacks and config.tissue.is_active:
             expected = "false because tissue has effects, which new combinations of layers would lack"
             yield _problem((*path, "training", "resample_stacks"), "true", expected, "change it")
+        if training.imagers and not training.resample_stacks:
+            expected = "null because stored measurements are those of the configured imager"
+            remedy = "remove them or set resample_stacks to true"
+            yield _problem((*path, "training", "imagers"), "set", expected, remedy)
         if training.validation_interval > training.max_steps:
             expected = f"at most training.max_steps, {training.max_steps}"
             yield _problem(
@@ -308,10 +320,10 @@ def _figures(config: Config) -> Iterator[ConfigProblem]:
         if shown.dataset not in network.test_datasets:
             yield _unknown_name((*path, "dataset"), shown.dataset, network.test_datasets)
             continue
-        task = FIGURE_TASKS.get(figure, "masks")
-        if network.task != task:
+        tasks = FIGURE_TASKS.get(figure, MASK_TASKS)
+        if network.task not in tasks:
             found = f"{shown.network} with task {network.task}"
-            yield _problem((*path, "network"), found, f"a network with task {task}", "choose another")
+            yield _problem((*path, "network"), found, f"a network with task {' or '.join(tasks)}", "choose another")
         found_scene, scene = config.datasets[shown.dataset].scene, FIGURE_SCENES.get(figure, "layers")
         if found_scene != scene:
             found = f"{shown.dataset} with scene {found_scene}"
@@ -319,7 +331,7 @@ def _figures(config: Config) -> Iterator[ConfigProblem]:
 
 
 def _reconstruction(config: Config) -> Iterator[ConfigProblem]:
-    candidates = [name for name, network in config.networks.items() if network.task == "masks"]
+    candidates = [name for name, network in config.networks.items() if network.task in MASK_TASKS]
     if config.reconstruct.network not in candidates:
         yield _unknown_name(("reconstruct", "network"), config.reconstruct.network, candidates)
     yield from _missing_file(("reconstruct", "samples"), config.reconstruct.samples, "a table of acquisitions")

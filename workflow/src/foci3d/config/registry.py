@@ -18,7 +18,10 @@ from foci3d.errors import InputError
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
-TASK_NAMES = {"depth_class", "deblurring", "depth_map", "masks"}
+MASK_TASKS = ("masks", "stacks")
+"""Tasks whose output is the probability of a cell in each layer."""
+
+TASK_NAMES = {"depth_class", "deblurring", "depth_map", "masks", "stacks"}
 """Tasks that a network can have. `foci3d.learning.tasks` adds the name of each task that is registered there."""
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from foci3d.config.registry import MASK_TASKS
 from foci3d.errors import InputError
 from foci3d.evaluation import metrics, uncertainty
 from foci3d.evaluation.metrics import BoolArray, Confusion, FloatArray
@@ -21,6 +22,8 @@ from foci3d.evaluation.uncertainty import Estimate
 from foci3d.io.predictions import Predictions
 
 DEPTH_BIN_UM = 200
+DEPTH_INTERVALS = {68: 0.9945, 95: 1.9600}
+"""Half widths, in standard deviations, of the intervals that hold 68 and 95 % of a normal distribution."""
 
 Tables = tuple[pd.DataFrame, pd.DataFrame]
 Scorer = Callable[[Predictions, FloatArray, float], Tables]
@@ -241,6 +244,45 @@ def _score_masks(predictions: Predictions, weights: FloatArray, max_depth_um: fl
     return _layered_samples(predictions, columns), pd.concat(summary, ignore_index=True)
 
 
+@scorer("stacks")
+def _score_stacks(predictions: Predictions, weights: FloatArray, max_depth_um: float) -> Tables:
+    samples, summary = _score_masks(predictions, weights, max_depth_um)
+    arrays = predictions.arrays
+    is_occupied = (arrays["target"] > 0).any((-2, -1))
+    depths_um, sds_um = (
+        np.where(is_occupied, arrays[name].astype(float), np.nan) for name in ("depths_um", "predicted_depth_sds_um")
+    )
+    error_um = np.abs(arrays["predicted_depths_um"] - depths_um)
+    columns = {"depth_error_um": error_um}
+    for percent, quantile in DEPTH_INTERVALS.items():
+        columns[f"depth_coverage_{percent}"] = np.where(is_occupied, error_um <= quantile * sds_um, np.nan)
+    columns["occupancy_error"] = ((arrays["occupancy"] > 0.5) != is_occupied).astype(float)
+    spread_um = np.abs(depths_um - metrics.mean_defined(depths_um, 0))
+    baselines = {
+        "depth_error_um": _append_mean(metrics.mean_defined(spread_um, 0)),
+        "occupancy_error": _append_mean(metrics.majority_error(is_occupied.mean(0))),
+    }
+    layers = [*map(str, range(1, depths_um.shape[1] + 1)), "all"]
+    rows = [
+        summary_rows(name, layers, _layer_means(values, weights), _count_defined(values), baselines.get(name, np.nan))
+        for name, values in columns.items()
+    ]
+    samples = samples.assign(
+        predicted_depth_um=arrays["predicted_depths_um"].ravel(),
+        predicted_depth_sd_um=arrays["predicted_depth_sds_um"].ravel(),
+        **{name: values.ravel() for name, values in columns.items()},
+    )
+    return samples, pd.concat([summary, *rows], ignore_index=True)
+
+
+def _layer_means(values: FloatArray, weights: FloatArray) -> Estimate:
+    """Means of `values (N, L)` over the samples in which they are defined, for each layer and in the mean."""
+    moments = np.stack([np.nan_to_num(values), ~np.isnan(values)], -1)
+    return uncertainty.bootstrap_estimate(
+        moments, lambda total: _append_mean(metrics.ratio(total[..., 0], total[..., 1])), weights
+    )
+
+
 def _cluster_ratios(
     predictions: Predictions, predicted: BoolArray, target: BoolArray
 ) -> dict[str, tuple[FloatArray, str]]:
@@ -295,7 +337,7 @@ def trace_roc(predictions: Predictions) -> pd.DataFrame:
     Parameters
     ----------
     predictions : Predictions
-        Outputs and targets of task masks.
+        Outputs and targets of the task masks or stacks.
 
     Returns
     -------
@@ -305,12 +347,12 @@ def trace_roc(predictions: Predictions) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the task is not masks.
+        If the task is another.
     """
-    if predictions.task != "masks":
+    if predictions.task not in MASK_TASKS:
         raise InputError(
             f"{predictions.network} on {predictions.dataset}: task {predictions.task} has no ROC curve; "
-            "expected task masks, choose another network or dataset in figures."
+            f"expected one of {', '.join(MASK_TASKS)}, choose another network or dataset in figures."
         )
     histograms = metrics.probability_histograms(predictions.arrays["output"], predictions.arrays["target"] > 0).sum(0)
     thresholds, false_positive_rate, true_positive_rate = metrics.roc(histograms)

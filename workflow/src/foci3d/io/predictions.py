@@ -5,13 +5,16 @@ array           content                                                         
 ==============  =========================================================================  ==========================
 output          depth_class: probabilities (N, classes); deblurring: unblurred layer       all files
                 (N, 1, Y, X); depth_map: depth [um], 0 where empty (N, 1, Y, X);
-                masks: probabilities of a cell (N, L, Y, X)
+                masks, stacks: probabilities of a cell (N, L, Y, X)
 target          the true class (N,), layer, depth map, or masks of 0 and 1                 all files
 error           error of each sample (N,)                                                  tasks of the user's own
 sensors         measurements (N, S, Y, X)                                                  all files
 layers          unblurred layers (N, L, Y, X)                                              all files
 masks           where the layers hold cells, 0 or 1 (N, L, Y, X)                           all files
 depths_um       depth of each layer (N, L)                                                 all files
+predicted_*     depth of each layer (`predicted_depths_um`) and its standard         stacks
+                deviation (`predicted_depth_sds_um`) [um] (N, L)
+occupancy       probability that a layer holds cells (N, L)                                stacks
 classes_um      depth of each class (classes,)                                             depth_class
 sequence, step  number of the scene and of the step in it (N,)                             moving clusters
 cluster         footprint of the moving cluster, 0 or 1 (N, Y, X)                          moving clusters
@@ -36,8 +39,16 @@ OUTPUTS = {
     "deblurring": (("sample channel y x", "a.u."), ("sample channel y x", "a.u.")),
     "depth_map": (("sample channel y x", "um"), ("sample channel y x", "um")),
     "masks": (("sample layer y x", "1"), ("sample layer y x", "1")),
+    "stacks": (("sample layer y x", "1"), ("sample layer y x", "1")),
 }
 """Axes and unit of output and target, by task."""
+
+LAYER_VALUES = {
+    "predicted_depths_um": ("sample layer", "um"),
+    "predicted_depth_sds_um": ("sample layer", "um"),
+    "occupancy": ("sample layer", "1"),
+}
+"""Axes and unit of the predicted values of layers."""
 
 COPIES = {
     "sensors": ("sample sensor y x", "a.u."),
@@ -87,7 +98,7 @@ class Predictions:
 
     def _label(self, name: str) -> tuple[str, str]:
         """Axes and unit of an array."""
-        labels = {**COPIES, "classes_um": ("class", "um"), "error": ("sample", "1")}
+        labels = {**COPIES, **LAYER_VALUES, "classes_um": ("class", "um"), "error": ("sample", "1")}
         if self.task in OUTPUTS:
             labels["output"], labels["target"] = OUTPUTS[self.task]
         axes = ("sample", "channel", "y", "x")[: self.arrays[name].ndim]

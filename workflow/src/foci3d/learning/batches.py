@@ -3,16 +3,19 @@
 They depend on the seed and the step alone, so that an interrupted training resumes exactly.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from foci3d.config.models import DatasetConfig, TrainingConfig
 from foci3d.learning.datasets import ShardDataset
-from foci3d.learning.symmetries import DIHEDRAL, is_sensor_symmetric
+from foci3d.learning.imagers import TrainingImager, add_noise
+from foci3d.learning.symmetries import DIHEDRAL, is_sensor_symmetric, view_from_opposite
 from foci3d.learning.tasks import Samples
-from foci3d.optics.forward import ForwardModel
 from foci3d.simulation.dataset import resample_stacks
+from foci3d.simulation.scene import occupied_first
 
 IMAGES = ("sensors", "layers", "masks")
 
@@ -34,8 +37,10 @@ class TrainingBatches:
         Batch size, and whether stacks are resampled and samples augmented.
     dataset : DatasetConfig
         Configuration of the dataset.
-    forward : ForwardModel
-        Forward model of the imager, on the device of `samples`.
+    imagers : sequence of TrainingImager
+        The imagers to train for, on the device of `samples`; the steps have them in turn.
+    sensor_separation_um : float
+        Distance between the sensors that the depths of the dataset belong to [um].
     seed : int
         Root of the random numbers.
     """
@@ -45,30 +50,36 @@ class TrainingBatches:
         samples: ShardDataset,
         training: TrainingConfig,
         dataset: DatasetConfig,
-        forward: ForwardModel,
+        imagers: Sequence[TrainingImager],
+        sensor_separation_um: float,
         seed: int,
     ) -> None:
-        self.samples, self.training, self.dataset, self.forward, self.seed = samples, training, dataset, forward, seed
+        self.samples, self.training, self.dataset, self.imagers, self.seed = samples, training, dataset, imagers, seed
+        self.sensor_separation_um = sensor_separation_um
         self.layers, self.masks = (samples.arrays[name].flatten() for name in ("layers", "masks"))
 
     def __call__(self, step: int) -> Samples:
         """Samples of a step, counted from 0."""
         n_samples, device = self.training.batch_size, self.layers.device
+        imager = self.imagers[step % len(self.imagers)]
         generator = step_generator(self.seed, step, device)
         if self.training.resample_stacks:
             shape = (n_samples, self.dataset.n_layers)
             indices = torch.randint(len(self.layers), shape, generator=generator, device=device)
             samples: Samples = resample_stacks(
-                self.layers[indices], self.masks[indices], generator, self.dataset, self.forward
+                self.layers[indices], self.masks[indices], generator, self.dataset, imager.measure
             )
         else:
             samples = stored_batch(self.samples, n_samples, step, self.seed)
         if self.training.augment:
             flags = torch.rand(4, n_samples, generator=generator, device=device) < 0.5
             samples = apply_dihedral(samples, flags[:3])
-            if is_sensor_symmetric(self.dataset, self.forward.sensor_separation_um):
-                samples = swap_sensors(samples, flags[3], self.forward.sensor_separation_um)
-        return samples
+            if is_sensor_symmetric(self.dataset, self.sensor_separation_um):
+                samples = swap_sensors(samples, flags[3], self.sensor_separation_um)
+                samples = occupied_first(samples) if self.dataset.empty_layers else samples
+        if self.training.imagers:
+            samples = {**samples, "sensors": add_noise(samples["sensors"], self.training.imagers, generator)}
+        return samples if imager.transfer is None else {**samples, "transfer": imager.transfer}
 
 
 def stored_batch(samples: ShardDataset, batch_size: int, step: int, seed: int) -> Samples:
@@ -92,8 +103,7 @@ def apply_dihedral(samples: Samples, flags: Tensor) -> Samples:
 
 def swap_sensors(samples: Samples, flag: Tensor, sensor_separation_um: float) -> Samples:
     """View the samples for which `flag` (N,) is true from the opposite side: sensors and layers in reverse order."""
-    swapped = {name: samples[name].flip(1) for name in IMAGES}
-    swapped["depths_um"] = sensor_separation_um - samples["depths_um"].flip(1)
+    swapped = {name: view_from_opposite(name, samples[name], sensor_separation_um) for name in (*IMAGES, "depths_um")}
     return {name: _where(flag, values, samples[name]) for name, values in swapped.items()}
 
 

@@ -41,10 +41,13 @@ class Model:
         The network, in evaluation mode.
     description : ModelDescription
         Everything else about it.
+    depth_scale : float
+        Factor on predicted depths: the separation of the sensors at hand over that of the imager of the training data.
     """
 
     network: nn.Module
     description: ModelDescription
+    depth_scale: float = 1.0
 
     @property
     def task(self) -> Task:
@@ -55,7 +58,7 @@ class Model:
     @torch.inference_mode()
     def predict(
         self, measurements: npt.NDArray[Any], device: torch.device | str = "auto", *, average_symmetries: bool = False
-    ) -> npt.NDArray[np.float32]:
+    ) -> dict[str, npt.NDArray[np.float32]]:
         """Apply the model to measurements, in float32.
 
         Parameters
@@ -69,9 +72,11 @@ class Model:
 
         Returns
         -------
-        ndarray, float32
-            Probabilities (N, C) of the depths `description.classes_um`, a sharp layer (N, 1, Y, X) in the unit of
-            `measurements`, depths (N, 1, Y, X) [um] or probabilities of a cell (N, L, Y, X), depending on the task.
+        dict of str to ndarray, float32
+            ``output``: probabilities (N, C) of the depths `description.classes_um`, a sharp layer (N, 1, Y, X) in the
+            unit of `measurements`, depths (N, 1, Y, X) [um] or probabilities of a cell (N, L, Y, X), depending on the
+            task. For the task `stacks` also the values (N, L) of the layers: ``predicted_depths_um``,
+            ``predicted_depth_sds_um`` [um] and ``occupancy``, the probability that a layer holds cells.
 
         Raises
         ------
@@ -83,24 +88,34 @@ class Model:
         network, task, outputs = self.network.to(device), self.task, []
         swap_sensors = self.description.is_sensor_symmetric and task.has_layer_channels
 
-        def decode(images: Tensor) -> Tensor:
-            return task.decode(compute_logits(network, images), images)
+        def decode(images: Tensor) -> dict[str, Tensor]:
+            logits = compute_logits(network, images)
+            return {"output": task.decode(logits, images), **task.layer_values(logits)}
 
         last_log_time = time.perf_counter()
         for first in range(0, len(measurements), BATCH_SIZE):
             batch = torch.from_numpy(measurements[first : first + BATCH_SIZE].astype(np.float32)).to(device)
             if average_symmetries:
-                output = average_over_symmetries(decode, batch, swap_sensors=swap_sensors)
+                separation_um = self.description.sensor_separation_um if swap_sensors else None
+                output = average_over_symmetries(decode, batch, separation_um)
             else:
                 output = decode(batch)
-            outputs.append(output.cpu().numpy())
+            outputs.append({name: values.cpu().numpy() for name, values in output.items()})
             if time.perf_counter() - last_log_time > LOG_INTERVAL_S:
                 last_log_time = time.perf_counter()
                 log.info("%d of %d samples", first + len(batch), len(measurements))
-        return np.concatenate(outputs)
+        results = {name: np.concatenate([output[name] for output in outputs]) for name in outputs[0]}
+        for name in {"predicted_depths_um", "predicted_depth_sds_um"} & results.keys():
+            results[name] *= np.float32(self.depth_scale)
+        return results
 
 
-def load_model(description_path: str | Path, weights_path: str | Path | None = None, psf: PSF | None = None) -> Model:
+def load_model(
+    description_path: str | Path,
+    weights_path: str | Path | None = None,
+    psf: PSF | None = None,
+    sensor_separation_um: float | None = None,
+) -> Model:
     """Load a trained model.
 
     Parameters
@@ -111,6 +126,8 @@ def load_model(description_path: str | Path, weights_path: str | Path | None = N
         The safetensors file; by default the one beside the JSON file, with the same name.
     psf : PSF, optional
         Point-spread function of the imager; needed by networks that know the optics.
+    sensor_separation_um : float, optional
+        Distance between the sensors of the imager [um]; by default that of the imager of the training data.
 
     Returns
     -------
@@ -127,16 +144,17 @@ def load_model(description_path: str | Path, weights_path: str | Path | None = N
     )
     network = description.build_network()
     network.load_state_dict(weights)
+    separation_um = sensor_separation_um or description.sensor_separation_um
+    depth_scale = separation_um / description.sensor_separation_um if description.in_channels > 1 else 1.0
     if isinstance(network, PhysicsNetwork):
         if psf is None:
             raise InputError(
                 f"{description_path}: the network {description.network} needs the point-spread function of the imager; "
                 "give a PSF."
             )
-        network.set_optics(
-            ForwardModel(psf, description.n_pixels, description.in_channels, description.sensor_separation_um)
-        )
-    return Model(network.eval(), description)
+        forward = ForwardModel(psf, description.n_pixels, description.in_channels, separation_um)
+        network.set_optics(forward, depth_scale)
+    return Model(network.eval(), description, depth_scale)
 
 
 def predict_dataset(
@@ -169,12 +187,12 @@ def predict_dataset(
     """
     arrays, description = shards.read_shards(paths), model.description
     samples = {name: torch.from_numpy(arrays[name]) for name in ("layers", "masks", "depths_um")}
-    output = torch.from_numpy(model.predict(arrays["sensors"], device, average_symmetries=average_symmetries))
+    outputs = model.predict(arrays["sensors"], device, average_symmetries=average_symmetries)
     target = model.task.target(samples)
     copies = {name: values for name, values in arrays.items() if name in COPIES}
-    results = {"output": output.numpy(), "target": target.numpy(), **copies}
+    results = {**outputs, "target": target.numpy(), **copies}
     if description.task not in OUTPUTS:
-        results["error"] = model.task.error(output, target).numpy()
+        results["error"] = model.task.error(torch.from_numpy(outputs["output"]), target).numpy()
     if description.classes_um:
         results["classes_um"] = np.array(description.classes_um, np.float32)
     attributes: dict[str, Attribute] = {"parameters": description.n_parameters, "weights": description.digests.weights}

@@ -18,7 +18,7 @@ from foci3d.learning.device import Precision
 from foci3d.learning.networks import NETWORKS, build_network
 
 KIND: Final = "foci3d-model"
-VERSION: Final = 2
+VERSION: Final = 3
 
 
 class LayerDepth(Section):
@@ -46,7 +46,7 @@ class ModelDescription(Section):
     """
 
     kind: Literal["foci3d-model"] = KIND
-    version: Literal[2] = VERSION
+    version: Literal[3] = VERSION
     network: str
     dataset: str
     task: str
@@ -85,7 +85,7 @@ def save_model(
     with atomic_path(weights_path) as path:
         path.write_bytes(content)
     with atomic_path(description_path) as path:
-        path.write_text(description.model_dump_json(indent=2, exclude_none=True) + "\n")
+        path.write_text(description.model_dump_json(indent=2) + "\n")
 
 
 def read_description(path: str | Path) -> ModelDescription:

@@ -21,6 +21,7 @@ from foci3d.io.digests import digest
 from foci3d.learning.batches import TrainingBatches
 from foci3d.learning.datasets import ShardDataset, open_dataset
 from foci3d.learning.device import resolve_device, resolve_precision
+from foci3d.learning.imagers import RandomImagers, TrainingImager
 from foci3d.learning.model_file import Digests, LayerDepth, ModelDescription, content_digest, save_model
 from foci3d.learning.networks import NETWORKS, PhysicsNetwork, build_network, count_parameters, load_encoder
 from foci3d.learning.symmetries import is_sensor_symmetric
@@ -177,14 +178,14 @@ def run_training(run: TrainingRun, inputs: TrainingInputs, folder: Path) -> Trai
     forward = ForwardModel(
         PSF.load(inputs.psf), run.imager.n_pixels, run.dataset.n_sensors, run.imager.sensor_separation_um
     ).to(device)
-    network = run.initialize_network(inputs.encoder)
+    network = run.initialize_network(inputs.encoder).to(device)
     if isinstance(network, PhysicsNetwork):
         network.set_optics(forward)
     digests = inputs.digests()
     setup = TrainingSetup(
         network=network,
         task=run.make_task(),
-        batches=TrainingBatches(train, run.training, run.dataset, forward, run.seed),
+        batches=_training_batches(run, train, network, forward),
         validation=validation.load(),
         config=run.training,
         device=device,
@@ -195,6 +196,18 @@ def run_training(run: TrainingRun, inputs: TrainingInputs, folder: Path) -> Trai
     network.load_state_dict(state.best_weights)
     description = _describe(run, network, train.arrays["depths_um"].load().double(), state, digests)
     return TrainedNetwork(network, description, pd.DataFrame(state.curves), setup.checkpoint)
+
+
+def _training_batches(
+    run: TrainingRun, samples: ShardDataset, network: nn.Module, forward: ForwardModel
+) -> TrainingBatches:
+    """Batches for the configured imager, or for those of `training.imagers`."""
+    imagers: Sequence[TrainingImager] = [TrainingImager(forward)]
+    if ranges := run.training.imagers:
+        transfer_functions = network.bank.transfer_functions if isinstance(network, PhysicsNetwork) else None
+        device = forward.depths_um.device
+        imagers = RandomImagers(ranges, run.imager, run.dataset, run.seed, device, transfer_functions)
+    return TrainingBatches(samples, run.training, run.dataset, imagers, run.imager.sensor_separation_um, run.seed)
 
 
 def _open_split(run: TrainingRun, paths: Sequence[Path], device: torch.device, min_samples: int = 1) -> ShardDataset:
@@ -254,7 +267,9 @@ def _describe(
         classes_um=run.dataset.depth_classes_um,
         pixel_pitch_um=run.imager.pixel_pitch_um,
         sensor_separation_um=run.imager.sensor_separation_um,
-        is_sensor_symmetric=is_sensor_symmetric(run.dataset, run.imager.sensor_separation_um),
+        # Which layers are empty, and so last, is not known before the prediction.
+        is_sensor_symmetric=is_sensor_symmetric(run.dataset, run.imager.sensor_separation_um)
+        and not run.dataset.empty_layers,
         normalization=NORMALIZATION,
         training=run.training,
         precision=state.precision,

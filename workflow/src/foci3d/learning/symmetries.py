@@ -5,7 +5,7 @@ symmetric. With two sensors that face each other, and depths whose distribution 
 seen from the opposite side is a scene of the dataset, too: sensors and layers in reverse order.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import product
 
 import torch
@@ -40,32 +40,45 @@ def is_sensor_symmetric(dataset: DatasetConfig, sensor_separation_um: float) -> 
     )
 
 
-def average_over_symmetries(predict: Callable[[Tensor], Tensor], measurements: Tensor, *, swap_sensors: bool) -> Tensor:
+def average_over_symmetries(
+    predict: Callable[[Tensor], Mapping[str, Tensor]], measurements: Tensor, sensor_separation_um: float | None
+) -> dict[str, Tensor]:
     """Mean of a prediction over all symmetries of the measurements.
 
     Parameters
     ----------
     predict : callable
-        From measurements `(N, S, Y, X)` to outputs: images `(N, C, Y, X)`, or values `(N, C)` that no symmetry changes.
+        From measurements `(N, S, Y, X)` to outputs by name: images `(N, C, Y, X)`, or values `(N, C)`, which change
+        only with the direction of view.
     measurements : Tensor (N, S, Y, X)
         Measurements.
-    swap_sensors : bool
-        Whether to see the scene from the opposite side, too, where channels of the output are layers.
+    sensor_separation_um : float or None
+        Distance between the sensors [um] if the scene is to be seen from the opposite side, too, where channels of the
+        outputs are layers.
 
     Returns
     -------
-    Tensor
+    dict of str to Tensor
         Outputs in the orientation of the measurements.
     """
-    outputs = []
-    for *flags, swap in product((False, True), (False, True), (False, True), (False, True)[: 1 + swap_sensors]):
+    averages: dict[str, list[Tensor]] = {}
+    swaps = (False,) if sensor_separation_um is None else (False, True)
+    for *flags, swap in product((False, True), (False, True), (False, True), swaps):
         transforms = [transform for transform, flag in zip(DIHEDRAL, flags, strict=True) if flag]
         images = measurements.flip(1) if swap else measurements
         for transform in transforms:
             images = transform(images)
-        output = predict(images)
-        if output.ndim == measurements.ndim:
-            for transform in reversed(transforms):
-                output = transform(output)
-        outputs.append(output.flip(1) if swap else output)
-    return torch.stack(outputs).mean(0)
+        for name, output in predict(images).items():
+            if output.ndim == measurements.ndim:
+                for transform in reversed(transforms):
+                    output = transform(output)
+            if swap and sensor_separation_um is not None:
+                output = view_from_opposite(name, output, sensor_separation_um)
+            averages.setdefault(name, []).append(output)
+    return {name: torch.stack(outputs).mean(0) for name, outputs in averages.items()}
+
+
+def view_from_opposite(name: str, values: Tensor, sensor_separation_um: float) -> Tensor:
+    """Array `name (N, sensors or layers, ...)` of a scene that is seen from the opposite side; depths are mirrored."""
+    reversed_values = values.flip(1)
+    return sensor_separation_um - reversed_values if name.endswith("depths_um") else reversed_values

@@ -28,6 +28,9 @@ from foci3d.errors import InputError
 from foci3d.evaluation.metrics import CELL_THRESHOLD, normalized_error
 
 UM_PER_MM = 1000.0
+LOG_SD_RANGE = (-7.0, 2.0)
+"""Range of the logarithm of a depth's standard deviation [mm]: 1 um to 7 mm."""
+
 NORMALIZATION = "divided by the mean over all sensors and pixels of the sample"
 
 Samples = Mapping[str, Tensor]
@@ -39,9 +42,12 @@ def mean_intensity(measurements: Tensor) -> Tensor:
     return measurements.mean((1, 2, 3), keepdim=True)
 
 
-def compute_logits(network: nn.Module, measurements: Tensor) -> Tensor:
-    """Output of a network for measurements `(N, S, Y, X)` in any unit, which it sees normalized to a mean of 1."""
-    return network(measurements / mean_intensity(measurements))
+def compute_logits(network: nn.Module, measurements: Tensor, *optics: Tensor) -> Tensor:
+    """Output of a network for measurements `(N, S, Y, X)` in any unit, which it sees normalized to a mean of 1.
+
+    `optics` are the transfer functions of the imager for a network that knows the optics, if not those it was set to.
+    """
+    return network(measurements / mean_intensity(measurements), *optics)
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,10 @@ class Task(ABC):
     @abstractmethod
     def decode(self, logits: Tensor, measurements: Tensor) -> Tensor:
         """Output in its unit, from that of the network and the measurements `(N, S, Y, X)` before normalization."""
+
+    def layer_values(self, logits: Tensor) -> dict[str, Tensor]:
+        """Values `(N, L)` of each layer by name, beside the output; none for most tasks."""
+        return {}
 
     @abstractmethod
     def loss(self, logits: Tensor, samples: Samples) -> Tensor:
@@ -232,6 +242,54 @@ class Masks(Task):
     def error(self, output: Tensor, target: Tensor) -> Tensor:
         """Share of pixels on the wrong side of the threshold."""
         return ((output > CELL_THRESHOLD) != (target > 0)).float().mean((1, 2, 3))
+
+
+@register_task("stacks")
+class Stacks(Masks):
+    r"""The cells in each layer, the depth of the layer, and whether it holds cells.
+
+    The network estimates a depth :math:`z_i` [mm] and its standard deviation :math:`\sigma_i` at each pixel i of a
+    layer. The depth of the layer is their mean weighted with :math:`w_i = p_i / \sigma_i^2`, where p is the probability
+    of a cell. Errors of the pixels of one layer agree, so its variance is the weighted mean of theirs,
+    :math:`\sum_i w_i \sigma_i^2 / \sum_i w_i`, and not smaller by their number.
+    """
+
+    depth_weight: ClassVar[float] = 0.05
+    """Weight of the depths in the loss, beside the masks."""
+
+    @property
+    def n_outputs(self) -> int:
+        """Logits of a cell, depths [mm], logarithms of their standard deviations and logits of occupancy, by layer."""
+        return 4 * self.n_layers
+
+    def decode(self, logits: Tensor, measurements: Tensor) -> Tensor:
+        """Probability `(N, L, Y, X)` of a cell."""
+        return logits[:, : self.n_layers].sigmoid()
+
+    def layer_values(self, logits: Tensor) -> dict[str, Tensor]:
+        """Depths with their standard deviations [um], and probabilities that the layers hold cells."""
+        depths_mm, variances, occupancy = self._pool(logits)
+        return {
+            "predicted_depths_um": depths_mm * UM_PER_MM,
+            "predicted_depth_sds_um": variances.sqrt() * UM_PER_MM,
+            "occupancy": occupancy.sigmoid(),
+        }
+
+    def loss(self, logits: Tensor, samples: Samples) -> Tensor:
+        """Cross-entropy of the masks and of occupancy, and the negative logarithm of the depths' likelihood."""
+        depths_mm, variances, occupancy = self._pool(logits)
+        occupied = (samples["masks"] > 0).any(-1).any(-1).float()
+        errors = functional.gaussian_nll_loss(depths_mm, samples["depths_um"] / UM_PER_MM, variances, reduction="none")
+        depth_loss = (errors * occupied).mean() + functional.binary_cross_entropy_with_logits(occupancy, occupied)
+        return super().loss(logits[:, : self.n_layers], samples) + self.depth_weight * depth_loss
+
+    def _pool(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Depths [mm], their variances [mm^2] and logits of occupancy, each `(N, L)`."""
+        masks, depths_mm, log_sds, occupancy = logits.float().flatten(2).split(self.n_layers, 1)
+        probability = masks.detach().sigmoid()
+        weights = probability * torch.exp(-2 * log_sds.clamp(*LOG_SD_RANGE))
+        total = weights.sum(-1)
+        return (weights * depths_mm).sum(-1) / total, probability.sum(-1) / total, occupancy.mean(-1)
 
 
 @register_task("depth_coverage", selectable=False)

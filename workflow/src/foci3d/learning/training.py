@@ -131,7 +131,8 @@ def fit(setup: TrainingSetup) -> TrainingState:
     losses: list[Tensor] = []
     while state.step < config.max_steps and state.validations_since_best < config.patience:
         samples = setup.batches(state.step)
-        loss = setup.task.loss(compute_logits(model, samples["sensors"]), samples)
+        optics = [samples["transfer"]] if "transfer" in samples else []
+        loss = setup.task.loss(compute_logits(model, samples["sensors"], *optics), samples)
         fabric.backward(loss)
         learning_rate = float(schedules[0].get_last_lr()[0])
         for optimizer, schedule in zip(optimizers, schedules, strict=True):

@@ -26,7 +26,7 @@ def find_foci(
     threshold : float
         Probability above which a pixel is classified as a cell.
     layer_depths_um, layer_sds_um : sequence of L floats
-        Mean and standard deviation of the depth of each layer in the training data [um].
+        Depth of each layer with its standard deviation [um].
     pixel_pitch_um : float
         Distance between neighbouring pixels [um].
 

@@ -1,5 +1,6 @@
 """Reconstruction of an acquisition: images of the sensors in, a volume of cells and a table of foci out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from foci3d.config.registry import MASK_TASKS
 from foci3d.errors import InputError
 from foci3d.evaluation.metrics import CELL_THRESHOLD
 from foci3d.learning.inference import Model
+from foci3d.learning.model_file import ModelDescription
 from foci3d.reconstruction.foci import find_foci
 
 
@@ -25,7 +28,10 @@ class Reconstruction:
     probability : ndarray (L, Y, X), float32
         Probability of a cell, 0 to 1.
     depths_um, depth_sds_um : tuple of L floats
-        Mean and standard deviation of the depth of each layer in the training data [um].
+        Predicted depth of each layer with its standard deviation [um]; of a model that predicts none, mean and standard
+        deviation in its training data.
+    occupancy : tuple of L floats
+        Probability that a layer holds cells; 1 of a model that predicts none.
     foci : DataFrame
         One row per focus, see `foci3d.reconstruction.foci.find_foci`.
     threshold : float
@@ -40,6 +46,7 @@ class Reconstruction:
     probability: npt.NDArray[np.float32]
     depths_um: tuple[float, ...]
     depth_sds_um: tuple[float, ...]
+    occupancy: tuple[float, ...]
     foci: pd.DataFrame
     threshold: float
     pixel_pitch_um: float
@@ -62,7 +69,7 @@ def reconstruct(
     measurement : ndarray (S, Y, X)
         Images of the sensors, linear in light, in any unit that they share.
     model : Model
-        A model for the task `masks`.
+        A model for the task `stacks` or `masks`.
     threshold : float
         Probability above which a pixel is classified as a cell, 0 to 1.
     pixel_pitch_um : float, optional
@@ -83,21 +90,34 @@ def reconstruct(
         If the model is for another task, or the measurement does not fit it, see `Model.predict`.
     """
     description = model.description
-    if description.task != "masks":
+    if description.task not in MASK_TASKS:
         raise InputError(
-            f"model {description.network}: the task is {description.task}; expected masks, choose another model."
+            f"model {description.network}: the task is {description.task}; expected one of {', '.join(MASK_TASKS)}, "
+            "choose another model."
         )
-    probability = model.predict(measurement[None], device, average_symmetries=average_symmetries)[0]
-    depths_um = tuple(layer.mean for layer in description.layer_depths_um)
-    depth_sds_um = tuple(layer.sd for layer in description.layer_depths_um)
+    outputs = model.predict(measurement[None], device, average_symmetries=average_symmetries)
+    probability = outputs["output"][0]
+    depths_um, depth_sds_um, occupancy = _layer_values(outputs, description)
     pitch_um = description.pixel_pitch_um if pixel_pitch_um is None else pixel_pitch_um
     return Reconstruction(
         measurement=measurement,
         probability=probability,
         depths_um=depths_um,
         depth_sds_um=depth_sds_um,
+        occupancy=occupancy,
         foci=find_foci(probability, threshold, depths_um, depth_sds_um, pitch_um),
         threshold=threshold,
         pixel_pitch_um=pitch_um,
-        sensor_depths_um=(0.0, description.sensor_separation_um)[: len(measurement)],
+        sensor_depths_um=(0.0, model.depth_scale * description.sensor_separation_um)[: len(measurement)],
     )
+
+
+def _layer_values(
+    outputs: Mapping[str, npt.NDArray[np.float32]], description: ModelDescription
+) -> tuple[tuple[float, ...], ...]:
+    """Depths with their standard deviations [um] and probabilities of cells of the layers of one acquisition."""
+    names = ("predicted_depths_um", "predicted_depth_sds_um", "occupancy")
+    if names[0] in outputs:
+        return tuple(tuple(outputs[name][0].tolist()) for name in names)
+    layers = description.layer_depths_um
+    return tuple(layer.mean for layer in layers), tuple(layer.sd for layer in layers), (1.0,) * len(layers)

@@ -1,7 +1,7 @@
 """Samples of a dataset: from random numbers to scenes, measurements and the arrays of a shard."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +13,8 @@ from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from foci3d.config.models import DatasetConfig, SceneConfig, SlidesConfig
-from foci3d.optics.forward import ForwardModel
 from foci3d.simulation.imager import Imager, simulate_measurements
-from foci3d.simulation.scene import draw_moving, draw_stacks, place_depths, remove_overlap
+from foci3d.simulation.scene import draw_moving, draw_stacks, occupied_first, place_depths, remove_overlap
 from foci3d.simulation.slides import crop_stacks, load_label
 
 BLOCK_SIZE = 32
@@ -143,7 +142,11 @@ def generate_slides(split: Split, slides: SlidesConfig, imager: Imager) -> dict[
 
 
 def resample_stacks(
-    layers: Tensor, masks: Tensor, generator: torch.Generator, dataset: DatasetConfig, forward: ForwardModel
+    layers: Tensor,
+    masks: Tensor,
+    generator: torch.Generator,
+    dataset: DatasetConfig,
+    forward: Callable[[Tensor, Tensor], Tensor],
 ) -> dict[str, Tensor]:
     """New samples of a dataset from stored layers, at new depths.
 
@@ -157,8 +160,8 @@ def resample_stacks(
         Source of the random numbers, on the device of `layers`.
     dataset : DatasetConfig
         The dataset.
-    forward : ForwardModel
-        The forward operator, on the device of `layers`.
+    forward : callable
+        The forward operator: from layers and depths_um (N, L) to sensors (N, S, Y, X), on the device of `layers`.
 
     Returns
     -------
@@ -173,16 +176,16 @@ def resample_stacks(
     uniform = torch.rand(layers.shape[:2], generator=generator, device=layers.device, dtype=torch.float64)
     depths_um = place_depths(uniform, dataset)
     cells = masks > 0
-    if dataset.overlap == "remove":
-        separate = remove_overlap(cells)
-        layers = torch.where(cells & ~separate, _resample_background(layers, cells, generator), layers)
-        cells = separate
-    return {
-        "layers": layers,
-        "masks": cells.to(torch.uint8),
-        "sensors": forward(layers, depths_um),
-        "depths_um": depths_um,
-    }
+    kept = remove_overlap(cells) if dataset.overlap == "remove" else cells
+    if dataset.empty_layers:
+        is_empty = torch.rand(layers.shape[:2], generator=generator, device=layers.device) < dataset.empty_layers
+        kept = kept & ~is_empty[..., None, None]
+    if kept is not cells:
+        layers = torch.where(cells & ~kept, _resample_background(layers, cells, generator), layers)
+    stacks = {"layers": layers, "masks": kept.to(torch.uint8), "depths_um": depths_um}
+    if dataset.empty_layers:
+        stacks = occupied_first(stacks)
+    return {**stacks, "sensors": forward(stacks["layers"], stacks["depths_um"])}
 
 
 def _resample_background(layers: Tensor, cells: Tensor, generator: torch.Generator) -> Tensor:

@@ -7,7 +7,7 @@ which scenes are drawn with it.
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -196,6 +196,27 @@ def remove_overlap(masks: Tensor) -> Tensor:
     return masks & (masks.sum(1, keepdim=True) < 2)
 
 
+def occupied_first(stacks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Stacks with their empty layers last; the order is kept otherwise.
+
+    So the number of a layer counts the layers with cells before it, whatever the number of empty ones.
+
+    Parameters
+    ----------
+    stacks : mapping of str to Tensor
+        masks (N, L, Y, X), and arrays (N, L, ...) that are ordered alike.
+
+    Returns
+    -------
+    dict of str to Tensor
+        The arrays.
+    """
+    is_empty = ~(stacks["masks"] > 0).any(-1).any(-1)
+    order = is_empty.to(torch.uint8).argsort(dim=1, stable=True)
+    rows = torch.arange(len(order), device=order.device)[:, None]
+    return {name: values[rows, order] for name, values in stacks.items()}
+
+
 def draw_stacks(
     generators: Sequence[Generator], scene: SceneConfig, dataset: DatasetConfig, n_pixels: int, margin_pixels: int = 0
 ) -> dict[str, Tensor]:
@@ -221,11 +242,15 @@ def draw_stacks(
     masks = draws.field > draws.threshold[..., None, None]
     if dataset.overlap == "remove":
         masks = remove_overlap(masks)
-    return {
+    if dataset.empty_layers:
+        uniform = np.stack([generator.random(dataset.n_layers) for generator in generators])
+        masks = masks & torch.from_numpy(uniform >= dataset.empty_layers)[..., None, None]
+    stacks = {
         "layers": render_intensities(masks, draws, scene),
         "masks": masks.view(torch.uint8),
         "depths_um": place_depths(draws.depths, dataset),
     }
+    return occupied_first(stacks) if dataset.empty_layers else stacks
 
 
 def draw_moving(

@@ -2,11 +2,11 @@ r"""Networks that know the optics: an encoder-decoder behind regularized inverse
 
 The measurement of sensor s is deconvolved for each depth z of a fixed grid, in the Fourier domain and in float32,
 
-.. math:: \hat x_{sz} = \frac{\overline{H_s(z)}}{|H_s(z)|^2 + \lambda_{sz}}\, y_s ,
+.. math:: \hat x_{szk} = \frac{\overline{H_s(z)}}{|H_s(z)|^2 + \lambda_{szk}}\, y_s ,
 
-with the transfer function H of the imager at hand and a trained regularization :math:`\lambda`. The encoder-decoder
-sees these images beside the measurements. The transfer functions are inputs of the network, not weights: one network
-serves any imager whose point-spread function is given. This follows MultiWienerNet (Yanny et al., Optica 9, 96 (2022)).
+with the transfer function H of the imager at hand and trained regularizations :math:`\lambda`. The encoder-decoder sees
+these images beside the measurements. The transfer functions are inputs of the network, not weights: one network serves
+any imager whose point-spread function is given. This follows MultiWienerNet (Yanny et al., Optica 9, 96 (2022)).
 """
 
 import math
@@ -22,6 +22,7 @@ from foci3d.learning.networks.registry import register
 from foci3d.optics.forward import ForwardModel
 
 INITIAL_REGULARIZATION = 1e-2
+"""The first regularization of each depth before training; each further one starts at a hundredth of the one before."""
 
 
 class WienerBank(nn.Module):
@@ -29,20 +30,21 @@ class WienerBank(nn.Module):
 
     Parameters
     ----------
-    depths_um : sequence of float
-        Depths D from sensor A [um].
+    depths_um : Tensor (D,)
+        Depths from sensor A [um].
     n_sensors : int
         Sensors S of a measurement.
+    n_regularizations : int
+        Regularizations R of each sensor and depth.
     """
 
     transfer: Tensor
 
-    def __init__(self, depths_um: Tensor, n_sensors: int) -> None:
+    def __init__(self, depths_um: Tensor, n_sensors: int, n_regularizations: int = 1) -> None:
         super().__init__()
         self.depths_um = depths_um
-        self.log_regularization = nn.Parameter(
-            torch.full((n_sensors, len(depths_um)), math.log(INITIAL_REGULARIZATION))
-        )
+        initial = [math.log(INITIAL_REGULARIZATION / 100**index) for index in range(n_regularizations)]
+        self.log_regularization = nn.Parameter(torch.tensor(initial).repeat(n_sensors, len(depths_um), 1))
         self.register_buffer("transfer", None, persistent=False)
 
     @property
@@ -50,21 +52,23 @@ class WienerBank(nn.Module):
         """Images that the bank gives for a measurement."""
         return self.log_regularization.numel()
 
-    def set_optics(self, forward: ForwardModel) -> None:
-        """Use the transfer functions of an imager from now on."""
-        operator = forward.at(self.depths_um[None].to(forward.depths_um))
-        self.transfer = operator.transfer[0].to(self.log_regularization.device)  # (S, D, F, F'), complex64
+    def transfer_functions(self, forward: ForwardModel, depth_scale: float = 1.0) -> Tensor:
+        """Transfer functions `(S, D, F, F')` of an imager, complex64; see `PhysicsNetwork.set_optics`."""
+        operator = forward.at((depth_scale * self.depths_um)[None].to(forward.depths_um))
+        return operator.transfer[0].to(self.log_regularization.device)
 
-    def forward(self, measurements: Tensor) -> Tensor:
-        """Deconvolved images `(N, S * D, P, P)` of `measurements (N, S, P, P)`, in float32."""
+    def forward(self, measurements: Tensor, transfer: Tensor | None = None) -> Tensor:
+        """Deconvolved images `(N, S * D * R, P, P)` of `measurements (N, S, P, P)`, in float32."""
+        transfer = self.transfer if transfer is None else transfer
         with torch.autocast(measurements.device.type, enabled=False):
-            n_pixels, size = measurements.shape[-1], (self.transfer.shape[-2],) * 2
-            power = self.transfer.abs().square() + self.log_regularization.exp()[..., None, None]
+            n_pixels, size = measurements.shape[-1], (transfer.shape[-2],) * 2
+            transfer = transfer[:, :, None]  # (S, D, R, F, F')
+            power = transfer.abs().square() + self.log_regularization.exp()[..., None, None]
             # Kernels are centred at pixel P - 1, and so must be the first pixel of a measurement.
             shift = (n_pixels - 1, size[1] - 2 * n_pixels + 1)
             spectra = torch.fft.rfft2(functional.pad(measurements.float(), shift * 2))
-            images = torch.fft.irfft2(spectra[:, :, None] * (self.transfer.conj() / power), size)
-            return images[..., :n_pixels, :n_pixels].flatten(1, 2)
+            images = torch.fft.irfft2(spectra[:, :, None, None] * (transfer.conj() / power), size)
+            return images[..., :n_pixels, :n_pixels].flatten(1, 3)
 
 
 class PhysicsNetwork(nn.Module):
@@ -80,18 +84,26 @@ class PhysicsNetwork(nn.Module):
 
     def __init__(self, settings: PhysicsUNetConfig | PhysicsEncoderConfig, n_sensors: int) -> None:
         super().__init__()
-        low, high = settings.depth_range_um
-        self.bank = WienerBank(torch.linspace(low, high, settings.n_depths), n_sensors)
+        depths_um = torch.linspace(*settings.depth_range_um, settings.n_depths)
+        self.bank = WienerBank(depths_um, n_sensors, settings.n_regularizations)
         self.n_features = n_sensors + self.bank.n_images
         self.standardize = nn.BatchNorm2d(self.n_features)
 
-    def set_optics(self, forward: ForwardModel) -> None:
-        """Use the point-spread function of `forward` from now on."""
-        self.bank.set_optics(forward)
+    def set_optics(self, forward: ForwardModel, depth_scale: float = 1.0) -> None:
+        """Use an imager from now on, unless its transfer functions are given with the measurements.
 
-    def features(self, measurements: Tensor) -> Tensor:
+        Parameters
+        ----------
+        forward : ForwardModel
+            Its forward operator.
+        depth_scale : float
+            Factor on the grid of depths: the separation of its sensors over that of the imager of the training data.
+        """
+        self.bank.transfer = self.bank.transfer_functions(forward, depth_scale)
+
+    def features(self, measurements: Tensor, transfer: Tensor | None = None) -> Tensor:
         """Input `(N, n_features, P, P)` of the encoder."""
-        return self.standardize(torch.cat([measurements, self.bank(measurements)], 1))
+        return self.standardize(torch.cat([measurements, self.bank(measurements, transfer)], 1))
 
 
 class Encoder(nn.Module):
@@ -173,12 +185,12 @@ class PhysicsUNet(PhysicsNetwork):
         self.head = nn.Conv2d(channels[0], out_channels, 3, padding=1)
         self.multiple = 2 ** (len(channels) - 1)
 
-    def forward(self, measurements: Tensor) -> Tensor:
+    def forward(self, measurements: Tensor, transfer: Tensor | None = None) -> Tensor:
         """Map `(N, S, P, P)` to `(N, out_channels, P, P)`."""
         n_pixels = measurements.shape[-1]
         padding = -n_pixels % self.multiple
         first = padding // 2
-        images = functional.pad(self.features(measurements), (first, padding - first) * 2, mode="reflect")
+        images = functional.pad(self.features(measurements, transfer), (first, padding - first) * 2, mode="reflect")
         *skipped, features = self.encoder(images)
         features = self.bottom(features)
         for upsample, level in zip(self.upsampling, self.decoder, strict=True):
@@ -213,9 +225,9 @@ class PhysicsEncoder(PhysicsNetwork):
             nn.Linear(settings.hidden_features, out_channels),
         )
 
-    def forward(self, measurements: Tensor) -> Tensor:
+    def forward(self, measurements: Tensor, transfer: Tensor | None = None) -> Tensor:
         """Map `(N, S, P, P)` to `(N, out_channels)`."""
         padding = -measurements.shape[-1] % self.multiple
-        images = functional.pad(self.features(measurements), (0, padding) * 2, mode="reflect")
+        images = functional.pad(self.features(measurements, transfer), (0, padding) * 2, mode="reflect")
         features = self.encoder(images)[-1]
         return self.head(torch.cat([features.mean((-2, -1)), features.amax((-2, -1))], 1))

@@ -1,0 +1,78 @@
+"""Random imagers: their optics against those of the forward model, and the statistics of their noise."""
+
+import numpy as np
+import pytest
+import torch
+
+from foci3d.config.models import ImagerRangesConfig
+from foci3d.learning.imagers import RandomImagers, add_noise
+from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
+
+N_PIXELS = 13
+RANGES = ImagerRangesConfig(
+    n_imagers=3,
+    fwhm_deg=(25.0, 45.0),
+    standoff_um=(0.0, 100.0),
+    linear_fill_factor=(0.7, 1.0),
+    pixel_pitch_um=(40.0, 80.0),
+    sensor_separation_um=(800.0, 1200.0),
+    noisy_share=1.0,
+    full_well_electrons=(2e3, 2e4),
+    read_noise_electrons=(10.0, 50.0),
+)
+CPU = torch.device("cpu")
+
+
+def make_imagers(config, seed=1, dataset="stack2", **values):
+    imager = config.imager.model_copy(update={"n_pixels": N_PIXELS})
+    return RandomImagers(RANGES.model_copy(update=values), imager, config.datasets[dataset], seed, CPU)
+
+
+def test_imagers_differ_and_depend_on_the_seed_alone(config):
+    first, again, other = make_imagers(config), make_imagers(config), make_imagers(config, seed=2)
+    assert len(first) == 3
+    scales = [imager.depth_scale for imager in first]
+    assert len(set(scales)) == 3
+    assert all(0.8 <= scale <= 1.2 for scale in scales)
+    assert torch.equal(again[2].forward.kernels, first[2].forward.kernels)
+    assert not torch.equal(other[2].forward.kernels, first[2].forward.kernels)
+
+
+def test_an_interval_of_one_value_gives_the_imager_of_these_optics(config):
+    exact = {
+        "fwhm_deg": (30.0, 30.0),
+        "standoff_um": (20.0, 20.0),
+        "linear_fill_factor": (1.0, 1.0),
+        "pixel_pitch_um": (60.0, 60.0),
+        "sensor_separation_um": (1200.0, 1200.0),
+    }
+    imager = make_imagers(config, **exact)[0]
+    layers = torch.zeros(1, 4, N_PIXELS, N_PIXELS)
+    layers[0, 1, 6, 6] = 1
+    found = imager.measure(layers, torch.tensor([[100.0, 300.0, 600.0, 900.0]]))
+    distances_um = torch.tensor([360.0, 840.0], dtype=torch.float64)  # 1.2 * 300 um from A, the rest of 1200 um from B
+    kernels = acceptance_kernels(AngularAcceptance(30.0, 20.0, 1.0), distances_um, N_PIXELS, 60.0).float()
+    expected = kernels[:, 6:19, 6:19]
+    assert (found[0] - expected).abs().max() < 2e-3 * expected.max()
+
+
+def test_depths_of_a_single_sensor_are_not_scaled(config):
+    assert [imager.depth_scale for imager in make_imagers(config, dataset="stack1")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_share_of_noisy_samples(share):
+    measurements = torch.full((400, 1, 8, 8), 3.0)
+    ranges = RANGES.model_copy(update={"noisy_share": share})
+    noisy = add_noise(measurements, ranges, torch.Generator().manual_seed(0)) != measurements
+    assert noisy.any((1, 2, 3)).float().mean().item() == pytest.approx(share, abs=0.08)
+
+
+def test_variance_of_the_noise():
+    """Shot noise has a variance of the mean number of electrons, and the read noise adds its own."""
+    ranges = RANGES.model_copy(update={"full_well_electrons": (1e4, 1e4), "read_noise_electrons": (50.0, 50.0)})
+    measurements = torch.ones(1, 2, 200, 200)
+    measurements[0, 1] = 0.25
+    electrons = add_noise(measurements, ranges, torch.Generator().manual_seed(0)) * 1e4
+    np.testing.assert_allclose(electrons.mean((0, 2, 3)), [1e4, 2500], rtol=1e-3)
+    np.testing.assert_allclose(electrons.var((0, 2, 3)), [1e4 + 50**2, 2500 + 50**2], rtol=0.03)

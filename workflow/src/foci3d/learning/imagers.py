@@ -1,0 +1,126 @@
+"""The imagers that a network is trained for: the configured one, or many with random optics and noise."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from foci3d.config.models import DatasetConfig, ImagerConfig, ImagerRangesConfig
+from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
+from foci3d.optics.forward import ForwardModel
+from foci3d.optics.psf import PSF, depth_grid
+
+DEPTH_STEP_UM = 10.0
+"""Largest step between the kernels of a random imager [um]."""
+
+TransferFunctions = Callable[[ForwardModel, float], Tensor]
+
+
+@dataclass(frozen=True)
+class TrainingImager:
+    """An imager to train for.
+
+    Parameters
+    ----------
+    forward : ForwardModel
+        Its forward operator.
+    depth_scale : float
+        Factor on the depths of the dataset: the separation of its sensors over that of the configured imager.
+    transfer : Tensor, optional
+        What a network that knows the optics needs of it, see `foci3d.learning.networks.physics.PhysicsNetwork`.
+    """
+
+    forward: ForwardModel
+    depth_scale: float = 1.0
+    transfer: Tensor | None = None
+
+    def measure(self, layers: Tensor, depths_um: Tensor) -> Tensor:
+        """Measurements `(N, S, Y, X)` of `layers (N, L, Y, X)`, whose depths `(N, L)` are those of the dataset [um]."""
+        return self.forward(layers, self.depth_scale * depths_um)
+
+
+class RandomImagers(Sequence[TrainingImager]):
+    """Imagers with random optics, each made when it is first used. They depend on the seed alone.
+
+    Parameters
+    ----------
+    ranges : ImagerRangesConfig
+        Number of imagers, and the intervals of their optics.
+    imager : ImagerConfig
+        The configured imager.
+    dataset : DatasetConfig
+        The dataset.
+    seed : int
+        Root of the random numbers.
+    device : torch.device
+        Device of the forward operators.
+    transfer_functions : callable, optional
+        What a network that knows the optics needs of a forward operator and a depth scale.
+    """
+
+    def __init__(
+        self,
+        ranges: ImagerRangesConfig,
+        imager: ImagerConfig,
+        dataset: DatasetConfig,
+        seed: int,
+        device: torch.device,
+        transfer_functions: TransferFunctions | None = None,
+    ) -> None:
+        self.ranges, self.imager, self.dataset, self.device = ranges, imager, dataset, device
+        self.transfer_functions = transfer_functions
+        self.uniform = np.random.default_rng([seed, ranges.n_imagers]).random((ranges.n_imagers, 5))
+        self._make = functools.cache(self._make_imager)
+
+    def __len__(self) -> int:
+        return self.ranges.n_imagers
+
+    def __getitem__(self, index: int) -> TrainingImager:  # type: ignore[override]
+        return self._make(index)
+
+    def _make_imager(self, index: int) -> TrainingImager:
+        names = ("fwhm_deg", "standoff_um", "linear_fill_factor", "pixel_pitch_um", "sensor_separation_um")
+        intervals = np.array([getattr(self.ranges, name) for name in names])
+        low, high = intervals.T
+        values = dict(zip(names, (low + (high - low) * self.uniform[index]).tolist(), strict=True))
+        pitch_um, separation_um = values.pop("pixel_pitch_um"), values.pop("sensor_separation_um")
+        depth_scale = separation_um / self.imager.sensor_separation_um if self.dataset.n_sensors > 1 else 1.0
+        max_distance_um = max(separation_um, depth_scale * self.dataset.depth_range_um[1])
+        depths_um = depth_grid((0, max_distance_um), DEPTH_STEP_UM)
+        kernels = acceptance_kernels(AngularAcceptance(**values), depths_um, self.imager.n_pixels, pitch_um)
+        psf = PSF(kernels.float(), depths_um.float(), pitch_um)
+        forward = ForwardModel(psf, self.imager.n_pixels, self.dataset.n_sensors, separation_um).to(self.device)
+        transfer = self.transfer_functions(forward, depth_scale) if self.transfer_functions else None
+        return TrainingImager(forward, depth_scale, transfer)
+
+
+def add_noise(measurements: Tensor, ranges: ImagerRangesConfig, generator: torch.Generator) -> Tensor:
+    """Measurements with shot noise and read noise in a share of the samples.
+
+    Parameters
+    ----------
+    measurements : Tensor (N, S, Y, X)
+        Light on the pixels [a.u.].
+    ranges : ImagerRangesConfig
+        Share of the samples, electrons of their brightest pixel (log-uniform) and read noise (uniform).
+    generator : torch.Generator
+        Source of the random numbers, on the device of `measurements`.
+
+    Returns
+    -------
+    Tensor (N, S, Y, X)
+        Readings [a.u.], without saturation and conversion.
+    """
+    uniform = torch.rand((3, len(measurements), 1, 1, 1), generator=generator, device=measurements.device)
+    is_noisy = uniform[0] < ranges.noisy_share
+    low, high = ranges.full_well_electrons
+    full_well = low * (high / low) ** uniform[1]
+    lowest, highest = ranges.read_noise_electrons
+    read_noise = lowest + (highest - lowest) * uniform[2]
+    per_electron = measurements.amax((1, 2, 3), keepdim=True) / full_well
+    electrons = torch.poisson(measurements / per_electron, generator)
+    electrons += read_noise * torch.randn(measurements.shape, generator=generator, device=measurements.device)
+    return torch.where(is_noisy, electrons * per_electron, measurements)
