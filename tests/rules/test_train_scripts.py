@@ -271,3 +271,83 @@ def test_shards_of_another_imager(tmp_path: Path, train: Callable[..., Files], s
     with pytest.raises(SystemExit):
         train("stack", split_files(ONE_LAYER))
     assert "train-0.h5: the shapes of its arrays are" in (tmp_path / "train.log").read_text()
+
+
+IMAGERS = {
+    "n_imagers": 2,
+    "fwhm_deg": [25, 45],
+    "standoff_um": [0, 100],
+    "linear_fill_factor": [0.7, 1],
+    "pixel_pitch_um": [40, 80],
+    "sensor_separation_um": [800, 1200],
+    "noisy_share": 0.5,
+    "full_well_electrons": [2000, 200000],
+    "read_noise_electrons": [10, 100],
+}
+PHYSICS_UNET = {
+    "name": "physics_unet",
+    "depth_range_um": [50, 950],
+    "n_depths": 2,
+    "n_regularizations": 2,
+    "channels": [4, 8],
+    "attention": False,
+}
+
+
+@pytest.fixture
+def many_imagers(train: Callable[..., Files], split_files: Any) -> Files:
+    """A network that knows the optics, trained over two imagers with noise and empty layers."""
+    change = {"architecture": PHYSICS_UNET, "dataset": {**STACK, "empty_layers": 0.3}}
+    return train("depths", split_files(STACK), training={"imagers": IMAGERS}, **change)
+
+
+def test_a_network_for_many_imagers_serves_another_one(many_imagers: Files, make_psf: Callable[..., PSF]) -> None:
+    model = load_model(many_imagers["model"], psf=make_psf(N_PIXELS, pixel_pitch_um=70.0), sensor_separation_um=900.0)
+    assert model.depth_scale == 0.9
+    assert not model.description.is_sensor_symmetric
+    outputs = model.predict(np.random.default_rng(0).uniform(1, 2, (3, 2, N_PIXELS, N_PIXELS)), "cpu")
+    assert all(np.isfinite(values).all() for values in outputs.values())
+
+
+def copy_model(run_script: RunScript, source: str, folder: Path, n_layers: int) -> Files:
+    output = {key: str(folder / f"mine.{suffix}") for key, suffix in SUFFIXES.items()}
+    params = {"task": "stacks", "n_sensors": 2, "n_layers": n_layers}
+    run_script("copy_model", input={"source": source}, output=output, params=params, wildcards={"network": "mine"})
+    return output
+
+
+def test_a_released_model_takes_the_place_of_a_training(
+    many_imagers: Files, run_script: RunScript, tmp_path: Path, make_psf: Callable[..., PSF]
+) -> None:
+    suffixes = {"released_model": "json", "released_weights": "safetensors", "released_curves": "csv", "card": "md"}
+    released = {name: str(tmp_path / f"released.{suffix}") for name, suffix in suffixes.items()}
+    summary = pd.DataFrame(
+        {"dataset": ["mine"], "metric": ["error"], "layer": ["all"], "value": [0.123]}
+        | {name: [0.2] for name in ("ci_low", "ci_high", "baseline")}
+    )
+    summary.to_csv(tmp_path / "summary.csv", index=False)
+    run_script(
+        "release_model",
+        input={**many_imagers, "summaries": [str(tmp_path / "summary.csv")]},
+        output=released,
+        params={"command": "snakemake release"},
+    )
+    card = Path(released["card"]).read_text()
+    for part in ("# depths", "0.123", "25 to 45", "800 to 1200", "`snakemake release`"):
+        assert part in card
+    output = copy_model(run_script, released["released_model"], tmp_path / "copied", n_layers=2)
+    assert Path(output["curves"]).read_text() == Path(many_imagers["curves"]).read_text()
+    measurements = np.random.default_rng(0).uniform(1, 2, (3, 2, N_PIXELS, N_PIXELS))
+    trained, copied = (load_model(files["model"], psf=make_psf(N_PIXELS)) for files in (many_imagers, output))
+    assert copied.description.network == "mine"
+    expected, found = (model.predict(measurements, "cpu")["output"] for model in (trained, copied))
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def test_a_model_for_other_data_is_refused(
+    many_imagers: Files, run_script: RunScript, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        copy_model(run_script, many_imagers["model"], tmp_path / "copied", n_layers=4)
+    assert "found layers 2; expected 4 as configured, choose another model" in capsys.readouterr().err
+    assert not [*(tmp_path / "copied").glob("*")]

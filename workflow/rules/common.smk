@@ -22,6 +22,7 @@ except InputError as error:
 RESULTS = CONFIG.results
 DATASETS = CONFIG.datasets
 NETWORKS = CONFIG.networks
+COPIED_NETWORKS = [name for name, network in NETWORKS.items() if network.weights != "trained"]
 SEED_REPLICATES = CONFIG.seed_replicates.by_name
 BASELINES = CONFIG.baselines
 SPLITS = ["train", "validation", "test"]

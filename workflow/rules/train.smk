@@ -29,6 +29,31 @@ rule pretrain_encoder:
         "../scripts/train.py"
 
 
+rule copy_model:
+    """Take a model that is already trained, and its curves, for a network of the configuration."""
+    input:
+        source=lambda wildcards: NETWORKS[wildcards.network].weights,
+        weights=lambda wildcards: NETWORKS[wildcards.network].weights.removesuffix("json") + "safetensors",
+        curves=lambda wildcards: NETWORKS[wildcards.network].weights.removesuffix("json") + "csv",
+    output:
+        weights=f"{RESULTS}/models/{{network}}.safetensors",
+        model=f"{RESULTS}/models/{{network}}.json",
+        curves=f"{RESULTS}/models/{{network}}.csv",
+    log:
+        f"{RESULTS}/logs/copy_model/{{network}}.log",
+    wildcard_constraints:
+        network=wildcard_regex(COPIED_NETWORKS),
+    conda:
+        "../../envs/foci3d.yaml"
+    params:
+        task=lambda wildcards: NETWORKS[wildcards.network].task,
+        n_sensors=lambda wildcards: DATASETS[NETWORKS[wildcards.network].dataset].n_sensors,
+        n_layers=lambda wildcards: DATASETS[NETWORKS[wildcards.network].dataset].n_layers,
+        code=code_of("copy_model"),
+    script:
+        "../scripts/copy_model.py"
+
+
 rule train:
     """Train one network on its dataset; the weights with the best validation score are kept."""
     input:
@@ -44,6 +69,8 @@ rule train:
         f"{RESULTS}/logs/train/{{network}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train/{{network}}.tsv"
+    wildcard_constraints:
+        network=wildcard_regex([name for name in (*NETWORKS, *SEED_REPLICATES) if name not in COPIED_NETWORKS]),
     conda:
         "../../envs/foci3d.yaml"
     threads: config["compute"]["threads"]

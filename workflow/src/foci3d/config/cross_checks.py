@@ -54,7 +54,7 @@ def find_conflicts(config: Config) -> Iterator[ConfigProblem]:
         to do. Take the first alone: later checks rely on earlier ones.
     """
     data = (_intervals, _psf_sources, _geometry, _dataset_sources, _shard_counts)
-    networks = (_references, _tasks, _training, _strides, _encoders, _seed_replicates)
+    networks = (_references, _tasks, _training, _models, _strides, _encoders, _seed_replicates)
     uses = (_baselines, _test_datasets, _figures, _reconstruction)
     return itertools.chain.from_iterable(check(config) for check in (*data, *networks, *uses))
 
@@ -250,6 +250,12 @@ def _training(config: Config) -> Iterator[ConfigProblem]:
             yield _problem(
                 (*path, "training", "validation_interval"), training.validation_interval, expected, "lower it"
             )
+
+
+def _models(config: Config) -> Iterator[ConfigProblem]:
+    for name, network in config.networks.items():
+        if network.weights != "trained":
+            yield from _missing_file(("networks", name, "weights"), network.weights, "trained or the file of a model")
 
 
 def _strides(config: Config) -> Iterator[ConfigProblem]:

@@ -259,6 +259,10 @@ class NetworkConfig(Section):
     architecture: Annotated[Architecture, ARCHITECTURES] = Field(description="layers of the network")
     training: TrainingConfig = Field(description="how the network is trained")
     average_symmetries: bool = Field(description="average predictions over the symmetries of the imager")
+    weights: str = Field(
+        pattern=r"^trained$|\.json$",
+        description="`trained`, or the JSON file of a model that takes the place of the training",
+    )
 
     @property
     def starts_pretrained(self) -> bool:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -79,7 +80,17 @@ def save_model(
     network: nn.Module, description: ModelDescription, description_path: str | Path, weights_path: str | Path
 ) -> None:
     """Write the weights of a network, and its description with their digest."""
-    content = save({name: values.contiguous() for name, values in network.state_dict().items()})
+    save_weights(network.state_dict(), description, description_path, weights_path)
+
+
+def save_weights(
+    weights: Mapping[str, Tensor],
+    description: ModelDescription,
+    description_path: str | Path,
+    weights_path: str | Path,
+) -> None:
+    """Write weights by name, and a description with their digest."""
+    content = save({name: values.contiguous() for name, values in weights.items()})
     digests = description.digests.model_copy(update={"weights": content_digest(content)})
     description = description.model_copy(update={"digests": digests})
     with atomic_path(weights_path) as path:
@@ -136,6 +147,22 @@ def read_model(description_path: str | Path, weights_path: str | Path) -> tuple[
             "model; delete both and train again."
         )
     return description, load(content)
+
+
+def check_task(path: str | Path, description: ModelDescription, task: str, n_sensors: int, n_layers: int) -> None:
+    """Check that a model does what a network of the configuration does.
+
+    Raises
+    ------
+    InputError
+        If it does not.
+    """
+    found = {"task": description.task, "sensors": description.in_channels, "layers": description.n_layers}
+    for name, expected in {"task": task, "sensors": n_sensors, "layers": n_layers}.items():
+        if found[name] != expected:
+            raise InputError(
+                f"{path}: found {name} {found[name]}; expected {expected} as configured, choose another model."
+            )
 
 
 def content_digest(content: bytes) -> str:

@@ -1,0 +1,25 @@
+"""Take a trained model for a network of the configuration.
+
+Reads and writes a model (JSON and safetensors) and its curves (CSV); the model gets the name of the network.
+"""
+
+import shutil
+from pathlib import Path
+
+from foci3d.io.hdf5 import atomic_path
+from foci3d.learning.model_file import check_task, read_model, save_weights
+from foci3d.workflow.job import run_job
+
+
+def main(
+    source: Path, network: str, task: str, n_sensors: int, n_layers: int, model: Path, weights: Path, curves: Path
+) -> None:
+    description, values = read_model(source, source.with_suffix(".safetensors"))
+    check_task(source, description, task, n_sensors, n_layers)
+    save_weights(values, description.model_copy(update={"network": network}), model, weights)
+    with atomic_path(curves) as path:
+        shutil.copyfile(source.with_suffix(".csv"), path)
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)
