@@ -189,13 +189,13 @@ def test_depth_of_a_layer_is_the_weighted_mean_over_its_cells() -> None:
     assert values["occupancy"].item() == 0.5
 
 
-def test_stacks_loss_is_least_at_the_actual_error(samples: Samples) -> None:
-    """With all depths 80 um off, the likelihood is greatest for a standard deviation of 80 um."""
-    task, logits = make_task("stacks", 2, ()), {}
-    wrong = {**samples, "depths_um": samples["depths_um"] + 80}
-    for sd_um in (40.0, 80.0, 160.0):
-        logits[sd_um] = task.loss(stack_logits(wrong, sd_um), samples).item()
-    assert min(logits, key=logits.__getitem__) == 80.0
+@pytest.mark.parametrize(("sd_um", "sign"), [(40.0, -1), (80.0, 0), (160.0, 1)])
+def test_predicted_deviation_is_drawn_to_the_actual_error(samples: Samples, sd_um: float, sign: int) -> None:
+    """All depths are 80 um off."""
+    logits = stack_logits({**samples, "depths_um": samples["depths_um"] + 80}, sd_um).requires_grad_()
+    make_task("stacks", 2, ()).loss(logits, samples).backward()
+    gradient = logits.grad[:, 4:6].sum().item()
+    assert gradient == pytest.approx(0, abs=1e-5) if sign == 0 else gradient * sign > 1e-3
 
 
 def test_depth_of_an_empty_layer_does_not_count(samples: Samples) -> None:
