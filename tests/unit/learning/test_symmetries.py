@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from foci3d.learning.symmetries import average_over_symmetries
+from foci3d.learning.symmetries import average_over_symmetries, deviation_of_average
 
 MEASUREMENTS = torch.rand(3, 2, 5, 5, generator=torch.Generator().manual_seed(0))
 
@@ -41,7 +41,19 @@ def test_depths_are_mirrored_where_the_scene_is_seen_from_the_opposite_side():
 
     average = average_over_symmetries(predict_by_brightness, measurements, 1000.0)
     torch.testing.assert_close(average["predicted_depths_um"], depths_um)
-    torch.testing.assert_close(average["predicted_depth_sds_um"], torch.full((1, 3), 2.0))
+    torch.testing.assert_close(average["predicted_depth_sds_um"], torch.tensor([[5.0, 4.0, 5.0]]).sqrt())
+
+
+@pytest.mark.parametrize(("common_um", "own_um"), [(30.0, 0.0), (20.0, 40.0)])
+def test_deviation_of_an_average(common_um, own_um):
+    """Sixteen predictions of each of many depths, with an error that they share and one of their own."""
+    generator = torch.Generator().manual_seed(0)
+    errors_um = common_um * torch.randn(20000, generator=generator)
+    errors_um = errors_um + own_um * torch.randn(16, 20000, generator=generator)
+    sds_um = torch.full_like(errors_um, (common_um**2 + own_um**2) ** 0.5)
+    actual_um = errors_um.mean(0).std()
+    predicted_um = deviation_of_average(errors_um, sds_um).square().mean().sqrt()
+    assert predicted_um.item() == pytest.approx(actual_um.item(), rel=0.1)
 
 
 @pytest.mark.parametrize(("separation_um", "count"), [(None, 8), (1000.0, 16)])

@@ -29,6 +29,8 @@ def transpose(images: Tensor) -> Tensor:
     return images.mT
 
 
+DEPTH_SDS = "predicted_depth_sds_um"
+
 DIHEDRAL = (flip_x, flip_y, transpose)
 """Generators of the eight symmetries of a square; each is its own inverse."""
 
@@ -61,7 +63,7 @@ def average_over_symmetries(
     dict of str to Tensor
         Outputs in the orientation of the measurements.
     """
-    averages: dict[str, list[Tensor]] = {}
+    outputs: dict[str, list[Tensor]] = {}
     swaps = (False,) if sensor_separation_um is None else (False, True)
     for *flags, swap in product((False, True), (False, True), (False, True), swaps):
         transforms = [transform for transform, flag in zip(DIHEDRAL, flags, strict=True) if flag]
@@ -74,8 +76,33 @@ def average_over_symmetries(
                     output = transform(output)
             if swap and sensor_separation_um is not None:
                 output = view_from_opposite(name, output, sensor_separation_um)
-            averages.setdefault(name, []).append(output)
-    return {name: torch.stack(outputs).mean(0) for name, outputs in averages.items()}
+            outputs.setdefault(name, []).append(output)
+    stacked = {name: torch.stack(values) for name, values in outputs.items()}
+    averages = {name: values.mean(0) for name, values in stacked.items()}
+    if DEPTH_SDS in stacked:
+        averages[DEPTH_SDS] = deviation_of_average(stacked["predicted_depths_um"], stacked[DEPTH_SDS])
+    return averages
+
+
+def deviation_of_average(values: Tensor, sds: Tensor) -> Tensor:
+    r"""Standard deviation of the average of K predictions of one quantity, whose errors are partly their own.
+
+    The mean squared error of the predictions is that of their average and their variance about it, so
+
+    .. math:: \sigma^2 = \frac{1}{K} \sum_k \sigma_k^2 - \frac{1}{K} \sum_k (z_k - \bar z)^2 .
+
+    Parameters
+    ----------
+    values, sds : Tensor (K, ...)
+        Predictions with their standard deviations.
+
+    Returns
+    -------
+    Tensor (...)
+        Standard deviations; at least as large as if the errors were independent.
+    """
+    variances = sds.square().mean(0)
+    return (variances - values.var(0, correction=0)).maximum(variances / len(sds)).sqrt()
 
 
 def view_from_opposite(name: str, values: Tensor, sensor_separation_um: float) -> Tensor:
