@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from foci3d.learning.symmetries import average_over_symmetries, deviation_of_average
+from foci3d.learning.symmetries import average_over_symmetries, deviation_of_average, view_from_opposite
 
 MEASUREMENTS = torch.rand(3, 2, 5, 5, generator=torch.Generator().manual_seed(0))
 
@@ -42,6 +42,16 @@ def test_depths_are_mirrored_where_the_scene_is_seen_from_the_opposite_side():
     average = average_over_symmetries(predict_by_brightness, measurements, 1000.0)
     torch.testing.assert_close(average["predicted_depths_um"], depths_um)
     torch.testing.assert_close(average["predicted_depth_sds_um"], torch.tensor([[5.0, 4.0, 5.0]]).sqrt())
+
+
+def test_empty_layers_stay_last_from_either_side():
+    depths_um = torch.tensor([[100.0, 300.0, 600.0, 900.0], [100.0, 300.0, 600.0, 900.0]])
+    found = view_from_opposite("depths_um", depths_um, 1000.0, torch.tensor([4, 2]))
+    assert found.tolist() == [[100, 400, 700, 900], [700, 900, 400, 100]]
+    masks = torch.rand(2, 4, 3, 3)
+    assert torch.equal(view_from_opposite("output", masks, 1000.0), masks.flip(1))
+    seen = view_from_opposite("output", masks, 1000.0, torch.tensor([4, 2]))
+    assert torch.equal(seen[1], masks[1, [1, 0, 2, 3]])
 
 
 @pytest.mark.parametrize(("common_um", "own_um"), [(30.0, 0.0), (20.0, 40.0)])

@@ -267,9 +267,7 @@ def _describe(
         classes_um=run.dataset.depth_classes_um,
         pixel_pitch_um=run.imager.pixel_pitch_um,
         sensor_separation_um=run.imager.sensor_separation_um,
-        # Which layers are empty, and so last, is not known before the prediction.
-        is_sensor_symmetric=is_sensor_symmetric(run.dataset, run.imager.sensor_separation_um)
-        and not run.dataset.empty_layers,
+        is_sensor_symmetric=is_sensor_symmetric(run.dataset, run.imager.sensor_separation_um),
         normalization=NORMALIZATION,
         training=run.training,
         precision=state.precision,

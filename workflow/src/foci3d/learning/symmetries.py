@@ -70,12 +70,14 @@ def average_over_symmetries(
         images = measurements.flip(1) if swap else measurements
         for transform in transforms:
             images = transform(images)
-        for name, output in predict(images).items():
+        predicted = predict(images)
+        n_occupied = (predicted["occupancy"] > 0.5).sum(1) if "occupancy" in predicted else None
+        for name, output in predicted.items():
             if output.ndim == measurements.ndim:
                 for transform in reversed(transforms):
                     output = transform(output)
             if swap and sensor_separation_um is not None:
-                output = view_from_opposite(name, output, sensor_separation_um)
+                output = view_from_opposite(name, output, sensor_separation_um, n_occupied)
             outputs.setdefault(name, []).append(output)
     stacked = {name: torch.stack(values) for name, values in outputs.items()}
     averages = {name: values.mean(0) for name, values in stacked.items()}
@@ -105,7 +107,29 @@ def deviation_of_average(values: Tensor, sds: Tensor) -> Tensor:
     return (variances - values.var(0, correction=0)).maximum(variances / len(sds)).sqrt()
 
 
-def view_from_opposite(name: str, values: Tensor, sensor_separation_um: float) -> Tensor:
-    """Array `name (N, sensors or layers, ...)` of a scene that is seen from the opposite side; depths are mirrored."""
-    reversed_values = values.flip(1)
-    return sensor_separation_um - reversed_values if name.endswith("depths_um") else reversed_values
+def view_from_opposite(
+    name: str, values: Tensor, sensor_separation_um: float, n_occupied: Tensor | None = None
+) -> Tensor:
+    """An array of a scene that is seen from the opposite side: sensors or layers in reverse order, depths mirrored.
+
+    Parameters
+    ----------
+    name : str
+        Name of the array, which tells depths.
+    values : Tensor (N, sensors or layers, ...)
+        The array.
+    sensor_separation_um : float
+        Distance between the sensors [um].
+    n_occupied : Tensor (N,), optional
+        Number of layers with cells, which come before the empty ones from either side; by default all.
+
+    Returns
+    -------
+    Tensor
+        The array, of the same shape.
+    """
+    order = torch.arange(values.shape[1], device=values.device).expand(len(values), -1)
+    count = values.shape[1] if n_occupied is None else n_occupied[:, None]
+    order = torch.where(order < count, count - 1 - order, order)
+    mirrored = values[torch.arange(len(values), device=values.device)[:, None], order]
+    return sensor_separation_um - mirrored if name.endswith("depths_um") else mirrored
