@@ -6,6 +6,7 @@ repetition; only `two_processes` is measured by the clock, and needs two idle co
 ==========================  ========  ================================================================================
 samples_per_s                         complete samples of dataset stack2: four layers, two sensors
 samples_vs_obvious          >= 20     the same against `noise.pnoise2` for each pixel and `fftconvolve` for each layer
+wide_vs_paper                         samples a second of appearance `wide` over those of appearance `paper`
 products_vs_torch                     `linalg.batched_matmul` against `torch.matmul`, for matrices of the forward model
 perlin_vs_noise             >= 20     Perlin noise of four octaves against nested loops over `noise.pnoise2`
 perlin_vs_vnoise            >= 15     the same against package `vnoise`
@@ -30,7 +31,7 @@ import yaml
 from scipy.signal import fftconvolve
 from threadpoolctl import threadpool_limits
 
-from foci3d.config.models import Config
+from foci3d.config.models import Config, SceneConfig
 from foci3d.io import shards
 from foci3d.optics import linalg
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
@@ -43,8 +44,9 @@ with warnings.catch_warnings():
     import vnoise
 
 CONFIG = Config(**yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text()))
-SCENE, DATASET, IMAGER = CONFIG.scene, CONFIG.datasets["stack2"], CONFIG.imager
+SCENE, DATASET, IMAGER = CONFIG.appearances["paper"], CONFIG.datasets["stack2"], CONFIG.imager
 PIXELS, SEPARATION_UM, OCTAVES, STEP_UM = IMAGER.n_pixels, IMAGER.sensor_separation_um, SCENE.octaves, 10
+PERSISTENCE = torch.tensor(SCENE.persistence[:1])
 
 
 def seconds(work: Callable[[], object], repetitions: int = 7) -> float:
@@ -68,13 +70,13 @@ def make_imager(psf: PSF) -> Imager:
     return Imager.from_config(psf, IMAGER, CONFIG.tissue, DATASET.n_sensors)
 
 
-def blocks(samples: int, imager: Imager, seed: int = 1) -> Iterator[dict[str, np.ndarray]]:
+def blocks(samples: int, imager: Imager, seed: int = 1, scene: SceneConfig = SCENE) -> Iterator[dict[str, np.ndarray]]:
     split = dataset.Split(seed, "stack2", "test", DATASET)
-    return dataset.generate_samples(split, range(samples), CONFIG.scene, imager)
+    return dataset.generate_samples(split, range(samples), scene, imager)
 
 
-def generate_samples(samples: int, imager: Imager, seed: int = 1) -> None:
-    for _ in blocks(samples, imager, seed):
+def generate_samples(samples: int, imager: Imager, seed: int = 1, scene: SceneConfig = SCENE) -> None:
+    for _ in blocks(samples, imager, seed, scene):
         pass
 
 
@@ -126,6 +128,13 @@ def measure_samples(psf: PSF, imager: Imager) -> dict[str, float]:
     return {"samples_per_s": samples / ours, "samples_vs_obvious": (obvious / few) / (ours / samples)}
 
 
+def measure_appearances(imager: Imager) -> dict[str, float]:
+    scenes = (SCENE, CONFIG.appearances["wide"])
+    turns = [[seconds(lambda: generate_samples(160, imager, scene=scene), 1) for scene in scenes] for _ in range(20)]  # noqa: B023
+    paper, wide = (min(spent) for spent in zip(*turns, strict=True))
+    return {"wide_vs_paper": paper / wide}
+
+
 def measure_products() -> dict[str, float]:
     generator = torch.Generator().manual_seed(0)
     layers = torch.randn(DATASET.n_layers * dataset.BLOCK_SIZE, PIXELS, PIXELS, generator=generator)
@@ -144,7 +153,9 @@ def draw_noise(images: int, generator: torch.Generator) -> torch.Tensor:
         gradients.append(torch.stack(components, 1))
     low, high = SCENE.lattice_cells
     cells = low + (high - low) * torch.rand(images, generator=generator)
-    return perlin.perlin_noise(gradients, cells, torch.rand(images, 2, generator=generator), PIXELS, SCENE.persistence)
+    return perlin.perlin_noise(
+        gradients, cells, torch.rand(images, 2, generator=generator), PIXELS, PERSISTENCE.expand(images)
+    )
 
 
 def measure_perlin() -> dict[str, float]:
@@ -181,7 +192,7 @@ def measure_deviation(images: int = 64) -> dict[str, float]:
     for octave, size in enumerate(perlin.lattice_sizes(high, OCTAVES)):
         nodes = ((origin * 2**octave).floor().long()[..., None] + torch.arange(size)) % perlin.PERIOD
         gradients.append(lattice[nodes[:, 1, :, None], nodes[:, 0, None, :]].permute(0, 3, 1, 2))
-    ours = perlin.perlin_noise(gradients, cells, origin, PIXELS, SCENE.persistence)
+    ours = perlin.perlin_noise(gradients, cells, origin, PIXELS, PERSISTENCE.expand(images))
     theirs = [obvious_noise(across, *corner) for across, corner in zip(cells.tolist(), origin.tolist(), strict=True)]
     return {"perlin_max_deviation": float(np.abs(ours.numpy() - np.stack(theirs)).max())}
 
@@ -237,6 +248,7 @@ def main() -> None:
     imager = make_imager(psf)
     figures = {
         **measure_samples(psf, imager),
+        **measure_appearances(imager),
         **measure_products(),
         **measure_perlin(),
         **measure_deviation(),

@@ -48,7 +48,7 @@ def run_rule(run_script, config, psf_path):
 def synthesize(run_rule, config):
     def run(folder, name, *, shard=0, n_shards=1, n_samples=8, split="test", tissue=None):
         params = {
-            "scene": config.scene.model_dump(mode="json"),
+            "scene": config.appearances["paper"].model_dump(mode="json"),
             "tissue": config.tissue.model_copy(update=tissue or {}).model_dump(mode="json"),
             "n_samples": n_samples,
             "n_shards": n_shards,

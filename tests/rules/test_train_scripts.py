@@ -38,6 +38,7 @@ TRAINING = {
 ONE_LAYER = {
     "source": "synthetic",
     "scene": "layers",
+    "appearance": "paper",
     "n_layers": 1,
     "sensors": "A",
     "overlap": "keep",

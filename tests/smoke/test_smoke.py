@@ -150,8 +150,8 @@ COMPUTING = {"simulate_scan", "calibrate_psf", "synthesize_shard", "cut_slides",
     [
         pytest.param("compute: {threads: 2}", {}, set(), id="threads"),
         pytest.param(
-            "datasets: {close: {source: synthetic, scene: layers, n_layers: 1, sensors: A, depth_range_um: [0, 400], "
-            "depth_step_um: 0, minimum_gap_um: 0, overlap: keep}}\n"
+            "datasets: {close: {source: synthetic, scene: layers, appearance: paper, n_layers: 1, sensors: A, "
+            "depth_range_um: [0, 400], depth_step_um: 0, minimum_gap_um: 0, overlap: keep}}\n"
             "networks: {deblur_cnn: {test_datasets: [deblur, close]}}",
             {"synthesize_shard": 1, "predict": 1},
             {"score", "make_scorecard"},

@@ -82,6 +82,11 @@ def content_of(name):
     return {**DATASETS[name].model_dump(mode="json"), "source": "synthetic"}
 
 
+def appearance(wildcards):
+    """Plain values of the appearance of a dataset's layers."""
+    return config["appearances"][DATASETS[wildcards.dataset].appearance]
+
+
 def dataset_config(wildcards):
     """Plain values of the dataset that a shard belongs to."""
     return content_of(wildcards.dataset)

@@ -22,7 +22,7 @@ rule synthesize_shard:
         runtime=30,
     params:
         dataset_config=dataset_config,
-        scene=config["scene"],
+        scene=appearance,
         tissue=config["tissue"],
         imager=config["imager"],
         n_samples=n_split_samples,

@@ -23,7 +23,7 @@ def test_every_key_of_the_configuration_is_on_the_page() -> None:
     def paths(node: Any, path: str) -> list[str]:
         if not isinstance(node, dict):
             return [path]
-        named = path in ("datasets", "networks", "baselines")
+        named = path in ("appearances", "datasets", "networks", "baselines")
         return [
             inner
             for key, child in node.items()

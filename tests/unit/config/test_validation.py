@@ -119,7 +119,8 @@ def test_problem_of_a_key(base: Any, overlay: str, parts: list[str], tmp_path: P
             "psf: {kernel_model: free}",
             "one of parametric, radial, empirical (kernels that a scan gives), free is now emp",
         ),
-        ("scene: {perlin_backend: noise}", "noise is now noise_package."),
+        ("appearances: {paper: {perlin_backend: noise}}", "noise is now noise_package."),
+        ("scene: {octaves: 3}", "the key scene is now appearances; rename it."),
     ],
 )
 def test_old_names_are_answered_with_the_new_ones(base: Any, overlay: str, message: str, tmp_path: Path) -> None:
@@ -144,7 +145,8 @@ def test_new_names_exist() -> None:
             "datasets: {stack2: {source: {train: [], validation: [], test: [no.mat]}}}",
             ["source.test[0] is no.mat, which does not exist"],
         ),
-        ("scene: {lattice_cells: [4, 2]}", ["scene.lattice_cells", "lower value first"]),
+        ("appearances: {wide: {edge_sigma_px: [4, 2]}}", ["appearances.wide.edge_sigma_px", "lower value first"]),
+        ("datasets: {stack2: {appearance: real}}", ["datasets.stack2.appearance is real", "one of paper, wide"]),
         ("shards: {train: 20000}", ["shards.train is 20000", "at most n_samples.train, 10000"]),
         ("shards: {test: 500}", ["shards.test is 500", "at most n_samples.sequences, 100"]),
         ("psf: {source: file}", ["config/config.yaml: psf.file is none", "HDF5"]),

@@ -33,10 +33,10 @@ def generate(psf, config):
     def make_imager(n_sensors, effects):
         return Imager.from_config(psf, config.imager, config.tissue.model_copy(update=dict(effects)), n_sensors)
 
-    def run(name, samples, seed=1, **effects):
+    def run(name, samples, seed=1, appearance="paper", **effects):
         dataset = config.datasets[name]
         imager = make_imager(dataset.n_sensors, tuple(effects.items()))
-        return generate_samples(Split(seed, name, "test", dataset), samples, config.scene, imager)
+        return generate_samples(Split(seed, name, "test", dataset), samples, config.appearances[appearance], imager)
 
     return run
 
@@ -68,8 +68,10 @@ def test_generators_depend_on_seed_dataset_split_and_scene(config):
 
 
 @pytest.mark.parametrize("effects", [{}, ALL_EFFECTS], ids=["no effects", "all effects"])
+@pytest.mark.parametrize("appearance", ["paper", "wide"])
 @pytest.mark.parametrize("name", ["stack2", "moving"])
-def test_content_depends_on_neither_shards_nor_threads(digests, name, effects):
+def test_content_depends_on_neither_shards_nor_threads(digests, name, appearance, effects):
+    effects = {**effects, "appearance": appearance}
     whole = digests(name, [range(40)], **effects)
     assert set(whole) >= {"layers", "masks", "sensors", "depths_um", "index"}
     assert digests(name, [range(12), range(12, 40)], **effects) == whole

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage, stats
+from skimage.filters import threshold_otsu
 
 from foci3d.simulation import scene
 from foci3d.simulation.dataset import Split
+from foci3d.simulation.slides import load_label
+from foci3d.simulation.statistics import measure_layers
 
 
 @pytest.fixture(scope="module")
@@ -18,17 +21,17 @@ def generators(config):
 
 @pytest.fixture(scope="module")
 def stacks(generators, config):
-    return scene.draw_stacks(generators(150), config.scene, config.datasets["stack2"], 51)
+    return scene.draw_stacks(generators(150), config.appearances["paper"], config.datasets["stack2"], 51)
 
 
 @pytest.fixture(scope="module")
 def moving(generators, config):
-    return scene.draw_moving(generators(12), config.scene, config.datasets["moving"], 51)
+    return scene.draw_moving(generators(12), config.appearances["paper"], config.datasets["moving"], 51)
 
 
 def test_a_scene_does_not_depend_on_the_others(generators, config):
-    together = scene.draw_stacks(generators(5), config.scene, config.datasets["stack2"], 51)
-    alone = scene.draw_stacks(generators(5)[4:], config.scene, config.datasets["stack2"], 51)
+    together = scene.draw_stacks(generators(5), config.appearances["paper"], config.datasets["stack2"], 51)
+    alone = scene.draw_stacks(generators(5)[4:], config.appearances["paper"], config.datasets["stack2"], 51)
     torch.testing.assert_close(together["layers"][4:], alone["layers"])
     assert torch.equal(together["depths_um"][4:], alone["depths_um"])
 
@@ -71,6 +74,74 @@ def test_background_has_the_configured_ratio_and_spread(stacks):
     assert gain.mean().item() == pytest.approx(1, abs=0.05)
 
 
+@pytest.fixture
+def draw_textured(generators, config):
+    """Stacks of an appearance like the paper's but for some keys, and of that of the paper."""
+
+    def draw(**keys):
+        paper = config.appearances["paper"]
+        choices = (paper.model_copy(update=keys), paper)
+        return [scene.draw_stacks(generators(40), choice, config.datasets["stack2"], 51) for choice in choices]
+
+    return draw
+
+
+@pytest.mark.parametrize("keys", [{"edge_sigma_px": (0.0, 1.0)}, {"texture_sigma_px": (0.0, 3.0)}])
+def test_texture_and_borders_leave_masks_and_depths(draw_textured, keys):
+    textured, paper = draw_textured(**keys)
+    assert not torch.equal(textured["layers"], paper["layers"])
+    assert torch.equal(textured["masks"], paper["masks"])
+    assert torch.equal(textured["depths_um"], paper["depths_um"])
+
+
+def test_texture_of_no_width_is_that_of_the_paper(draw_textured):
+    textured, paper = draw_textured(texture_sigma_px=(0.0, 1e-9))
+    torch.testing.assert_close(textured["layers"], paper["layers"])
+
+
+@pytest.mark.parametrize("sigma_px", [1.0, 2.0])
+def test_texture_is_log_normal_and_correlated_as_filtered_noise(draw_textured, sigma_px):
+    """Noise behind a Gaussian filter has the correlation ``exp(-distance**2 / (4 * sigma**2))``, up to the edges."""
+    textured, _ = draw_textured(texture_sigma_px=(sigma_px, sigma_px), threshold=(0.0, 0.0), gain=(1.0, 1.0))
+    assert textured["masks"].all()
+    sigma = np.sqrt(np.log1p(0.78**2))
+    normal = (textured["layers"].double().log() + sigma**2 / 2) / sigma
+    assert normal.mean().item() == pytest.approx(0, abs=0.02)
+    assert normal.std().item() == pytest.approx(1, abs=0.02)
+    assert normal[..., 0].std().item() == pytest.approx(1, abs=0.08)
+    product = (normal[..., 10:-12, :] * normal[..., 12:-10, :]).mean().item()
+    assert product == pytest.approx(np.exp(-(2**2) / (4 * sigma_px**2)), abs=0.03)
+
+
+def test_soft_borders_are_those_of_a_gaussian_filter(draw_textured):
+    uniform = {"intensity_cv": (0.0, 0.0), "background_cv": (0.0, 0.0), "gain": (1.0, 1.0)}
+    textured, _ = draw_textured(edge_sigma_px=(1.0, 1.0), tumour_to_background=(4.0, 4.0), **uniform)
+    filtered = ndimage.gaussian_filter(textured["masks"].double().numpy(), 1.0, axes=(2, 3), mode="constant")
+    inside = np.s_[:, :, 5:-5, 5:-5]
+    np.testing.assert_allclose(textured["layers"][inside], (0.25 + 0.75 * filtered)[inside], atol=2e-4)
+
+
+def test_persistence_makes_borders_smooth_or_ragged(draw_textured):
+    smooth, ragged = draw_textured(persistence=(0.05, 0.05))
+    borders = [(stacks["masks"].int().diff() != 0).double().mean() for stacks in (smooth, ragged)]
+    assert borders[0] < 0.7 * borders[1]
+
+
+def test_real_cells_are_among_the_layers_of_the_wide_appearance(generators, config):
+    image = load_label("ihc", 4)
+    crops = np.stack([image[y : y + 51, x : x + 51] for y in (0, 38, 77) for x in (0, 38, 77)])[:, None]
+    names = ["coverage", "intensity_cv", "tumour_to_background", "background_cv", "focus_width_px"]
+    real = measure_layers(crops, crops > threshold_otsu(image))[names].median()
+
+    def surprises(appearance):
+        stacks = scene.draw_stacks(generators(100), config.appearances[appearance], config.datasets["stack2"], 51)
+        layers = measure_layers(stacks["layers"].numpy(), stacks["masks"].numpy())[names]
+        return {*real.index[(real < layers.quantile(0.05)) | (real > layers.quantile(0.95))]}
+
+    assert surprises("wide") == set()
+    assert surprises("paper") >= {"intensity_cv", "background_cv"}
+
+
 def test_layers_are_uncorrelated(stacks):
     masks = stacks["masks"].double().flatten(2)
     masks = masks - masks.mean(-1, keepdim=True)
@@ -81,10 +152,10 @@ def test_layers_are_uncorrelated(stacks):
 
 
 def test_both_backends_of_perlin_noise_give_similar_masks(generators, config):
-    by_package = config.scene.model_copy(update={"perlin_backend": "noise_package"})
+    by_package = config.appearances["paper"].model_copy(update={"perlin_backend": "noise_package"})
     dataset = config.datasets["deblur"]
     package = scene.draw_stacks(generators(40), by_package, dataset, 51)
-    batched = scene.draw_stacks(generators(40), config.scene, dataset, 51)
+    batched = scene.draw_stacks(generators(40), config.appearances["paper"], dataset, 51)
     assert not torch.equal(package["masks"], batched["masks"])
     assert torch.equal(package["depths_um"], batched["depths_um"])
     assert package["masks"].float().mean().item() == pytest.approx(0.35, abs=0.1)
@@ -93,7 +164,9 @@ def test_both_backends_of_perlin_noise_give_similar_masks(generators, config):
 def test_overlap_is_removed_from_both_layers(generators, config):
     dataset = config.datasets["nonoverlap"]
     overlapping = dataset.model_copy(update={"overlap": "keep"})
-    kept, removed = (scene.draw_stacks(generators(20), config.scene, choice, 51) for choice in (overlapping, dataset))
+    kept, removed = (
+        scene.draw_stacks(generators(20), config.appearances["paper"], choice, 51) for choice in (overlapping, dataset)
+    )
     overlap = kept["masks"].prod(1, keepdim=True).bool().expand(-1, 2, -1, -1)
     assert overlap.any()
     assert torch.equal(removed["masks"], torch.where(overlap, 0, kept["masks"]))
@@ -179,7 +252,7 @@ def test_cluster_and_only_it_moves(moving):
 def test_cluster_is_one_connected_focus_of_bounded_size(moving, config):
     for footprint in moving["cluster"][::4].numpy():
         assert ndimage.label(footprint)[1] == 1
-        assert 20 <= footprint.sum() <= config.scene.cluster_coverage * 51**2 + 1
+        assert 20 <= footprint.sum() <= config.appearances["paper"].cluster_coverage * 51**2 + 1
 
 
 def test_focus_holds_the_peak():

@@ -74,8 +74,8 @@ def _missing_file(path: KeyPath, file: str, expected: str) -> Iterator[ConfigPro
 
 def _intervals(config: Config) -> Iterator[ConfigProblem]:
     intervals: dict[KeyPath, tuple[float, float]] = {("psf", "depth_range_um"): config.psf.depth_range_um}
-    for key in ("lattice_cells", "threshold", "tumour_to_background", "gain"):
-        intervals["scene", key] = getattr(config.scene, key)
+    for name, appearance in config.appearances.items():
+        intervals |= {("appearances", name, key): interval for key, interval in appearance.intervals.items()}
     for name, dataset in config.datasets.items():
         intervals["datasets", name, "depth_range_um"] = dataset.depth_range_um
     for name, network in config.networks.items():
@@ -125,6 +125,8 @@ def _geometry(config: Config) -> Iterator[ConfigProblem]:
 def _dataset_sources(config: Config) -> Iterator[ConfigProblem]:
     for name, dataset in config.datasets.items():
         path = ("datasets", name)
+        if dataset.appearance not in config.appearances:
+            yield _unknown_name((*path, "appearance"), dataset.appearance, config.appearances)
         if dataset.scene == "moving" and dataset.n_layers < 2:
             expected = "at least 2 for a cluster to move through"
             yield _problem((*path, "n_layers"), dataset.n_layers, expected, "raise it")

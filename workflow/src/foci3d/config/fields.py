@@ -31,6 +31,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="a l
 Many = Annotated[tuple[T, ...], Strict(False)]
 Some = Annotated[tuple[T, ...], Strict(False), Field(min_length=1)]
 Interval = Annotated[tuple[NonNegative, NonNegative], Strict(False)]
+FractionInterval = Annotated[tuple[Fraction, Fraction], Strict(False)]
 PositiveInterval = Annotated[tuple[Positive, Positive], Strict(False)]
 Named = Annotated[dict[Name, T], Field(json_schema_extra={"additionalProperties": False})]
 Distinct = Field(json_schema_extra={"uniqueItems": True})

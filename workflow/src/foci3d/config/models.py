@@ -23,6 +23,7 @@ from foci3d.config.classical_methods import CLASSICAL_METHODS, ClassicalMethod
 from foci3d.config.fields import (
     Count,
     Fraction,
+    FractionInterval,
     Interval,
     Many,
     MatFile,
@@ -93,14 +94,31 @@ class SceneConfig(Section):
 
     perlin_backend: Literal["batched", "noise_package"] = Field(description="implementation of the Perlin noise")
     octaves: int = Field(ge=1, le=8, description="octaves of the noise")
-    persistence: Fraction = Field(description="amplitude of an octave relative to the one before")
+    persistence: FractionInterval = Field(description="amplitude of an octave relative to the one before")
     lattice_cells: PositiveInterval = Field(description="lattice cells across the image")
     threshold: Interval = Field(description="noise (0 to 1) above which there are cells")
-    intensity_cv: NonNegative = Field(description="coefficient of variation of a cell pixel")
+    intensity_cv: Interval = Field(description="coefficient of variation of a cell pixel")
     tumour_to_background: PositiveInterval = Field(description="ratio of the means")
-    background_cv: NonNegative = Field(description="coefficient of variation of a background pixel")
+    background_cv: Interval = Field(description="coefficient of variation of a background pixel")
+    texture_sigma_px: Interval = Field(
+        description="standard deviation of the Gaussian filter that correlates neighbouring pixels [pixels]"
+    )
+    edge_sigma_px: Interval = Field(
+        description="standard deviation of the Gaussian filter that softens the borders of cells, not of masks [pixels]"
+    )
     gain: PositiveInterval = Field(description="mean of the cell pixels [a.u.]")
     cluster_coverage: Fraction = Field(description="largest share of the image that a moving cluster covers")
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """The keys that are intervals."""
+        return {key: value for key, value in self if isinstance(value, tuple)}
+
+    @property
+    def has_independent_pixels(self) -> bool:
+        """Whether borders are sharp and pixels independent, with the same coefficients of variation in all layers."""
+        filters = max(self.texture_sigma_px[1], self.edge_sigma_px[1])
+        return filters == 0 and all(low == high for low, high in (self.intensity_cv, self.background_cv))
 
 
 class TissueConfig(Section):
@@ -180,6 +198,7 @@ class DatasetConfig(Section):
 
     source: Source = Field(description="`synthetic`, or MATLAB files (.mat) by split")
     scene: Literal["layers", "moving", "slides"] = Field(description="what a sample shows")
+    appearance: Text = Field(description="appearance of synthetic layers, one of appearances")
     n_layers: Count = Field(description="layers of a sample")
     sensors: Literal["A", "AB"] = Field(description="sensors that measure a sample")
     depth_range_um: Interval = Field(description="depths of the layers [um]")
@@ -372,7 +391,7 @@ class Config(Section):
     )
     imager: ImagerConfig = Field(description="the imager")
     psf: PsfConfig = Field(description="the point-spread function")
-    scene: SceneConfig = Field(description="appearance of a synthetic layer of cells")
+    appearances: Named[SceneConfig] = Field(min_length=1, description="appearances of synthetic layers by name")
     tissue: TissueConfig = Field(description="effects that the paper leaves out, 0 for none")
     n_samples: SampleCounts = Field(description="samples in each split of each dataset")
     shards: ShardCounts = Field(description="files that each split is written to")

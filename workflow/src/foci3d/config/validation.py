@@ -52,6 +52,7 @@ RENAMED = {
     "pixels": ["n_pixels"],
     "remix": ["resample_stacks"],
     "repeats": ["seed_replicates"],
+    "scene": ["appearances"],
     "set": ["dataset"],
     "sets": ["datasets"],
     "size": ["n_samples"],

@@ -42,7 +42,7 @@ def lattice_sizes(cells: float, octaves: int) -> list[int]:
 
 
 def perlin_noise(
-    gradients: Sequence[Tensor], cells: Tensor, origin: Tensor, n_pixels: int, persistence: float
+    gradients: Sequence[Tensor], cells: Tensor, origin: Tensor, n_pixels: int, persistence: Tensor
 ) -> Tensor:
     """Gradient noise on the grid of each image.
 
@@ -60,7 +60,7 @@ def perlin_noise(
         Position x, y of the image's corner in the lattice [cells of the first octave].
     n_pixels : int
         Pixels of the image in y and x.
-    persistence : float
+    persistence : Tensor (N,)
         Amplitude of an octave relative to the one before.
 
     Returns
@@ -76,13 +76,13 @@ def perlin_noise(
 
 
 def _interpolation(
-    sizes: tuple[int, ...], cells: Tensor, origin: Tensor, n_pixels: int, persistence: float
+    sizes: tuple[int, ...], cells: Tensor, origin: Tensor, n_pixels: int, persistence: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Ramps and weights along x, then weights and ramps along y times the amplitudes of the octaves.
 
     Both are `(N, 2, nodes, pixels)`, with the nodes of all octaves one after the other.
     """
-    frequencies, first, amplitudes, steps = _octaves(sizes, n_pixels, persistence)
+    frequencies, first, steps = _octaves(sizes, n_pixels)
     start = (origin.T.double()[..., None, None] * frequencies) % 1  # (2, N, octaves, 1)
     stride = cells[:, None, None] * frequencies
     offset = torch.addcmul(start.float(), stride.float(), steps)  # (2, N, octaves, pixels)
@@ -90,7 +90,8 @@ def _interpolation(
     offset -= node
     upper = offset * offset * offset * (offset * (offset * 6 - 15) + 10)
     weights = torch.stack([1 - upper, upper], 2)  # (2, N, lower or upper node, octaves, pixels)
-    weights[1] *= amplitudes
+    amplitudes = (persistence.double()[:, None] ** torch.arange(len(sizes))).float()
+    weights[1] *= (amplitudes / amplitudes.sum(1, keepdim=True))[:, None, :, None]
     ramps = weights * torch.stack([offset, offset - 1], 2)
     index = node.long()[:, :, None] + first
     nodes = sum(sizes)
@@ -104,20 +105,14 @@ def _interpolation(
 
 
 @cache
-def _octaves(sizes: tuple[int, ...], n_pixels: int, persistence: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Frequencies (octaves, 1), number of the lower and the upper first node (2, octaves, 1), amplitudes, and steps."""
+def _octaves(sizes: tuple[int, ...], n_pixels: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Frequencies (octaves, 1), number of the lower and the upper first node (2, octaves, 1), and steps (pixels,)."""
     frequencies = torch.tensor([[2.0**octave] for octave in range(len(sizes))], dtype=torch.float64)
     lower = torch.tensor([0, *sizes[:-1]]).cumsum(0)[:, None]
-    amplitudes = torch.tensor([[persistence**octave] for octave in range(len(sizes))])
-    return (
-        frequencies,
-        torch.stack([lower, lower + 1]),
-        amplitudes / amplitudes.sum(),
-        torch.arange(n_pixels) / n_pixels,
-    )
+    return frequencies, torch.stack([lower, lower + 1]), torch.arange(n_pixels) / n_pixels
 
 
-def package_noise(cells: Tensor, origin: Tensor, n_pixels: int, octaves: int, persistence: float) -> Tensor:
+def package_noise(cells: Tensor, origin: Tensor, n_pixels: int, octaves: int, persistence: Tensor) -> Tensor:
     """The same noise by ``noise.pnoise2``: one call for each pixel, and one lattice of period 256 for all images.
 
     This lattice has few distinct windows, so that images of a large dataset share foci. Its argument `base` reads
@@ -137,7 +132,7 @@ def package_noise(cells: Tensor, origin: Tensor, n_pixels: int, octaves: int, pe
     """
     steps = np.arange(n_pixels) / n_pixels
     images = [
-        [[noise.pnoise2(x, y, octaves, persistence) for x in x0 + across * steps] for y in y0 + across * steps]
-        for across, (x0, y0) in zip(cells.tolist(), origin.tolist(), strict=True)
+        [[noise.pnoise2(x, y, octaves, ratio) for x in x0 + across * steps] for y in y0 + across * steps]
+        for across, (x0, y0), ratio in zip(cells.tolist(), origin.tolist(), persistence.tolist(), strict=True)
     ]
     return torch.tensor(images, dtype=torch.float32)

@@ -1,8 +1,8 @@
 """Scenes of cells: stacks of synthetic layers, and a cluster that moves through a stack.
 
-A layer has cells where Perlin noise exceeds a threshold. Each pixel of a cell, and of the background, is sampled
-independently from a log-normal distribution. Each scene has its own random generator, so that it does not depend on
-which scenes are drawn with it.
+A layer has cells where Perlin noise exceeds a threshold. The pixels of a cell, and of the background, are log-normal:
+independent of each other, as in the paper's scenes, or with a smooth texture and soft borders, as in images of real
+cells. Each scene has its own random generator, so that it does not depend on which scenes are drawn with it.
 """
 
 import functools
@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from foci3d.config.models import DatasetConfig, SceneConfig
+from foci3d.optics.linalg import batched_matmul
 from foci3d.simulation import perlin
 
 UInts = npt.NDArray[np.uint64]
@@ -29,6 +30,9 @@ N_QUANTILES = 2**16
 
 LAYER_VARIABLES = ("lattice_cells", "x", "y", "threshold", "ratio", "gain", "depth")
 """Uniform random variables of a layer; x, y and depth are between 0 and 1."""
+
+TEXTURE_VARIABLES = ("persistence", "intensity_cv", "background_cv", "texture_sigma_px", "edge_sigma_px")
+"""Further uniform random variables of a layer, drawn only where one of them varies between layers."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,10 @@ class SceneDraws:
         Index of the quantile that a pixel takes, cell or background: 0 to ``N_QUANTILES - 1``, equally likely.
     threshold, ratio, gain : Tensor (N, L), float32
         Threshold of the noise, mean of the cell pixels over that of the background, and mean of the cell pixels.
+    intensity_cv, background_cv : Tensor (N, L), float32
+        Coefficients of variation of the cell and of the background pixels.
+    texture_sigma_px, edge_sigma_px : Tensor (N, L), float32
+        Standard deviations of the Gaussian filters of the texture and of the borders [pixels].
     depths : Tensor (N, L), float64
         Uniform numbers from 0 to 1, for `place_depths`.
     """
@@ -52,6 +60,10 @@ class SceneDraws:
     threshold: Tensor
     ratio: Tensor
     gain: Tensor
+    intensity_cv: Tensor
+    background_cv: Tensor
+    texture_sigma_px: Tensor
+    edge_sigma_px: Tensor
     depths: Tensor
 
 
@@ -82,38 +94,56 @@ def draw_layers(
     extent = n_pixels + 2 * margin_pixels
     sizes = perlin.lattice_sizes(scene.lattice_cells[1] * scale, scene.octaves)
     n_nodes = sum(size**2 for size in sizes)
-    words_by_use = (n_layers * len(LAYER_VARIABLES), -(-n_layers * n_nodes // 8), -(-n_layers * extent**2 // 4))
+    n_texture = len(TEXTURE_VARIABLES) if any(low < high for low, high in _texture_intervals(scene)) else 0
+    counts = (len(LAYER_VARIABLES), n_nodes / 8, extent**2 / 4, n_texture)
+    words_by_use = [math.ceil(n_layers * count) for count in counts]
     # All words of a scene at once, because a call costs more than the words.
     words = np.stack([generator.bit_generator.random_raw(sum(words_by_use)) for generator in generators])
-    for_variables, for_lattice, for_ranks = np.split(words, np.cumsum(words_by_use)[:-1], 1)
-    variables = _scale_variables(for_variables.reshape(-1, n_layers, len(LAYER_VARIABLES)), scene)
-    cells = variables["lattice_cells"].flatten() * scale
+    for_layers, for_lattice, for_ranks, for_texture = np.split(words, np.cumsum(words_by_use)[:-1], 1)
+    variables = _layer_variables(for_layers, n_layers, scene) | _texture_variables(for_texture, n_layers, scene)
+    cells, persistence = variables["lattice_cells"].flatten() * scale, variables["persistence"].flatten()
     corner = torch.stack([variables["x"], variables["y"]], -1).flatten(0, 1)
     if scene.perlin_backend == "batched":
         codes = _small_integers(for_lattice, np.uint8, n_layers, n_nodes)
-        field = perlin.perlin_noise(_gradients(codes, sizes), cells, corner, extent, scene.persistence)
+        field = perlin.perlin_noise(_gradients(codes, sizes), cells, corner, extent, persistence)
     else:
-        field = perlin.package_noise(cells, corner * perlin.PERIOD, extent, scene.octaves, scene.persistence)
+        field = perlin.package_noise(cells, corner * perlin.PERIOD, extent, scene.octaves, persistence)
     ranks = _small_integers(for_ranks, np.uint16, n_layers, extent**2)
+    names = ("threshold", "ratio", "gain", "intensity_cv", "background_cv", "texture_sigma_px", "edge_sigma_px")
     return SceneDraws(
         field=field.unflatten(0, (-1, n_layers)),
         ranks=ranks.view(-1, n_layers, extent, extent),
-        threshold=variables["threshold"].float(),
-        ratio=variables["ratio"].float(),
-        gain=variables["gain"].float(),
         depths=variables["depth"],
+        **{name: variables[name].float() for name in names},
     )
 
 
-def _scale_variables(words: UInts, scene: SceneConfig) -> dict[str, Tensor]:
-    """The `LAYER_VARIABLES` of each layer `(N, L)`, float64, from random words `(N, L, variables)`."""
+def _layer_variables(words: UInts, n_layers: int, scene: SceneConfig) -> dict[str, Tensor]:
+    """The `LAYER_VARIABLES` of each layer `(N, L)`, float64, from random words `(N, L * variables)`."""
     unit = (0.0, 1.0)
     # The noise is between -1 and 1, the configured threshold between 0 and 1.
     threshold = [2 * value - 1 for value in scene.threshold]
     intervals = [scene.lattice_cells, unit, unit, threshold, scene.tumour_to_background, scene.gain, unit]
-    low, high = np.array(intervals).T
-    values = torch.from_numpy(low + (high - low) * ((words >> 11) * 2.0**-53))
+    values = _uniform(words.reshape(len(words), n_layers, -1), np.array(intervals))
     return dict(zip(LAYER_VARIABLES, values.unbind(-1), strict=True))
+
+
+def _texture_variables(words: UInts, n_layers: int, scene: SceneConfig) -> dict[str, Tensor]:
+    """The `TEXTURE_VARIABLES` of each layer `(N, L)`, float64; `words` is empty where none of them varies."""
+    if not words.size:
+        words = np.zeros((len(words), n_layers * len(TEXTURE_VARIABLES)), np.uint64)
+    values = _uniform(words.reshape(len(words), n_layers, -1), np.array(_texture_intervals(scene)))
+    return dict(zip(TEXTURE_VARIABLES, values.unbind(-1), strict=True))
+
+
+def _texture_intervals(scene: SceneConfig) -> list[tuple[float, float]]:
+    return [getattr(scene, name) for name in TEXTURE_VARIABLES]
+
+
+def _uniform(words: UInts, intervals: npt.NDArray[np.float64]) -> Tensor:
+    """Numbers that are uniform over `intervals (V, 2)`, float64, from random words `(..., V)`."""
+    low, high = intervals.T
+    return torch.from_numpy(low + (high - low) * ((words >> 11) * 2.0**-53))
 
 
 def _small_integers(words: UInts, dtype: type[np.unsignedinteger], n_layers: int, count: int) -> Tensor:
@@ -133,13 +163,19 @@ def _gradients(codes: Tensor, sizes: Sequence[int]) -> list[Tensor]:
 @functools.cache
 def _speckle(background_cv: float, cell_cv: float) -> Tensor:
     """Quantiles of log-normal distributions with mean 1, of the background and then of cells, float32."""
-    normal = ndtri((np.arange(N_QUANTILES) + 0.5) / N_QUANTILES)
+    normal = _normal_quantiles()
     sigmas = [math.sqrt(math.log1p(cv**2)) for cv in (background_cv, cell_cv)]
     return torch.from_numpy(np.concatenate([np.exp(sigma * normal - sigma**2 / 2) for sigma in sigmas])).float()
 
 
+@functools.cache
+def _normal_quantiles() -> npt.NDArray[np.float64]:
+    """Quantiles of the standard normal distribution."""
+    return np.asarray(ndtri((np.arange(N_QUANTILES) + 0.5) / N_QUANTILES))
+
+
 def render_intensities(masks: Tensor, draws: SceneDraws, scene: SceneConfig) -> Tensor:
-    """Intensities of cells and background, each pixel independently.
+    """Intensities of cells and background, each pixel log-normal.
 
     Parameters
     ----------
@@ -148,17 +184,47 @@ def render_intensities(masks: Tensor, draws: SceneDraws, scene: SceneConfig) -> 
     draws : SceneDraws
         Random variables of the layers.
     scene : SceneConfig
-        Coefficients of variation.
+        Whether pixels are independent and borders sharp, as in the paper's scenes, which is faster.
 
     Returns
     -------
     Tensor (N, L, Y, X), float32
-        Layers [a.u.]. Cell pixels have mean ``draws.gain``, background pixels ``draws.gain / draws.ratio``.
+        Layers [a.u.]. Cell pixels have mean ``draws.gain``, background pixels ``draws.gain / draws.ratio``, before
+        the borders are softened.
     """
+    if not scene.has_independent_pixels:
+        return _render_textured(masks, draws)
     ranks = torch.add(draws.ranks, masks, alpha=N_QUANTILES).flatten()
-    pixels = _speckle(scene.background_cv, scene.intensity_cv).index_select(0, ranks).view_as(draws.field)
+    pixels = _speckle(scene.background_cv[0], scene.intensity_cv[0]).index_select(0, ranks).view_as(draws.field)
     background = (draws.gain / draws.ratio)[..., None, None]
     return pixels.mul_(masks.float().mul_(draws.gain[..., None, None] - background).add_(background))
+
+
+def _render_textured(masks: Tensor, draws: SceneDraws) -> Tensor:
+    """Intensities with a correlated texture, which runs across the borders of cells, and with soft borders."""
+    quantiles = torch.from_numpy(_normal_quantiles()).float()
+    normal = quantiles.index_select(0, draws.ranks.flatten()).view_as(draws.field)
+    # With weights whose squares add up to 1, the filtered noise is standard normal, up to the edges of the image.
+    normal = _gaussian_filter(normal, draws.texture_sigma_px, norm=2)
+    share = _gaussian_filter(masks.float(), draws.edge_sigma_px, norm=1)
+    cells = draws.gain[..., None, None] * _log_normal(normal, draws.intensity_cv)
+    background = (draws.gain / draws.ratio)[..., None, None] * _log_normal(normal, draws.background_cv)
+    return torch.lerp(background, cells, share)
+
+
+def _gaussian_filter(images: Tensor, sigmas_px: Tensor, norm: float) -> Tensor:
+    """`images (N, L, Y, X)` filtered along y and x, with weights of unit `norm` at each pixel, also at the edges."""
+    pixels = torch.arange(images.shape[-1], dtype=torch.float32)
+    # A filter of almost no width leaves an image as it is.
+    offsets = (pixels[:, None] - pixels) / sigmas_px.flatten().clamp_min(1e-3)[:, None, None]
+    weights = functional.normalize((-(offsets**2) / 2).exp(), norm, dim=-1)
+    return batched_matmul(batched_matmul(weights, images.flatten(0, 1)), weights.mT).view_as(images)
+
+
+def _log_normal(normal: Tensor, cv: Tensor) -> Tensor:
+    """Log-normal numbers with mean 1 and coefficients of variation `cv (N, L)` from `normal (N, L, Y, X)` ones."""
+    sigma = cv.square().log1p().sqrt()[..., None, None]
+    return (sigma * normal - sigma.square() / 2).exp()
 
 
 def place_depths(uniform: Tensor, dataset: DatasetConfig) -> Tensor:
@@ -259,7 +325,7 @@ def draw_moving(
     """Draw stacks in which a cluster moves from the first layer to the last, one layer per step.
 
     The cluster has the same pixels in each step, and so has everything else; in the layers where the cluster is not,
-    its footprint holds background.
+    its footprint holds background. Soft borders end at the footprint.
 
     Parameters
     ----------
