@@ -177,7 +177,9 @@ def test_overlap_is_removed_from_both_layers(generators, config):
 def test_empty_layers_come_last_and_leave_the_others_as_they_are(generators, config):
     dataset = config.datasets["stack2"]
     some_empty = dataset.model_copy(update={"empty_layers": 0.4})
-    full, stacks = (scene.draw_stacks(generators(50), config.scene, choice, 51) for choice in (dataset, some_empty))
+    full, stacks = (
+        scene.draw_stacks(generators(50), config.appearances["paper"], choice, 51) for choice in (dataset, some_empty)
+    )
     occupied = stacks["masks"].bool().any(-1).any(-1)
     assert occupied.float().mean().item() == pytest.approx(0.6, abs=0.1)
     assert (occupied[:, :-1] >= occupied[:, 1:]).all()
