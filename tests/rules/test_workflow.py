@@ -1,4 +1,4 @@
-"""Both Snakefiles plan the same jobs, others can use them as a module, and defaults stand in one place."""
+"""Both Snakefiles plan the same jobs, others can use them as a module, and the default profile is read."""
 
 import re
 from collections import Counter
@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-PROJECT = Path(__file__).parents[2]
 MODULE = """
 configfile: "config/config.yaml"
 configfile: "config/smoke.yaml"
@@ -60,11 +58,3 @@ def test_the_default_profile_is_read(snakemake: Callable[..., Any], project: Pat
     run = snakemake("--dry-run", "--configfile", "config/smoke.yaml", "--", "psf", folder=project)
     assert "Using workflow specific profile profiles/default" in run.stderr
     assert re.search(r"mem_mb=2000, .*runtime=15", run.stdout)
-
-
-def test_rules_state_only_resources_that_differ_from_the_default() -> None:
-    defaults = yaml.safe_load((PROJECT / "profiles" / "default" / "config.yaml").read_text())["default-resources"]
-    assert set(defaults) == {"mem_mb", "runtime"}
-    for file in (PROJECT / "workflow" / "rules").glob("*.smk"):
-        for name, value in defaults.items():
-            assert not re.search(rf"^ +{name}={value},?$", file.read_text(), re.MULTILINE), f"{file.name}: {name}"

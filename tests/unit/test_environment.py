@@ -28,6 +28,7 @@ def names(requirements: list[str]) -> set[str]:
 
 DEPENDENCIES = names(SETTINGS["project"]["dependencies"])
 DEVELOPMENT = names(SETTINGS["dependency-groups"]["dev"])
+CLUSTERS = names(SETTINGS["project"]["optional-dependencies"]["clusters"])
 
 
 def locked_versions() -> dict[str, str]:
@@ -45,7 +46,7 @@ def imported_distributions(folder: Path) -> set[str]:
                 modules |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 modules.add(node.module.split(".")[0])
-    local = {path.stem for path in folder.glob("*.py")} | {"foci3d"}
+    local = {path.stem for path in folder.iterdir()} | {"foci3d"}
     installed = packages_distributions()
     known = {"mpl_toolkits": ["matplotlib"], "pydantic_core": ["pydantic"]}
     found = [{**installed, **known}.get(module, [module]) for module in modules - local - set(sys.stdlib_module_names)]
@@ -62,7 +63,7 @@ def test_what_tests_import_is_declared(folder: str) -> None:
 
 
 def test_the_lock_holds_every_dependency() -> None:
-    assert set(locked_versions()) >= DEPENDENCIES | DEVELOPMENT
+    assert set(locked_versions()) >= DEPENDENCIES | DEVELOPMENT | CLUSTERS
 
 
 def test_every_file_of_the_lock_has_hashes() -> None:
