@@ -108,7 +108,7 @@ def _wait_until_idle(folder: Path) -> None:
         if run.stdout.strip() == "idle":
             return
         time.sleep(0.5)
-    logs = "\n".join(f"{log.name}:\n{log.read_text()[-2000:]}" for log in folder.glob("*.log"))
+    logs = "\n".join(f"{log.name}:\n{log.read_text()[-500:]}" for log in folder.glob("*.log"))
     raise RuntimeError(f"SLURM does not answer after {START_SECONDS} s: {run.stdout}{run.stderr}\n{logs}")
 
 
@@ -117,7 +117,6 @@ def one_node_slurm(folder: Path) -> Iterator[None]:
     """Run a cluster with its files in `folder`, until the end of the context; jobs that are left are cancelled."""
     for name in ("state", "spool"):
         (folder / name).mkdir(parents=True)
-    folder.chmod(0o755)
     key = folder / "munge.key"
     key.write_bytes(secrets.token_bytes(128))
     key.chmod(0o400)
@@ -127,7 +126,9 @@ def one_node_slurm(folder: Path) -> Iterator[None]:
         SYSTEM_CONFIGURATION.parent.mkdir(exist_ok=True)
         SYSTEM_CONFIGURATION.symlink_to(configuration)
         stack.callback(SYSTEM_CONFIGURATION.unlink)
-        stack.enter_context(_daemon(folder, "munged", "--foreground", f"--socket={folder}/munge.socket", *munge_files))
+        # Forced, as munged wants a socket that every user can reach, and folders of tests are root's.
+        munged = ("munged", "--foreground", "--force", f"--socket={folder}/munge.socket", *munge_files)
+        stack.enter_context(_daemon(folder, *munged))
         stack.enter_context(_daemon(folder, "slurmctld", "-D"))
         stack.enter_context(_daemon(folder, "slurmd", "-D"))
         _wait_until_idle(folder)

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from foci3d.config.models import Config
+
 MODULE = """
 configfile: "config/config.yaml"
 configfile: "config/smoke.yaml"
@@ -58,3 +60,14 @@ def test_the_default_profile_is_read(snakemake: Callable[..., Any], project: Pat
     run = snakemake("--dry-run", "--configfile", "config/smoke.yaml", "--", "psf", folder=project)
     assert "Using workflow specific profile profiles/default" in run.stderr
     assert re.search(r"mem_mb=2000, .*runtime=15", run.stdout)
+
+
+def test_a_million_samples_are_planned(
+    snakemake: Callable[..., Any], project: Path, config: Config, tmp_path: Path
+) -> None:
+    (tmp_path / "million.yaml").write_text("n_samples: {train: 1000000}\nshards: {train: 200}\n")
+    run = snakemake("--dry-run", "--quiet", "reason", "--configfile", str(tmp_path / "million.yaml"), folder=project)
+    trained = {network.dataset for network in config.networks.values()}
+    assert planned(run)["synthesize_shard"] >= 200 * len(trained)
+    inputs = [line.count("train-") for line in run.stdout.splitlines() if line.startswith("    input: ")]
+    assert min(n_shards for n_shards in inputs if n_shards) == 200

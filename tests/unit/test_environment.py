@@ -87,3 +87,13 @@ def test_the_conda_environment_has_the_versions_of_the_lock() -> None:
 
 def test_the_conda_environment_has_every_dependency_of_the_scripts() -> None:
     assert names(CONDA_PIP) == DEPENDENCIES - {"snakemake"}
+
+
+def test_the_image_and_hosted_checks_use_the_python_of_the_lock() -> None:
+    python = re.search(r"--python-version (\S+)", (PROJECT / "Makefile").read_text())[1]
+    recipe = (PROJECT / "Containerfile").read_text()
+    assert re.search(r"^FROM \S*/python:([0-9.]+)-", recipe, re.MULTILINE)[1] == python
+    assert re.search(r"^RUN make env\b", recipe, re.MULTILINE)
+    job = yaml.safe_load((PROJECT / ".github" / "workflows" / "checks.yml").read_text())["jobs"]["checks"]
+    assert job["container"].startswith(f"python:{python}-")
+    assert {"run": ".ci/run"} in job["steps"]
