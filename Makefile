@@ -61,8 +61,8 @@ format: env  ## put the code in the project's format
 
 lock:  ## resolve requirements.lock from pyproject.toml; UPGRADE=--upgrade for the newest versions
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  $(addprefix --no-emit-package ,$(UNLOCKED)) $(UPGRADE) --quiet --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra clusters --group dev --python-version 3.11 --generate-hashes \
+	  --no-annotate --no-header $(addprefix --no-emit-package ,$(UNLOCKED)) $(UPGRADE) --quiet --output-file requirements.lock
 
 clean:  ## remove the small runs; results/paper stays
 	rm -rf results/quick results/smoke

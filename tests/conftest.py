@@ -114,15 +114,25 @@ def snakemake() -> Snakemake:
     return run
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A copy of the project's tracked parts, without results, to break."""
-    copy = tmp_path / "project"
-    shutil.copytree(PROJECT / "workflow", copy / "workflow", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    for name in ("config", "profiles", "resources", "envs"):
-        shutil.copytree(PROJECT / name, copy / name)
-    shutil.copy(PROJECT / "Snakefile", copy)
+@pytest.fixture(scope="session")
+def copy_project() -> Callable[[Path], Path]:
+    """Copy the project's tracked parts, without results, into a new folder; returns the folder."""
+
+    def copy(folder: Path) -> Path:
+        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(PROJECT / "workflow", folder / "workflow", ignore=ignored)
+        for name in ("config", "profiles", "resources", "envs"):
+            shutil.copytree(PROJECT / name, folder / name)
+        shutil.copy(PROJECT / "Snakefile", folder)
+        return folder
+
     return copy
+
+
+@pytest.fixture
+def project(copy_project: Callable[[Path], Path], tmp_path: Path) -> Path:
+    """A copy of the project's tracked parts, without results, to break."""
+    return copy_project(tmp_path / "project")
 
 
 @pytest.fixture(scope="session")

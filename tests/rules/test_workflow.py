@@ -1,4 +1,4 @@
-"""Both Snakefiles plan the same jobs, others can use them as a module, and defaults stand in one place."""
+"""Both Snakefiles plan the same jobs, others can use them as a module, and the default profile is read."""
 
 import re
 from collections import Counter
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-PROJECT = Path(__file__).parents[2]
+from foci3d.config.models import Config
+
 MODULE = """
 configfile: "config/config.yaml"
 configfile: "config/smoke.yaml"
@@ -62,9 +62,12 @@ def test_the_default_profile_is_read(snakemake: Callable[..., Any], project: Pat
     assert re.search(r"mem_mb=2000, .*runtime=15", run.stdout)
 
 
-def test_rules_state_only_resources_that_differ_from_the_default() -> None:
-    defaults = yaml.safe_load((PROJECT / "profiles" / "default" / "config.yaml").read_text())["default-resources"]
-    assert set(defaults) == {"mem_mb", "runtime"}
-    for file in (PROJECT / "workflow" / "rules").glob("*.smk"):
-        for name, value in defaults.items():
-            assert not re.search(rf"^ +{name}={value},?$", file.read_text(), re.MULTILINE), f"{file.name}: {name}"
+def test_a_million_samples_are_planned(
+    snakemake: Callable[..., Any], project: Path, config: Config, tmp_path: Path
+) -> None:
+    (tmp_path / "million.yaml").write_text("n_samples: {train: 1000000}\nshards: {train: 200}\n")
+    run = snakemake("--dry-run", "--quiet", "reason", "--configfile", str(tmp_path / "million.yaml"), folder=project)
+    trained = {network.dataset for network in config.networks.values()}
+    assert planned(run)["synthesize_shard"] >= 200 * len(trained)
+    inputs = [line.count("train-") for line in run.stdout.splitlines() if line.startswith("    input: ")]
+    assert min(n_shards for n_shards in inputs if n_shards) == 200

@@ -28,6 +28,7 @@ def names(requirements: list[str]) -> set[str]:
 
 DEPENDENCIES = names(SETTINGS["project"]["dependencies"])
 DEVELOPMENT = names(SETTINGS["dependency-groups"]["dev"])
+CLUSTERS = names(SETTINGS["project"]["optional-dependencies"]["clusters"])
 
 
 def locked_versions() -> dict[str, str]:
@@ -45,7 +46,7 @@ def imported_distributions(folder: Path) -> set[str]:
                 modules |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 modules.add(node.module.split(".")[0])
-    local = {path.stem for path in folder.glob("*.py")} | {"foci3d"}
+    local = {path.stem for path in folder.iterdir()} | {"foci3d"}
     installed = packages_distributions()
     known = {"mpl_toolkits": ["matplotlib"], "pydantic_core": ["pydantic"]}
     found = [{**installed, **known}.get(module, [module]) for module in modules - local - set(sys.stdlib_module_names)]
@@ -62,7 +63,7 @@ def test_what_tests_import_is_declared(folder: str) -> None:
 
 
 def test_the_lock_holds_every_dependency() -> None:
-    assert set(locked_versions()) >= DEPENDENCIES | DEVELOPMENT
+    assert set(locked_versions()) >= DEPENDENCIES | DEVELOPMENT | CLUSTERS
 
 
 def test_every_file_of_the_lock_has_hashes() -> None:
@@ -86,3 +87,13 @@ def test_the_conda_environment_has_the_versions_of_the_lock() -> None:
 
 def test_the_conda_environment_has_every_dependency_of_the_scripts() -> None:
     assert names(CONDA_PIP) == DEPENDENCIES - {"snakemake"}
+
+
+def test_the_image_and_hosted_checks_use_the_python_of_the_lock() -> None:
+    python = re.search(r"--python-version (\S+)", (PROJECT / "Makefile").read_text())[1]
+    recipe = (PROJECT / "Containerfile").read_text()
+    assert re.search(r"^FROM \S*/python:([0-9.]+)-", recipe, re.MULTILINE)[1] == python
+    assert re.search(r"^RUN make env\b", recipe, re.MULTILINE)
+    job = yaml.safe_load((PROJECT / ".github" / "workflows" / "checks.yml").read_text())["jobs"]["checks"]
+    assert job["container"].startswith(f"python:{python}-")
+    assert {"run": ".ci/run"} in job["steps"]

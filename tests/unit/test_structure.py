@@ -47,6 +47,22 @@ def test_library_does_not_print(module: Path) -> None:
     assert "print" not in {function.id for function in calls if isinstance(function, ast.Name)}
 
 
+def test_nothing_is_unpickled() -> None:
+    """Loading a pickle runs the code in it: no module imports a reader, and `torch.load` reads weights alone."""
+    readers = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
+    for path in (*MODULES, *SCRIPTS):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                module = getattr(node, "module", None)
+                imported = {f"{module}.{alias.name}" if module else alias.name for alias in node.names}
+                imported.discard("pickle.UnpicklingError")  # what `torch.load` raises
+                assert not readers & {name.split(".")[0] for name in imported}, path
+            if isinstance(node, ast.Call):
+                call, options = ast.unparse(node.func), {key.arg: ast.unparse(key.value) for key in node.keywords}
+                assert call != "torch.load" or options.get("weights_only") == "True", path
+                assert options.get("allow_pickle", "False") == "False", path
+
+
 def test_packages_only_import() -> None:
     lazy = {"__all__", "__getattr__", "__dir__"}
     for module in LIBRARY.rglob("__init__.py"):

@@ -19,9 +19,6 @@ rule predict_classical:
     conda:
         "../../envs/foci3d.yaml"
     threads: config["compute"]["threads"]
-    resources:
-        mem_mb=3000,
-        runtime=60,
     params:
         task=lookup("baselines/{network}/task", within=config),
         method=lookup("baselines/{network}/method", within=config),

@@ -18,8 +18,6 @@ rule synthesize_shard:
         ),
     conda:
         "../../envs/foci3d.yaml"
-    resources:
-        runtime=30,
     params:
         dataset_config=dataset_config,
         scene=appearance,
@@ -46,8 +44,6 @@ rule import_mat:
         dataset=wildcard_regex(datasets_with(is_synthetic=False)),
     conda:
         "../../envs/foci3d.yaml"
-    resources:
-        mem_mb=4000,
     params:
         dataset_config=dataset_config,
         imager=config["imager"],

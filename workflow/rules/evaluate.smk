@@ -20,9 +20,6 @@ rule predict:
     conda:
         "../../envs/foci3d.yaml"
     threads: config["compute"]["threads"]
-    resources:
-        mem_mb=3000,
-        runtime=30,
     params:
         device=config["compute"]["device"],
         average_symmetries=lambda wildcards: get_network(wildcards).average_symmetries,
@@ -42,9 +39,6 @@ rule score:
         f"{RESULTS}/logs/score/{{network}}-{{dataset}}.log",
     conda:
         "../../envs/foci3d.yaml"
-    resources:
-        mem_mb=3000,
-        runtime=20,
     params:
         max_depth_um=lookup("datasets/{dataset}/depth_range_um/1", within=config),
         n_bootstrap=CONFIG.n_bootstrap,
@@ -64,9 +58,6 @@ rule trace_roc:
         f"{RESULTS}/logs/trace_roc/{{network}}-{{dataset}}.log",
     conda:
         "../../envs/foci3d.yaml"
-    resources:
-        mem_mb=3000,
-        runtime=20,
     params:
         code=code_of("trace_roc"),
     script:

@@ -16,6 +16,7 @@ rule write_run_record:
     params:
         benchmarks=f"{RESULTS}/benchmarks",
         configuration=digest(config),
+        seed=config["seed"],
         code=code_of("write_run_record"),
     script:
         "../scripts/write_run_record.py"

@@ -19,9 +19,6 @@ rule pretrain_encoder:
     conda:
         "../../envs/foci3d.yaml"
     threads: config["compute"]["threads"]
-    resources:
-        mem_mb=6000,
-        runtime=240,
     params:
         run=pretraining_run(),
         code=code_of("train"),
@@ -74,9 +71,6 @@ rule train:
     conda:
         "../../envs/foci3d.yaml"
     threads: config["compute"]["threads"]
-    resources:
-        mem_mb=6000,
-        runtime=240,
     params:
         run=network_run,
         code=code_of("train"),

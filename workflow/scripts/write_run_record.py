@@ -10,7 +10,9 @@ from foci3d.workflow import run_record
 from foci3d.workflow.job import run_job
 
 
-def main(tables: list[Path], figures: list[Path], benchmarks: Path, configuration: str, folder: Path) -> None:
+def main(
+    tables: list[Path], figures: list[Path], benchmarks: Path, configuration: str, seed: int, folder: Path
+) -> None:
     (folder / "figures").mkdir(parents=True)
     for table in tables:
         shutil.copy(table, folder)
@@ -21,6 +23,7 @@ def main(tables: list[Path], figures: list[Path], benchmarks: Path, configuratio
     facts = {
         "Commit": run_record.find_commit(Path.cwd()),
         "Configuration": configuration,
+        "Seed": str(seed),
         **run_record.describe_machine(),
     }
     table_names = [*(table.name for table in tables), "costs.csv"]

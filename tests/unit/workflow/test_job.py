@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from foci3d.config.models import OpticsConfig
 from foci3d.errors import InputError
+from foci3d.io import hdf5
+from foci3d.io.digests import digest
 from foci3d.workflow import job
 
 
@@ -111,3 +114,23 @@ def test_plugins_are_loaded_first(stub: SimpleNamespace, tmp_path: Path, capsys:
     stub.config = {"plugins": [str(tmp_path / "mine.py")]}
     job.run_job(lambda: print("main"), stub)
     assert capsys.readouterr().out.split() == ["registered", "main"]
+
+
+def test_files_and_log_name_their_provenance(stub: SimpleNamespace, tmp_path: Path) -> None:
+    kind, path = hdf5.FileFormat("test", 1), tmp_path / "a.h5"
+
+    def main() -> None:
+        arrays = {"depths_um": hdf5.LabelledArray(np.arange(3.0), "depth", "um")}
+        hdf5.write(path, kind, arrays, {"code": "of the input", "source": "scan"})
+
+    stub.config = {"seed": 2022, "results": "results/paper"}
+    job.run_job(main, stub)
+    _, attributes = hdf5.read(path, kind)
+    assert attributes["configuration"] == digest(stub.config)
+    assert (attributes["seed"], attributes["code"], attributes["source"]) == (2022, "abc", "scan")
+    assert f"torch {torch.__version__}" in attributes["versions"]
+    for name in ("configuration", "seed", "code", "versions"):
+        assert f"{name} {attributes[name]}" in text(stub)
+
+    main()
+    assert hdf5.read(path, kind)[1]["code"] == "of the input"

@@ -17,13 +17,15 @@ sha256         digest of the array's bytes in C order, little endian (array)
 In the format of HDF5 1.8 with text of fixed length, HDF5 verifies its own metadata by checksums: names, shapes, types
 and attributes. So readers know the sizes before they allocate memory; values are verified by their digests.
 
-Files are written under a temporary name and renamed when they are complete.
+Files are written under a temporary name and renamed when they are complete. A job stamps what it writes with its
+provenance, see `stamped`.
 """
 
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,22 @@ from foci3d.errors import InputError
 
 Attribute = str | int | float | bool
 Arrays = dict[str, npt.NDArray[Any]]
+
+
+_stamp: ContextVar[Mapping[str, Attribute]] = ContextVar("stamp")
+
+
+@contextmanager
+def stamped(attributes: Mapping[str, Attribute]) -> Iterator[None]:
+    """Give every artefact that is written in this context further attributes, in place of its own of the same names.
+
+    Only a job knows the configuration and the code behind it; the functions that compute and write need not.
+    """
+    token = _stamp.set(attributes)
+    try:
+        yield
+    finally:
+        _stamp.reset(token)
 
 
 @dataclass(frozen=True)
@@ -152,7 +170,7 @@ def open_writer(
         Its `put` takes the blocks of an array in order; together they must cover the array.
     """
     with atomic_path(path) as temporary, h5py.File(temporary, "w", libver=("v108", "v108")) as file:
-        _set_attributes(file, {"kind": kind.name, "version": kind.version, **attributes})
+        _set_attributes(file, {**attributes, **_stamp.get({}), "kind": kind.name, "version": kind.version})
         writer = Writer(file, specs)
         yield writer
         writer.finish()

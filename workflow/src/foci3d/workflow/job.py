@@ -13,6 +13,8 @@ from pydantic import ConfigDict, validate_call
 
 from foci3d.config.registry import load_plugins
 from foci3d.errors import InputError
+from foci3d.io.hdf5 import stamped
+from foci3d.workflow.provenance import describe_job
 
 log = logging.getLogger("foci3d")
 
@@ -21,7 +23,8 @@ def run_job(main: Callable[..., None], snakemake: Any) -> None:
     """Run the `main` of a script as a job of Snakemake.
 
     `main` is called with the wildcards, inputs, outputs and params that its keyword arguments name. Plain values are
-    converted to the annotated types, a mapping to a configuration model.
+    converted to the annotated types, a mapping to a configuration model. The log, and HDF5 files that `main` writes,
+    name the versions, configuration, seed and code of the job.
 
     Parameters
     ----------
@@ -36,7 +39,10 @@ def run_job(main: Callable[..., None], snakemake: Any) -> None:
         for part in (snakemake.wildcards, snakemake.input, snakemake.output, snakemake.params):
             values |= dict(part.items())
         arguments = {name: values[name] for name in inspect.signature(main).parameters if name in values}
-        validate_call(config=ConfigDict(arbitrary_types_allowed=True))(main)(**arguments)
+        provenance = describe_job(snakemake.config, dict(snakemake.params.items()))
+        log.info("%s", ", ".join(f"{name} {value}" for name, value in provenance.items()))
+        with stamped(provenance):
+            validate_call(config=ConfigDict(arbitrary_types_allowed=True))(main)(**arguments)
 
 
 @contextmanager

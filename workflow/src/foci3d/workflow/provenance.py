@@ -1,14 +1,24 @@
-"""Digests of the code behind a script, which tell Snakemake what to run again after an edit of the library."""
+"""Where results come from: the digest of the code behind a script, and what a job stamps on its files.
+
+The digest tells Snakemake what to run again after an edit of the library.
+"""
 
 import ast
-from collections.abc import Sequence
+import platform
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from foci3d.io.digests import digest
 
 LIBRARY = Path(__file__).parents[1]
 PACKAGE = "foci3d"
+
+PACKAGES = ("foci3d", "torch", "numpy", "snakemake")
+"""Packages whose versions are recorded."""
 
 # Modules that decide how a script reports and never what it computes: an edit here re-runs nothing.
 PLUMBING = frozenset({"errors", "workflow.job"})
@@ -94,3 +104,32 @@ def code_digest(script: str | Path, plugins: Sequence[str | Path] = ()) -> str:
     if OPEN_TO_PLUGINS & set(modules):
         code += [(Path(plugin).name, normalized_source(Path(plugin).read_text())) for plugin in plugins]
     return digest(code)
+
+
+def package_versions() -> str:
+    """Versions of Python and of `PACKAGES`, such as ``python 3.11.7, foci3d 0.1.0``."""
+    versions = [f"python {platform.python_version()}"]
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):  # conda environments have no Snakemake
+            versions.append(f"{name} {version(name)}")
+    return ", ".join(versions)
+
+
+def describe_job(config: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, str | int]:
+    """Provenance of what a job writes.
+
+    Parameters
+    ----------
+    config : mapping
+        The whole configuration of the run.
+    params : mapping
+        The params of the job; `code` is the digest of its code.
+
+    Returns
+    -------
+    dict
+        versions; configuration, digest of the whole configuration; seed, root of every random number; code.
+    """
+    described: dict[str, str | int] = {"versions": package_versions(), "configuration": digest(config)}
+    known = {"seed": config.get("seed"), "code": params.get("code")}
+    return described | {name: value for name, value in known.items() if value is not None}

@@ -7,18 +7,17 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 from PIL import Image
 
 from foci3d.io.hdf5 import atomic_path
+from foci3d.workflow.provenance import package_versions
 
 FIGURE_WIDTH_PX = 1100
 N_COLOURS = 128
 """Colours of a small figure; text stays sharp."""
-PACKAGES = ("foci3d", "torch", "numpy", "snakemake")
 
 
 def describe_machine() -> dict[str, str]:
@@ -28,8 +27,8 @@ def describe_machine() -> dict[str, str]:
         "Processor": _processor(),
         "Cores": str(os.cpu_count()),
         "Memory": f"{memory_gib:.0f} GiB",
-        "System": f"{platform.system()}, Python {platform.python_version()}",
-        "Packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        "System": platform.system(),
+        "Versions": package_versions(),
     }
 
 

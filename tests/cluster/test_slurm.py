@@ -1,0 +1,114 @@
+"""A part of the smoke run through profiles/slurm, on a SLURM of one node: every kind of job, and two that fail.
+
+The first attempt of the training gets too little memory, and an image of one acquisition is no image.
+"""
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from cluster.one_node_slurm import one_node_slurm, why_none_can_start
+from performance.result_digests import array_digests, number_digest
+
+pytest.importorskip("snakemake_executor_plugin_slurm", reason="the plugin of Snakemake for SLURM is not installed")
+
+RESULTS = Path("results/smoke")
+TARGETS = [
+    "figures/fig_psf.png",
+    "scores/stack2_physics/stack2/summary.csv",
+    "scores/stack2_physics/moving/roc.csv",
+    "reconstructions/tissue1/overview.png",
+    "reconstructions/tissue2/overview.png",
+]
+OPTIONS = [
+    *("--profile", "profiles/slurm", "--configfile", "config/smoke.yaml"),
+    *("--cores", "2", "--retries", "1", "--slurm-init-seconds-before-status-checks", "3"),
+    *("--set-resources", "train:mem_mb=100 * 10 ** (attempt - 1)"),
+]
+
+
+class SlurmJob(NamedTuple):
+    """A job as `squeue` lists it: the rules that it runs, its state, CPUs, memory and time limit."""
+
+    rules: str
+    state: str
+    n_cpus: str
+    memory: str
+    time_limit: str
+
+
+class SlurmRun(NamedTuple):
+    """A finished run: the folder of the project, what Snakemake printed, its exit status, and the jobs of SLURM."""
+
+    project: Path
+    output: str
+    status: int
+    jobs: list[SlurmJob]
+
+    def attempts(self, rules: str) -> list[SlurmJob]:
+        return [job for job in self.jobs if re.fullmatch(rules, job.rules)]
+
+
+def list_jobs() -> list[SlurmJob]:
+    command = ["squeue", "--states=all", "--noheader", "--sort=i", "--format=%k %T %C %m %l"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [SlurmJob(*line.split()) for line in run.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def slurm_run(
+    snakemake: Callable[..., Any], copy_project: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SlurmRun]:
+    reason = why_none_can_start()
+    if reason:
+        pytest.skip(reason)
+    project = copy_project(tmp_path_factory.mktemp("slurm") / "project")
+    (project / "resources" / "acquisitions" / "tissue1_a.tif").write_text("no image")
+    with one_node_slurm(project.parent / "slurm"):
+        run = snakemake(*OPTIONS, "--", *(str(RESULTS / target) for target in TARGETS), folder=project)
+        yield SlurmRun(project, run.stdout + run.stderr, run.returncode, list_jobs())
+
+
+def test_a_failing_job_is_reported_and_the_others_are_done(slurm_run: SlurmRun) -> None:
+    assert slurm_run.status != 0
+    assert "tissue1_a.tif: not a readable image; expected TIFF or PNG." in slurm_run.output
+    done = [target for target in TARGETS if (slurm_run.project / RESULTS / target).is_file()]
+    assert done == [target for target in TARGETS if "tissue1" not in target], slurm_run.output
+
+
+def test_a_job_that_failed_is_tried_again_with_more_memory_and_time(slurm_run: SlurmRun) -> None:
+    training = slurm_run.attempts("rule_train_.*")
+    assert [(job.state, job.memory) for job in training] == [("FAILED", "100M"), ("COMPLETED", "1000M")]
+    reconstruction = slurm_run.attempts("rule_reconstruct_sample_wildcards_tissue1")
+    assert [(job.state, job.memory, job.time_limit) for job in reconstruction] == [
+        ("FAILED", "2000M", "15:00"),
+        ("FAILED", "4000M", "30:00"),
+    ]
+
+
+def test_small_jobs_share_a_job(slurm_run: SlurmRun) -> None:
+    assert len(slurm_run.attempts("rule_psf_calibrate_psf_simulate_scan")) == 1
+    shards = slurm_run.attempts("rule_shards_.*")
+    assert len(list((slurm_run.project / RESULTS / "data").rglob("*.h5"))) == 5
+    assert len(shards) == 2
+    assert max(int(job.n_cpus) for job in shards) == 2
+
+
+def test_logs_of_slurm_stay_where_a_job_failed(slurm_run: SlurmRun) -> None:
+    folders = {log.parents[1].name for log in (slurm_run.project / ".snakemake" / "slurm_logs").rglob("*.log")}
+    assert folders == {"rule_train", "rule_reconstruct_sample"}
+
+
+def test_results_are_those_of_a_local_run(slurm_run: SlurmRun, smoke: Path) -> None:
+    results = slurm_run.project / RESULTS
+    readers = {".h5": array_digests, ".csv": number_digest, ".safetensors": Path.read_bytes, ".png": Path.read_bytes}
+    folders = ("psf", "data", "models", "predictions", "scores", "figures", "reconstructions/tissue2")
+    files = [file for folder in folders for file in sorted((results / folder).rglob("*")) if file.suffix in readers]
+    files = [file for file in files if file.parent.name != "models" or file.suffix == ".safetensors"]
+    assert len(files) >= 15
+    for file in files:
+        read, local = readers[file.suffix], smoke / file.relative_to(results)
+        assert read(file) == read(local), file.relative_to(results)
