@@ -215,8 +215,8 @@ def _fit_constellation(first: _Constellation, index: int, start: Floats, brightn
     amplitudes, errors = coefficients[:-1], np.sqrt(np.diag(inverse)[:-1]) * residual.std()
     errors[design[:, :-1].max(0) == 0] = np.inf  # far outside the field
     light, place = _brightest_spot(scan, index, optics, residual)
-    brightest = max((amplitudes * first.brightness).max(), np.finfo(float).tiny)
-    return _Match(drift, amplitudes, errors, residual, light / brightest, place)
+    brightest = float((amplitudes * first.brightness).max())
+    return _Match(drift, amplitudes, errors, residual, light / brightest if brightest > 0 else np.inf, place)
 
 
 def _brightest_spot(
