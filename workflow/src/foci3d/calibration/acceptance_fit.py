@@ -2,29 +2,35 @@
 
 All frames are fitted simultaneously. The model of a frame is a background plus the images of its beads, which may
 overlap. The background and the amplitude of each bead are free in each frame; the centres of the beads and the
-acceptance are common to all frames. A lateral drift of the stage by a fraction of a pixel is harmless, because the near
-frames determine the centres and the images of far beads are wide.
+acceptance are common to all frames, but for the lateral drift that `foci3d.calibration.bead_tracking` measures. An
+error of the drift widens an image by its square, hence hardly.
 """
 
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 import torch
 from scipy import optimize, stats
-from torch import Tensor
 
-from foci3d.calibration.bead_scan import Floats, Scan, find_beads
+from foci3d.calibration.bead_scan import Floats, Scan
+from foci3d.calibration.bead_tracking import BeadTracks, follow_beads
+from foci3d.calibration.frame_model import LinearizedFrame, linearize
 from foci3d.errors import InputError
-from foci3d.optics.acceptance import AngularAcceptance, height_um, irradiance, pixel_means
+from foci3d.optics.acceptance import AngularAcceptance, irradiance
 
 log = logging.getLogger(__name__)
 
 START_FWHM_DEG, MINIMUM_FWHM_DEG = 40.0, 1.0
+
+N_REWEIGHTINGS, MAX_DRIFT_UPDATES = 3, 6
+
+SIGNIFICANT_DRIFT = 25.0
+"""Squared length of a drift in units of its covariance, which noise exceeds in 1 of 3e5 frames."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +44,11 @@ class AcceptanceFit:
     fwhm_se_deg, standoff_se_um : float
         Standard errors of the width of the acceptance [degrees] and of the stand-off [um].
     centres : ndarray (B, 2)
-        Centres y, x of the beads [pixels].
+        Centres y, x of the beads without drift [pixels].
+    drifts : ndarray (D, 2)
+        Displacement y, x of the beads in each frame [pixels].
     amplitudes : ndarray (D, B)
-        Readings right below each bead, in each frame.
+        Readings right below each bead, in each frame; 0 where a frame does not show the bead.
     heights_um, heights_se_um : ndarray (D,)
         Height of the beads above the pixels from each frame alone, and its standard error [um].
     residuals : ndarray (D, Y, X)
@@ -53,6 +61,7 @@ class AcceptanceFit:
     fwhm_se_deg: float
     standoff_se_um: float
     centres: Floats
+    drifts: Floats
     amplitudes: Floats
     heights_um: Floats
     heights_se_um: Floats
@@ -60,79 +69,38 @@ class AcceptanceFit:
     variance: Floats
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """One frame, linearized at given nonlinear parameters.
-
-    `coefficients` of the linear parameters (amplitudes, background) solve the weighted least-squares problem. The
-    weighted `residual (P,)` and `jacobian (P, 2 + 2 B)` are projected orthogonally to them (variable projection,
-    Kaufman, BIT 15, 1975). `leverage (P,)` is the share of a pixel's noise variance that they absorb.
-    """
-
-    coefficients: Floats
-    fitted: Floats
-    residual: Floats
-    jacobian: Floats
-    leverage: Floats
-
-
-def _response_gradients(
-    acceptance: AngularAcceptance, depth_um: float, y_um: Tensor, x_um: Tensor, pixel_pitch_um: float
-) -> Floats:
-    """`pixel_response` and its derivatives by FWHM [degrees], height, y and x of the source [um], `(5, Y, X)`."""
-    high_um = height_um(acceptance, depth_um, pixel_pitch_um)
-    sharpness = 4 * math.log(2) / math.radians(acceptance.fwhm_deg) ** 2
-
-    def light(y: Tensor, x: Tensor) -> Tensor:
-        slope = torch.hypot(y, x).clamp(min=1e-9)
-        angle, secant = slope.atan(), 1 + slope.square()
-        value = torch.exp(-sharpness * angle.square()) * secant.rsqrt().pow(3)
-        decay = value * (2 * sharpness * angle / slope + 3) / secant / high_um  # -(d value / d slope) / slope / height
-        by_fwhm = value * angle.square() * (2 * sharpness / acceptance.fwhm_deg)
-        return torch.stack([value, by_fwhm, decay * slope.square(), decay * y, decay * x])
-
-    return pixel_means(light, acceptance, depth_um, y_um, x_um, pixel_pitch_um, oversample=3).numpy()
-
-
-def _linearize(scan: Scan, index: int, acceptance: AngularAcceptance, centres: Floats, deviation: Floats) -> _Frame:
-    """Fit amplitudes and background of one frame and linearize it in the other parameters."""
-    frame, deviation, pitch_um = scan.frames[index], deviation.ravel(), scan.pixel_pitch_um
-    rows, columns = (torch.arange(size, dtype=torch.float64) for size in frame.shape)
-    gradients = np.stack(
-        [
-            _response_gradients(
-                acceptance, scan.depths_um[index], (rows - y) * pitch_um, (columns - x) * pitch_um, pitch_um
-            )
-            for y, x in centres
-        ],
-        1,
-    ).reshape(5, len(centres), -1)  # (value and derivatives, B, P)
-    design = np.vstack([gradients[0], np.ones(frame.size)]).T / deviation[:, None]
-    basis, triangle = np.linalg.qr(design)
-    reading = frame.ravel() / deviation
-    coefficients = np.linalg.solve(triangle, basis.T @ reading)
-    slopes = coefficients[:-1, None] * gradients[1:] / deviation  # (4, B, P)
-    jacobian = np.vstack([slopes[:2].sum(1), (slopes[2:] * pitch_um).swapaxes(0, 1).reshape(-1, frame.size)]).T
-    return _Frame(
-        coefficients,
-        (design @ coefficients * deviation).reshape(frame.shape),
-        basis @ (basis.T @ reading) - reading,
-        jacobian - basis @ (basis.T @ jacobian),
-        (basis**2).sum(1),
-    )
-
-
 def _unpack(parameters: Sequence[float], linear_fill_factor: float) -> tuple[AngularAcceptance, Floats]:
     return AngularAcceptance(parameters[0], parameters[1], linear_fill_factor), np.reshape(parameters[2:], (-1, 2))
 
 
-def _solve(scan: Scan, start: Floats, linear_fill_factor: float, deviation: Floats) -> tuple[Floats, list[_Frame]]:
+def _linearize_visible(
+    scan: Scan, index: int, acceptance: AngularAcceptance, centres: Floats, tracks: BeadTracks, deviation: Floats
+) -> LinearizedFrame:
+    """One frame with the beads that it shows; amplitude and columns of the Jacobian are 0 for all others."""
+    visible = tracks.visible[index]
+    frame = linearize(scan, index, acceptance, (centres + tracks.drifts[index])[visible], deviation)
+    if visible.all():
+        return frame
+    columns = np.concatenate([[True, True], visible.repeat(2)])
+    jacobian = np.zeros((len(frame.jacobian), len(columns)))
+    jacobian[:, columns] = frame.jacobian
+    coefficients = np.zeros(len(visible) + 1)
+    coefficients[np.append(visible, True)] = frame.coefficients
+    return replace(frame, jacobian=jacobian, coefficients=coefficients)
+
+
+def _solve(
+    scan: Scan, start: Floats, tracks: BeadTracks, linear_fill_factor: float, deviation: Floats
+) -> tuple[Floats, list[LinearizedFrame]]:
     """Weighted least squares over all frames: parameters and the frames linearized at them."""
 
     @lru_cache(maxsize=1)
-    def frames(parameters: tuple[float, ...]) -> list[_Frame]:
+    def frames(parameters: tuple[float, ...]) -> list[LinearizedFrame]:
         acceptance, centres = _unpack(parameters, linear_fill_factor)
-        return [_linearize(scan, index, acceptance, centres, deviation[index]) for index in range(len(scan.frames))]
+        return [
+            _linearize_visible(scan, index, acceptance, centres, tracks, deviation[index])
+            for index in range(len(scan.frames))
+        ]
 
     def residual(parameters: Floats) -> Floats:
         return np.concatenate([frame.residual for frame in frames(tuple(parameters))])
@@ -146,6 +114,17 @@ def _solve(scan: Scan, start: Floats, linear_fill_factor: float, deviation: Floa
     if not result.success:
         raise _fit_error(scan, *result.x[:2])
     return result.x, frames(tuple(result.x))
+
+
+def _drift_steps(frames: list[LinearizedFrame]) -> tuple[Floats, Floats]:
+    """Displacements `(D, 2)` of all beads of a frame that reduce its residual most, and their squared significance."""
+    steps, significance = [], []
+    for frame in frames:
+        shifts = np.stack([frame.jacobian[:, 2::2].sum(1), frame.jacobian[:, 3::2].sum(1)], 1)
+        information = shifts.T @ shifts
+        steps.append(-np.linalg.solve(information, shifts.T @ frame.residual))
+        significance.append(steps[-1] @ information @ steps[-1] / (frame.residual**2).mean())
+    return np.array(steps), np.array(significance)
 
 
 def _fit_error(scan: Scan, fwhm_deg: float, standoff_um: float) -> InputError:
@@ -194,12 +173,13 @@ def fit_acceptance(scan: Scan, linear_fill_factor: float) -> AcceptanceFit:
     Raises
     ------
     InputError
-        If no beads are detected, or the fit does not converge to plausible optics.
+        If no beads are detected, a frame does not show them, or the fit does not converge to plausible optics.
     """
-    parameters = np.concatenate([[START_FWHM_DEG, 0], find_beads(scan).ravel()])
+    tracks = follow_beads(scan, linear_fill_factor)
+    parameters = np.concatenate([[START_FWHM_DEG, 0], tracks.centres.ravel()])
     variance = np.ones_like(scan.frames)
-    for _ in range(3):
-        parameters, frames = _solve(scan, parameters, linear_fill_factor, np.sqrt(variance))
+    for iteration in range(1, N_REWEIGHTINGS + MAX_DRIFT_UPDATES):
+        parameters, frames = _solve(scan, parameters, tracks, linear_fill_factor, np.sqrt(variance))
         fitted = np.stack([frame.fitted for frame in frames])
         residuals = scan.frames - fitted
         jacobian = np.vstack([frame.jacobian for frame in frames])
@@ -207,6 +187,11 @@ def fit_acceptance(scan: Scan, linear_fill_factor: float) -> AcceptanceFit:
         leverage = np.concatenate([frame.leverage for frame in frames]) + ((jacobian @ covariance) * jacobian).sum(1)
         freedom = 1 - leverage.reshape(fitted.shape)
         variance = _noise_variance(fitted, residuals, freedom)
+        if iteration >= N_REWEIGHTINGS:
+            steps, significance = _drift_steps(frames)
+            if significance.max() < SIGNIFICANT_DRIFT:
+                break
+            tracks = replace(tracks, drifts=tracks.drifts + steps)
     covariance *= (residuals**2 / variance).sum() / freedom.sum()
     fwhm_se, standoff_se = np.sqrt(np.diag(covariance))[:2]
     curvatures = np.array([frame.jacobian[:, 1] @ frame.jacobian[:, 1] for frame in frames])
@@ -225,6 +210,7 @@ def fit_acceptance(scan: Scan, linear_fill_factor: float) -> AcceptanceFit:
         fwhm_se_deg=float(fwhm_se),
         standoff_se_um=float(standoff_se),
         centres=centres,
+        drifts=tracks.drifts,
         amplitudes=np.stack([frame.coefficients[:-1] for frame in frames]),
         heights_um=scan.depths_um + acceptance.standoff_um - gradients / curvatures,
         heights_se_um=curvatures**-0.5,

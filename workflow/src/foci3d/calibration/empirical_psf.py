@@ -88,9 +88,10 @@ def measure_kernel_residuals(scan: Scan, fit: AcceptanceFit, half_width: int) ->
     radii = _radii(min(half_width, *(size // 2 for size in scan.frames.shape[1:])))
     offsets_um, radii_um = (torch.from_numpy(values * scan.pixel_pitch_um) for values in (offsets, radii))
     grid = np.indices(scan.frames.shape[1:])
-    distances = np.stack([np.hypot(*(grid - centre[:, None, None])) for centre in fit.centres])
 
     def measure(index: int) -> tuple[Floats, ...]:
+        centres = fit.centres + fit.drifts[index]
+        distances = np.stack([np.hypot(*(grid - centre[:, None, None])) for centre in centres])
         optics = fit.acceptance, scan.depths_um[index]
         light = pixel_response(*optics, offsets_um, offsets_um, scan.pixel_pitch_um).numpy()
         along = pixel_response(*optics, torch.zeros(1).double(), radii_um, scan.pixel_pitch_um)[0].numpy()
@@ -101,7 +102,7 @@ def measure_kernel_residuals(scan: Scan, fit: AcceptanceFit, half_width: int) ->
         significant = profile * (1 - (3 * profile_se) ** 2 / np.maximum(profile**2, TINY)).clip(0)
         radial = np.interp(np.hypot(offsets[:, None], offsets), radii, significant)
         remainder = residual - np.tensordot(beads, np.interp(distances, radii, significant), 1)
-        image, noise = _average_image(remainder, variance, beads, fit.centres, offsets)
+        image, noise = _average_image(remainder, variance, beads, centres, offsets)
         parametric = light / light.sum()
         power = np.maximum((parametric + radial) ** 2, TINY)
         empirical = radial + image * power / (power + noise)

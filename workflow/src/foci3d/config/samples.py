@@ -1,7 +1,9 @@
 """The table of acquisitions to reconstruct."""
 
 import csv
+import math
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -11,23 +13,61 @@ from foci3d.errors import InputError
 
 
 class Acquisition(Section):
-    """A row of the table: images that the sensors recorded of one specimen."""
+    """A row of the table: images that the sensors recorded of one specimen.
+
+    Columns may have any order; those with a default may be left out. Paths are relative to the folder in which
+    Snakemake runs. ``file.h5:/name`` is an array in an HDF5 or MATLAB file.
+    """
 
     sample: str = Field(
         pattern="^[A-Za-z_][A-Za-z0-9_-]*$", description="name, and folder of the results: letters, digits, - and _"
     )
-    sensor_a: Text = Field(description="image of sensor A, TIFF or PNG; relative to the folder in which Snakemake runs")
-    sensor_b: str = Field(description="image of sensor B; empty for an imager with one sensor")
+    sensor_a: Text = Field(description="image or time series of sensor A: TIFF, OME-TIFF, PNG, NPY, HDF5 or .mat")
+    sensor_b: str = Field(
+        "", description="the same of sensor B, or the same file if it holds both; empty for an imager with one sensor"
+    )
     pixel_pitch_um: Positive = Field(description="pixel pitch of the images; that of the imager [um]")
-    description: str = Field(description="free text")
+    mirrored: Literal["yes", "no"] = Field(
+        "no", description="whether the image of sensor B is mirrored in x against that of sensor A"
+    )
+    dark_a: str = Field("", description="image of sensor A without light, to subtract")
+    dark_b: str = Field("", description="the same of sensor B")
+    flat_a: str = Field("", description="image of sensor A under even light, to divide by")
+    flat_b: str = Field("", description="the same of sensor B")
+    frame_interval_s: Positive | None = Field(
+        None, description="time between frames of a series [s]; empty if unknown or in the metadata"
+    )
+    description: str = Field("", description="free text")
 
     @property
-    def images(self) -> list[str]:
-        """Path of the image of each sensor."""
+    def sensors(self) -> list[str]:
+        """Image of each sensor."""
         return [path for path in (self.sensor_a, self.sensor_b) if path]
 
+    @property
+    def files(self) -> list[str]:
+        """Every file of the acquisition, once."""
+        locations = [getattr(self, column) for column in PATHS]
+        return list(dict.fromkeys(split_array_name(location)[0] for location in locations if location))
+
+
+def split_array_name(location: str) -> tuple[str, str]:
+    """Path of a file, and name of the array in it or nothing, from ``path`` or ``path:/name``."""
+    path, separator, name = location.rpartition(":/")
+    return (path, name) if separator and Path(path).suffix.lower() in CONTAINERS else (location, "")
+
+
+CONTAINERS = {".h5", ".hdf5", ".mat"}
+"""Suffixes of files that hold several arrays."""
+
+PATHS = ["sensor_a", "sensor_b", "dark_a", "dark_b", "flat_a", "flat_b"]
+"""Columns with a path."""
+
+NUMBERS = ["pixel_pitch_um", "frame_interval_s"]
+"""Columns with a number."""
 
 COLUMNS = [*Acquisition.model_fields]
+REQUIRED = [name for name, field in Acquisition.model_fields.items() if field.is_required()]
 
 
 def read_samples(path: str | Path, imager: ImagerConfig, sensors: str) -> dict[str, Acquisition]:
@@ -36,7 +76,7 @@ def read_samples(path: str | Path, imager: ImagerConfig, sensors: str) -> dict[s
     Parameters
     ----------
     path : str or Path
-        Tab-separated file whose columns are the fields of `Acquisition`; lines that start with # are comments.
+        Tab-separated file with fields of `Acquisition` as columns; lines that start with # are comments.
     imager : ImagerConfig
         The imager.
     sensors : str
@@ -60,28 +100,35 @@ def read_samples(path: str | Path, imager: ImagerConfig, sensors: str) -> dict[s
             f"{path}: not a readable table ({error}); expected a tab-separated file, correct reconstruct.samples."
         ) from error
     columns = rows[0] if rows else []
-    if columns != COLUMNS:
+    if not set(REQUIRED) <= set(columns) <= set(COLUMNS) or len(set(columns)) < len(columns):
+        optional = [name for name in COLUMNS if name not in REQUIRED]
         raise InputError(
-            f"{path}: the columns are {', '.join(columns)}; expected {', '.join(COLUMNS)} separated by tabs, "
-            "correct the first line."
+            f"{path}: the columns are {', '.join(columns)}; expected {', '.join(REQUIRED)}, and any of "
+            f"{', '.join(optional)}, separated by tabs, correct the first line."
         )
     acquisitions: dict[str, Acquisition] = {}
     for number, cells in enumerate(rows[1:], start=1):
-        row = dict.fromkeys(COLUMNS, "") | dict(zip(COLUMNS, map(str.strip, cells), strict=False))
+        row = dict.fromkeys(COLUMNS, "") | dict(zip(columns, map(str.strip, cells), strict=False))
         name = row["sample"]
-        problem = _row_problem(row, len(cells), imager, sensors)
+        problem = _cells_problem(len(cells), len(columns)) or _row_problem(row, imager, sensors)
         if problem:
             raise InputError(f"{path}: sample {name or number}: {problem}.")
         if name in acquisitions:
             raise InputError(f"{path}: sample {name} is listed twice; expected each name once, rename one.")
-        acquisitions[name] = Acquisition.model_validate({**row, "pixel_pitch_um": float(row["pixel_pitch_um"])})
+        given = {column: value for column, value in row.items() if value}
+        numbers = {column: float(given[column]) for column in NUMBERS if column in given}
+        acquisitions[name] = Acquisition.model_validate({**given, **numbers})
     return acquisitions
 
 
-def _row_problem(row: dict[str, str], n_cells: int, imager: ImagerConfig, sensors: str) -> str:
+def _cells_problem(n_cells: int, n_columns: int) -> str:
+    if n_cells > n_columns:
+        return f"the row has {n_cells} cells; expected {n_columns} separated by tabs, remove some"
+    return ""
+
+
+def _row_problem(row: dict[str, str], imager: ImagerConfig, sensors: str) -> str:
     """What is wrong with a row; empty if nothing is."""
-    if n_cells > len(COLUMNS):
-        return f"the row has {n_cells} cells; expected {len(COLUMNS)} separated by tabs, remove some"
     if not row["sample"].replace("-", "_").isidentifier() or not row["sample"].isascii():
         return "the name becomes a folder; expected a letter, then letters, digits, - and _, rename it"
     for column in ["sensor_a", "sensor_b"][: len(sensors)]:
@@ -91,17 +138,27 @@ def _row_problem(row: dict[str, str], n_cells: int, imager: ImagerConfig, sensor
             )
     if len(sensors) == 1 and row["sensor_b"]:
         return "sensor_b has an image, but reconstruct.network sees sensor A alone; leave sensor_b empty"
-    for column in ("sensor_a", "sensor_b"):
-        image = row[column]
-        if image and not Path(image).is_file():
-            return f"{column} is {image}, which does not exist; expected a TIFF or PNG image, correct the path"
-    try:
-        fits = float(row["pixel_pitch_um"]) == imager.pixel_pitch_um
-    except ValueError:
-        fits = False
-    if not fits:
+    if len(sensors) == 1 and (row["dark_b"] or row["flat_b"] or row["mirrored"] == "yes"):
+        return "there is no sensor_b for dark_b, flat_b or mirrored; leave them empty"
+    for column in PATHS:
+        file = split_array_name(row[column])[0]
+        if file and not Path(file).is_file():
+            return f"{column} is {file}, which does not exist; expected an image, correct the path"
+    if row["mirrored"] not in ("", "yes", "no"):
+        return f"mirrored is {row['mirrored']}; expected yes or no, correct it"
+    interval = row["frame_interval_s"]
+    if interval and not _is_positive(interval):
+        return f"frame_interval_s is {interval}; expected a positive number of seconds, correct it or leave it empty"
+    if not (_is_positive(row["pixel_pitch_um"]) and float(row["pixel_pitch_um"]) == imager.pixel_pitch_um):
         return (
             f"pixel_pitch_um is {row['pixel_pitch_um'] or 'empty'}; expected {imager.pixel_pitch_um:g}, the "
             "imager.pixel_pitch_um that the networks are trained for, correct the one that is wrong"
         )
     return ""
+
+
+def _is_positive(text: str) -> bool:
+    try:
+        return 0 < float(text) < math.inf
+    except ValueError:
+        return False

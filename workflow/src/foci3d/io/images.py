@@ -1,79 +1,185 @@
-"""A user's images, read and checked, and volumes written for Fiji and napari."""
+"""A user's acquisitions, read and checked, and volumes written for Fiji and napari."""
 
 import hashlib
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tifffile
-from PIL import Image
 
+from foci3d.config.samples import Acquisition
 from foci3d.errors import InputError
 from foci3d.io.hdf5 import atomic_path
+from foci3d.io.image_formats import ImageFile, read_image_file
+from foci3d.io.matlab import MEASUREMENT
 
 MAX_SHARE_OF_MAXIMUM = 0.01
 """Share of the pixels at exactly the largest value above which an image counts as saturated."""
 
+MIN_FLAT_FIELD = 0.05
+"""Sensitivity of a pixel, relative to the mean, below which a flat image cannot correct it."""
 
-def read_image(path: str | Path, n_pixels: int) -> npt.NDArray[np.float32]:
-    """Read one image of a sensor, as TIFF or PNG.
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Images that the sensors recorded of one specimen, corrected for dark and flat images.
 
     Parameters
     ----------
-    path : str or Path
-        The file. Its values are linear in light; only their ratios matter.
-    n_pixels : int
-        Pixels of the imager in y and in x.
+    values : ndarray (T, S, Y, X), float32
+        Readings of each frame and sensor, proportional to the light, all in the orientation of sensor A. Their unit is
+        that of the files, and does not matter: networks divide by the mean.
+    frame_interval_s : float, optional
+        Time between frames, if it is known [s].
+    """
+
+    values: Floats
+    frame_interval_s: float | None
+
+
+def read_acquisition(acquisition: Acquisition, min_pixels: int) -> Measurements:
+    """Read the images of an acquisition.
+
+    Parameters
+    ----------
+    acquisition : Acquisition
+        Row of the table of samples. One file may hold both sensors, as two channels.
+    min_pixels : int
+        Pixels in y and in x that an image needs at least.
 
     Returns
     -------
-    ndarray (Y, X), float32
-        The image [sensor readings].
+    Measurements
+        The images, each (frame - dark) / (flat - dark) with a flat field of mean 1, and that of a mirrored sensor B
+        mirrored back in x.
 
     Raises
     ------
     InputError
-        If the file is missing or not an image, or the image has another shape, colours, frames, values that are not
-        finite, no contrast, or saturated pixels.
+        If a file cannot be read; if an image is too small, has colours, values that are not finite, no contrast,
+        saturated pixels or no light above the dark image; or if images differ in shape, number or pixel pitch.
     """
-    if not Path(path).is_file():
-        raise InputError(f"{path}: file not found; expected a TIFF or PNG image. Correct its path.")
-    try:
-        image = _decode(Path(path))
-    except (OSError, ValueError, SyntaxError, tifffile.TiffFileError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: not a readable image; expected TIFF or PNG. Export it again.") from error
-    problem = _find_problem(image, n_pixels)
-    if problem:
-        raise InputError(f"{path}: {problem}.")
-    return np.asarray(image, np.float32)
+    shared = acquisition.sensor_a == acquisition.sensor_b
+    sensors, intervals_s = [], []
+    for letter, path in zip("ab", acquisition.sensors, strict=False):
+        file = read_image_file(path, MEASUREMENT.format(letter.upper()))
+        _check_pitch(path, file, acquisition.pixel_pitch_um)
+        frames = _select_frames(path, file, "ab".index(letter) if shared else None)
+        _check_frames(path, frames, min_pixels)
+        dark, flat = (getattr(acquisition, f"{kind}_{letter}") for kind in ("dark", "flat"))
+        frames = _correct(path, frames, dark, flat)
+        sensors.append(frames[..., ::-1] if letter == "b" and acquisition.mirrored == "yes" else frames)
+        intervals_s.append(file.frame_interval_s)
+        if sensors[-1].shape != sensors[0].shape:
+            raise InputError(
+                f"{path}: found {_size(sensors[-1])} (frames x y x x), but {_size(sensors[0])} in sensor_a of sample "
+                f"{acquisition.sample}; expected images of one specimen at the same times. Crop or split them."
+            )
+    return Measurements(np.stack(sensors, 1), acquisition.frame_interval_s or intervals_s[0])
 
 
-def _decode(path: Path) -> npt.NDArray[Any]:
-    if path.suffix.lower() in {".tif", ".tiff"}:
-        return np.asarray(tifffile.imread(path))
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB") if image.mode == "P" else image)  # P: numbers of colours, not values
+def _size(array: npt.NDArray[Any]) -> str:
+    return " x ".join(map(str, array.shape))
 
 
-def _find_problem(image: npt.NDArray[Any], n_pixels: int) -> str:
+def _check_pitch(path: str, file: ImageFile, pixel_pitch_um: float) -> None:
+    if file.pixel_pitch_um and not np.isclose(file.pixel_pitch_um, pixel_pitch_um, rtol=0.01):
+        raise InputError(
+            f"{path}: the pixel size in its metadata is {file.pixel_pitch_um:g} um; expected {pixel_pitch_um:g} um as "
+            "in column pixel_pitch_um. Correct the one that is wrong."
+        )
+
+
+def _select_frames(path: str, file: ImageFile, channel: int | None) -> npt.NDArray[Any]:
+    """Frames `(T, Y, X)` of one sensor: of one of two channels, or of all there is."""
+    values, axes = file.values, file.axes
+    found = f"found {_size(values)} with the axes {' '.join(axes)}"
+    if "S" in axes:
+        raise InputError(f"{path}: {found}, which means colours; expected grey images. Convert them.")
+    if "Y" not in axes or "X" not in axes:
+        raise InputError(f"{path}: {found}; expected images with the axes y and x. Export them again.")
+    if channel is not None:
+        axes = axes if "C" in axes or len(axes) != 3 else "CYX"
+        if "C" not in axes or values.shape[axes.index("C")] != 2:
+            raise InputError(f"{path}: {found}; expected two channels, as sensor_a and sensor_b name one file.")
+        values, axes = values.take(channel, axes.index("C")), axes.replace("C", "")
+    frames = [axis for axis, length in zip(axes, values.shape, strict=True) if axis not in "YX" and length > 1]
+    if len(frames) > 1 or "C" in frames:
+        raise InputError(
+            f"{path}: {found}; expected one image, or one image per time. Split the file, or name it for both sensors "
+            "if it holds both."
+        )
+    order = [*(index for index, axis in enumerate(axes) if axis not in "YX"), axes.index("Y"), axes.index("X")]
+    return values.transpose(order).reshape(-1, values.shape[order[-2]], values.shape[order[-1]])
+
+
+def _check_frames(path: str, frames: npt.NDArray[Any], min_pixels: int) -> None:
+    for index, frame in enumerate(frames):
+        problem = _find_problem(frame, min_pixels)
+        if problem:
+            raise InputError(f"{path}: {f'frame {index}: ' if len(frames) > 1 else ''}{problem}.")
+
+
+def _find_problem(image: npt.NDArray[Any], min_pixels: int) -> str:
     """What is wrong with an image; empty if nothing is."""
-    size = " x ".join(map(str, image.shape))
-    if image.ndim != 2:
-        return f"the shape is {size}, which means colours or frames; expected one grey image. Split or convert it"
-    if image.shape != (n_pixels, n_pixels):
-        return f"the image has {size} pixels; expected {n_pixels} x {n_pixels} as imager.n_pixels. Crop or bin it"
-    if not np.isfinite(image).all():
-        count = image.size - np.isfinite(image).sum()
-        return f"{count} pixels are not finite; expected a number in every pixel. Replace them"
+    if image.dtype.kind not in "uif":
+        return f"the type of the values is {image.dtype}; expected integers or real numbers. Export it again"
+    if min(image.shape) < min_pixels:
+        return (
+            f"the image has {_size(image)} pixels; expected at least {min_pixels} x {min_pixels}, the pixels of the "
+            "imager. Record a larger field, or train networks for smaller ones (imager.n_pixels)"
+        )
+    with np.errstate(over="ignore"):
+        n_bad = image.size - np.isfinite(image.astype(np.float32)).sum()
+    if n_bad:
+        return f"{n_bad} pixels are not finite in 32 bits; expected a number in every pixel. Replace them"
     if image.min() == image.max():
         return f"every pixel is {image.min()}; expected an image with contrast. Check the acquisition"
     share = (image == image.max()).mean()
     if share > MAX_SHARE_OF_MAXIMUM:
         return f"{share:.0%} of the pixels have the largest value; expected no saturated pixels. Reduce the exposure"
     return ""
+
+
+def _correct(path: str, frames: npt.NDArray[Any], dark_path: str, flat_path: str) -> Floats:
+    """Frames without the offset of a dark image and the pattern of a flat image; both are means over their frames."""
+    images = frames.astype(np.float32)
+    dark = _read_reference(dark_path, images.shape[1:]) if dark_path else np.zeros(images.shape[1:])
+    images -= dark.astype(np.float32)
+    if flat_path:
+        flat = _read_reference(flat_path, images.shape[1:]) - dark
+        n_dim = int((flat <= MIN_FLAT_FIELD * flat.mean()).sum())
+        if flat.mean() <= 0 or n_dim:
+            raise InputError(
+                f"{flat_path}: {n_dim} pixels of the flat image are hardly brighter than the dark image; expected an "
+                "even field in all pixels. Record it again, or leave the column empty."
+            )
+        images /= (flat / flat.mean()).astype(np.float32)
+    means = images.mean((1, 2), dtype=float)
+    if means.min() <= 0:
+        raise InputError(
+            f"{path}: the mean of frame {means.argmin()} without the dark image is {means.min():.3g}; expected more "
+            "light than in the dark image. Correct the column of the dark image."
+        )
+    return images
+
+
+def _read_reference(path: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Mean `(Y, X)` over the frames of a dark or flat image."""
+    frames = _select_frames(path, read_image_file(path), None)
+    if frames.shape[1:] != shape or not np.isfinite(frames).all():
+        expected = " x ".join(map(str, shape))
+        raise InputError(
+            f"{path}: found {_size(frames)} (frames x y x x); expected finite values in {expected} pixels, those of the "
+            "images that it corrects. Record it with the same region."
+        )
+    return frames.mean(0, dtype=np.float64)
 
 
 def write_volume(
