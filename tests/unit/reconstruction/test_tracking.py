@@ -37,7 +37,7 @@ def test_crossing_foci_keep_their_depths() -> None:
     near = [(frame, 100 + 80 * frame, 300, 100) for frame in range(5)]
     far = [(frame, 420 - 80 * frame, 300, 700) for frame in range(5)]
     tracks = track_foci(table(*near, *far), **GATES)
-    assert tracks.groupby("track")["depth_um"].nunique().tolist() == [1, 1]
+    assert [sorted(set(depths)) for _, depths in tracks.groupby("track")["depth_um"]] == [[100], [700]]
     assert tracks.groupby("track").size().tolist() == [5, 5]
 
 
@@ -51,7 +51,7 @@ def test_a_link_beyond_the_gate_starts_a_new_track() -> None:
 @pytest.mark.parametrize(("max_gap", "n_tracks"), [(0, 2), (1, 1)])
 def test_a_missing_focus(max_gap: int, n_tracks: int) -> None:
     tracks = track_foci(table((0, 0, 0, 0), (2, 10, 0, 0)), **GATES, max_gap=max_gap)
-    assert tracks["track"].nunique() == n_tracks
+    assert tracks["track"].max() == n_tracks
     if max_gap:
         assert describe_tracks(tracks)["speed_um_per_frame"].item() == pytest.approx(5)
 
@@ -86,7 +86,7 @@ def test_a_simulated_cluster_is_followed_through_the_layers(config: Config) -> N
             )
         ]
         tracks = track_foci(join_frames(frames), max_lateral_um=PITCH_UM, max_depth_um=1000.0)
-        assert tracks["track"].nunique() == 1
+        assert tracks["track"].max() == 1
         assert tracks["layer"].tolist() == [1, 2, 3, 4]
         depths_um = samples["depths_um"][first].numpy()
         (row,) = describe_tracks(tracks).to_dict("records")

@@ -51,7 +51,9 @@ def _load(file: str | Path) -> Mapping[str, Any]:
     try:
         content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror}); expected a YAML file. Correct the path.") from error
+        raise InputError(
+            f"{file}: cannot be read ({error.strerror}); expected a YAML file. Correct the path."
+        ) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{file}: not valid YAML ({reason}); correct this line.") from error

@@ -14,6 +14,7 @@ import tifffile
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 from scipy.io import whosmat
+from scipy.io.matlab import MatReadError
 
 from foci3d.errors import InputError
 from foci3d.io import hdf5
@@ -56,8 +57,8 @@ def inspect_file(path: str | Path) -> FileSummary:
     Parameters
     ----------
     path : str or Path
-        HDF5 (point-spread function, shard, predictions), JSON or safetensors of a model, an image (TIFF, PNG, NPY), or a
-        MATLAB file.
+        HDF5 (point-spread function, shard, predictions), JSON or safetensors of a model, an image (TIFF, PNG, NPY), or
+        a MATLAB file.
 
     Returns
     -------
@@ -90,6 +91,7 @@ def inspect_file(path: str | Path) -> FileSummary:
 
 READING_ERRORS = (
     OSError,
+    EOFError,
     ValueError,
     KeyError,
     IndexError,
@@ -98,6 +100,7 @@ READING_ERRORS = (
     NotImplementedError,
     MemoryError,
     struct.error,
+    MatReadError,
     SafetensorError,
     tifffile.TiffFileError,
     Image.DecompressionBombError,

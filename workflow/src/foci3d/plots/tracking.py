@@ -27,7 +27,7 @@ def show_tracks(tracks: pd.DataFrame, summary: pd.DataFrame) -> Figure:
         Lateral positions at the left, where a circle marks the start of a track; depth against frame at the right.
         Tracks of one focus are grey points.
     """
-    speed = next(column for column in summary if column.startswith("speed_"))
+    speed = next(column for column in map(str, summary) if column.startswith("speed_"))
     data = tracks.merge(summary[["track", speed]], on="track")
     moving, single = data[data[speed].notna()], data[data[speed].isna()]
     colors = ScalarMappable(Normalize(0, max(moving[speed].max(), 1e-9) if len(moving) else 1), SPEED_COLORS)
@@ -51,7 +51,7 @@ def show_tracks(tracks: pd.DataFrame, summary: pd.DataFrame) -> Figure:
         axes.plot(single[x], single[y], ".", color=style.COLORS["grey"])
         axes.invert_yaxis()
     starts = moving.groupby("track").first()
-    lateral.scatter(starts["x_um"], starts["y_um"], c=colors.to_rgba(starts[speed]), s=14)
+    lateral.scatter(starts["x_um"], starts["y_um"], c=colors.to_rgba(starts[speed].to_numpy()), s=14)
     lateral.set(xlabel="x [µm]", ylabel="y [µm]", aspect="equal")
     axial.set(xlabel="frame", ylabel="depth [µm]")
     axial.xaxis.get_major_locator().set_params(integer=True)

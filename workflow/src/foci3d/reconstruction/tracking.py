@@ -12,6 +12,7 @@ frame-to-frame step of Jaqaman et al., Nature Methods 5, 695 (2008).
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -103,7 +104,16 @@ def describe_tracks(tracks: pd.DataFrame, frame_interval_s: float | None = None)
     """
     unit, interval = ("um_per_frame", 1.0) if frame_interval_s is None else ("um_per_s", frame_interval_s)
     rows = [_describe(group, unit, interval) for _, group in tracks.groupby("track")]
-    columns = ["track", "n_foci", "first_frame", "last_frame", "first_layer", "last_layer", "displacement_um", "path_um"]
+    columns = [
+        "track",
+        "n_foci",
+        "first_frame",
+        "last_frame",
+        "first_layer",
+        "last_layer",
+        "displacement_um",
+        "path_um",
+    ]
     return pd.DataFrame(rows, columns=[*columns, f"speed_{unit}", "azimuth_deg", "elevation_deg"])
 
 
@@ -135,3 +145,24 @@ def _describe(foci: pd.DataFrame, unit: str, interval: float) -> dict[str, float
 def join_frames(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Foci of a time series as one table, with the column frame (from 0) added, from a table for each frame."""
     return pd.concat([table.assign(frame=frame) for frame, table in enumerate(tables)], ignore_index=True)
+
+
+def read_frames(paths: Sequence[str | Path]) -> pd.DataFrame:
+    """Read the table of foci of each frame; see `join_frames`.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read or lacks a column.
+    """
+    tables = []
+    for path in paths:
+        try:
+            table = pd.read_csv(path)
+        except (OSError, ValueError) as error:  # what pandas raises on malformed text is a ValueError
+            raise InputError(f"{path}: not a readable table ({error}); expected a CSV of foci. Correct it.") from error
+        missing = [column for column in ("layer", *POSITION) if column not in table]
+        if missing:
+            raise InputError(f"{path}: found no column {missing[0]}; expected a CSV of foci. Correct it.")
+        tables.append(table)
+    return join_frames(tables)
