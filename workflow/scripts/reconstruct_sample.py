@@ -8,12 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from foci3d.io.hdf5 import atomic_path
-from foci3d.io.images import read_image, write_volume
+from foci3d.io.images import read_image
 from foci3d.learning.inference import load_model
 from foci3d.optics.psf import PSF
-from foci3d.plots import style, view3d
-from foci3d.plots.reconstruction import overview as draw_overview
+from foci3d.plots.reconstruction_files import write_reconstruction
 from foci3d.reconstruction.volume import reconstruct
 from foci3d.workflow.job import run_job
 
@@ -42,18 +40,7 @@ def main(
         device=device,
         average_symmetries=average_symmetries,
     )
-
-    write_volume(probability, result.probability, result.depths_um, pixel_pitch_um)
-    with atomic_path(foci) as path:
-        result.foci.to_csv(path, index=False)
-
-    style.use_style()
-    geometry = (result.depths_um, pixel_pitch_um, result.sensor_depths_um, threshold)
-    with atomic_path(overview) as path:
-        figure = draw_overview(measurement, result.probability, *geometry)
-        figure.savefig(path, metadata={"Software": None})
-    with atomic_path(view) as path:
-        path.write_text(view3d.view_html(result.probability, *geometry))
+    write_reconstruction(result, probability, foci, overview, view)
 
 
 if __name__ == "__main__":

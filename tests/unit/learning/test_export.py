@@ -1,0 +1,120 @@
+"""ONNX: the exported graph gives the predictions of the model, for each family of networks and each task."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from foci3d.config.architectures import (
+    CnnFcConfig,
+    ConvDeconvConfig,
+    PhysicsEncoderConfig,
+    PhysicsUNetConfig,
+    ResNetCnnConfig,
+)
+from foci3d.errors import InputError
+from foci3d.learning.bioimageio_package import write_package
+from foci3d.learning.export import MatrixWienerBank, export_onnx
+from foci3d.learning.inference import Model
+from foci3d.learning.networks.physics import WienerBank
+from foci3d.learning.tasks import make_task
+from foci3d.optics.forward import ForwardModel
+
+N_PIXELS = 17
+CLASSES_UM = (100.0, 500.0, 900.0)
+DEPTHS = {"depth_range_um": (100.0, 900.0), "n_depths": 3}
+ARCHITECTURES = {
+    "cnn_fc": (CnnFcConfig(name="cnn_fc", channels=(4, 6), kernel_size=3, hidden_features=8), "depth_class"),
+    "conv_deconv": (ConvDeconvConfig(name="conv_deconv", channels=(4, 6), strides=(1, 2), kernel_size=3), "depth_map"),
+    "resnet_cnn": (ResNetCnnConfig(name="resnet_cnn", stem_stride=2, head_channels=4, encoder="random"), "masks"),
+    "physics_unet": (PhysicsUNetConfig(name="physics_unet", channels=(4, 8, 8), attention=True, **DEPTHS), "masks"),
+    "physics_unet, deblurring": (
+        PhysicsUNetConfig(name="physics_unet", channels=(4, 8), attention=False, **DEPTHS),
+        "deblurring",
+    ),
+    "physics_encoder": (
+        PhysicsEncoderConfig(name="physics_encoder", channels=(4, 8), hidden_features=6, **DEPTHS),
+        "depth_class",
+    ),
+}
+
+
+@pytest.fixture
+def forward(make_psf) -> ForwardModel:
+    return ForwardModel(make_psf(N_PIXELS), N_PIXELS, 2, 1000.0)
+
+
+def make_model(name: str, model_description, forward: ForwardModel) -> Model:
+    """A model with random weights, statistics of batch normalization and regularization."""
+    architecture, task = ARCHITECTURES[name]
+    classes_um = CLASSES_UM if task == "depth_class" else ()
+    change = {
+        "architecture": architecture,
+        "task": task,
+        "n_pixels": N_PIXELS,
+        "classes_um": classes_um,
+        "out_channels": make_task(task, 3, classes_um).n_outputs,
+    }
+    description = model_description.model_copy(update=change)
+    torch.manual_seed(0)
+    network = description.build_network()
+    if hasattr(network, "set_optics"):
+        network.set_optics(forward)
+        torch.nn.init.uniform_(network.bank.log_regularization, -6, -2)
+    with torch.no_grad():
+        network.train()(torch.rand(8, 2, N_PIXELS, N_PIXELS) + 0.5)
+    return Model(network.eval(), description)
+
+
+@pytest.mark.parametrize("size", [33, 34])
+def test_the_bank_of_matrices_equals_the_one_of_fourier_transforms(forward: ForwardModel, size: int) -> None:
+    bank = WienerBank(torch.tensor([150.0, 700.0]), 2)
+    bank.set_optics(forward)
+    kernels = forward.at(torch.tensor([[150.0, 700.0]])).kernels
+    bank.transfer = torch.fft.rfft2(kernels, (size, size))[0]  # sizes of both parities
+    measurements = torch.rand(3, 2, N_PIXELS, N_PIXELS)
+    torch.testing.assert_close(MatrixWienerBank(bank, N_PIXELS)(measurements), bank(measurements), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_onnx_runtime_gives_the_predictions(
+    tmp_path: Path, model_description, forward: ForwardModel, name: str
+) -> None:
+    runtime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    model = make_model(name, model_description, forward)
+    state = {key: values.clone() for key, values in model.network.state_dict().items()}
+    export_onnx(model, tmp_path / "model.onnx")
+
+    measurements = 7 * np.random.default_rng(0).random((3, 2, N_PIXELS, N_PIXELS), np.float32) + 1
+    expected = model.predict(measurements, "cpu")
+    session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
+    (output,) = session.run(["output"], {"measurements": measurements})
+    # Depths are in um, deblurred layers in the unit of the measurements.
+    np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-4 * max(1.0, float(np.abs(expected).max())))
+    assert output.shape == expected.shape
+
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert metadata["task"] == model.description.task
+    assert json.loads(metadata["layer_depths_um"]) == [layer.mean for layer in model.description.layer_depths_um]
+    assert all(torch.equal(values, model.network.state_dict()[key]) for key, values in state.items())
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.parametrize("name", ["physics_unet", "physics_encoder"])
+def test_the_model_zoo_accepts_the_package(tmp_path: Path, model_description, forward: ForwardModel, name: str) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    core = pytest.importorskip("bioimageio.core", reason="the extra bioimageio is not installed")
+    write_package(make_model(name, model_description, forward), tmp_path / "model.zip")
+    summary = core.test_model(tmp_path / "model.zip", weight_format="onnx")
+    assert summary.status == "passed", summary.format()
+
+
+def test_a_missing_extra_is_named(tmp_path: Path, model_description, forward, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    for write, path in ((export_onnx, tmp_path / "model.onnx"), (write_package, tmp_path / "model.zip")):
+        with pytest.raises(InputError, match="the package onnx is not installed"):
+            write(make_model("conv_deconv", model_description, forward), path)
+        assert not path.exists()

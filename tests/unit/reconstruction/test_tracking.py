@@ -1,0 +1,114 @@
+"""Tracking: known motions are recovered, gates separate, and a simulated cluster is followed through the layers."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from foci3d.config.models import Config
+from foci3d.errors import InputError
+from foci3d.reconstruction.foci import find_foci
+from foci3d.reconstruction.tracking import _assign, describe_tracks, join_frames, track_foci
+from foci3d.simulation.scene import draw_moving
+
+GATES = {"max_lateral_um": 100.0, "max_depth_um": 300.0}
+PITCH_UM = 55.0
+
+
+def table(*rows: tuple[int, float, float, float]) -> pd.DataFrame:
+    """Foci of rows (frame, x, y, depth)."""
+    return pd.DataFrame(rows, columns=["frame", "x_um", "y_um", "depth_um"]).assign(layer=1)
+
+
+def test_velocity_and_direction_of_uniform_motion() -> None:
+    steps = [(frame, 500 + 30 * frame, 900 - 30 * frame, 100 + 42.5 * frame) for frame in range(5)]
+    tracks = track_foci(table(*steps), **GATES)
+    (row,) = describe_tracks(tracks, frame_interval_s=10.0).to_dict("records")
+    speed = np.sqrt(30**2 + 30**2 + 42.5**2)
+    assert row["speed_um_per_s"] == pytest.approx(speed / 10)
+    assert row["azimuth_deg"] == pytest.approx(-45)
+    assert row["elevation_deg"] == pytest.approx(np.degrees(np.arctan(42.5 / np.hypot(30, 30))))
+    assert row["path_um"] == row["displacement_um"] == pytest.approx(4 * speed)
+    assert describe_tracks(tracks)["speed_um_per_frame"].item() == pytest.approx(speed)
+
+
+def test_crossing_foci_keep_their_depths() -> None:
+    near = [(frame, 100 + 80 * frame, 300, 100) for frame in range(5)]
+    far = [(frame, 420 - 80 * frame, 300, 700) for frame in range(5)]
+    tracks = track_foci(table(*near, *far), **GATES)
+    assert [sorted(set(depths)) for _, depths in tracks.groupby("track")["depth_um"]] == [[100], [700]]
+    assert tracks.groupby("track").size().tolist() == [5, 5]
+
+
+def test_a_link_beyond_the_gate_starts_a_new_track() -> None:
+    assert track_foci(table((0, 0, 0, 0), (1, 99, 0, 0)), **GATES)["track"].tolist() == [1, 1]
+    assert track_foci(table((0, 0, 0, 0), (1, 101, 0, 0)), **GATES)["track"].tolist() == [1, 2]
+    assert track_foci(table((0, 0, 0, 0), (1, 0, 0, 299)), **GATES)["track"].tolist() == [1, 1]
+    assert track_foci(table((0, 0, 0, 0), (1, 0, 0, 301)), **GATES)["track"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(("max_gap", "n_tracks"), [(0, 2), (1, 1)])
+def test_a_missing_focus(max_gap: int, n_tracks: int) -> None:
+    tracks = track_foci(table((0, 0, 0, 0), (2, 10, 0, 0)), **GATES, max_gap=max_gap)
+    assert tracks["track"].max() == n_tracks
+    if max_gap:
+        assert describe_tracks(tracks)["speed_um_per_frame"].item() == pytest.approx(5)
+
+
+def test_assignment_is_the_best_of_all_partial_assignments() -> None:
+    rng = np.random.default_rng(3)
+    for n_previous, n_current in ((3, 4), (4, 3), (4, 4)):
+        previous, current = rng.random((n_previous, 3)) * 1.5, rng.random((n_current, 3)) * 1.5
+        cost = ((previous[:, None] - current) ** 2).sum(-1)
+        rows, columns = _assign(previous, current)
+        n_pairs = min(n_previous, n_current)
+        found = cost[rows, columns].sum() + n_pairs - len(rows)
+        best = min(
+            sum(min(cost[row, column], 1) for row, column in zip(picked, order, strict=True))
+            for picked in itertools.combinations(range(n_previous), n_pairs)
+            for order in itertools.permutations(range(n_current), n_pairs)
+        )
+        assert found == pytest.approx(best)
+        assert (cost[rows, columns] < 1).all()
+
+
+def test_a_simulated_cluster_is_followed_through_the_layers(config: Config) -> None:
+    dataset = config.datasets["moving"]
+    scene = config.scene.model_copy(update={"threshold": (0.999, 1.0)})  # no cells but those of the cluster
+    samples = draw_moving([np.random.default_rng(seed) for seed in range(3)], scene, dataset, 51)
+    n_layers = dataset.n_layers
+    for first in range(0, len(samples["step"]), n_layers):
+        frames = [
+            find_foci(mask.numpy().astype(float), 0.5, depths_um.tolist(), [0.0] * n_layers, PITCH_UM)
+            for mask, depths_um in zip(
+                samples["masks"][first : first + n_layers], samples["depths_um"][first : first + n_layers], strict=True
+            )
+        ]
+        tracks = track_foci(join_frames(frames), max_lateral_um=PITCH_UM, max_depth_um=1000.0)
+        assert tracks["track"].max() == 1
+        assert tracks["layer"].tolist() == [1, 2, 3, 4]
+        depths_um = samples["depths_um"][first].numpy()
+        (row,) = describe_tracks(tracks).to_dict("records")
+        assert row["speed_um_per_frame"] == pytest.approx(np.polyfit(np.arange(4), depths_um, 1)[0], rel=1e-5)
+        assert row["elevation_deg"] == pytest.approx(90, abs=1e-3)
+        assert row["displacement_um"] == pytest.approx(depths_um[-1] - depths_um[0], rel=1e-5)
+
+
+def test_a_single_focus_has_no_speed() -> None:
+    summary = describe_tracks(track_foci(table((0, 1, 2, 3)), **GATES))
+    assert summary["n_foci"].tolist() == [1]
+    assert summary[["speed_um_per_frame", "azimuth_deg", "elevation_deg"]].isna().all(axis=None)
+
+
+def test_no_foci_give_no_tracks() -> None:
+    tracks = track_foci(table(), **GATES)
+    assert len(tracks) == 0
+    assert len(describe_tracks(tracks)) == 0
+
+
+def test_a_missing_column_and_an_impossible_gate_are_errors() -> None:
+    with pytest.raises(InputError, match="found no column depth_um"):
+        track_foci(table((0, 1, 2, 3)).drop(columns="depth_um"), **GATES)
+    with pytest.raises(InputError, match="the gates are 0 um"):
+        track_foci(table((0, 1, 2, 3)), max_lateral_um=0, max_depth_um=1)

@@ -1,0 +1,168 @@
+"""The command line, called as a user calls it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from foci3d.cli import main, make_parser
+from foci3d.learning import released_models
+from foci3d.learning.model_file import ModelDescription, save_model
+from foci3d.optics.psf import PSF
+
+PROJECT = Path(__file__).parents[2]
+COMMANDS = ("inspect", "validate", "reconstruct", "track", "export")
+
+
+@pytest.fixture
+def acquisition(tmp_path: Path, model_description: ModelDescription) -> dict[str, str]:
+    """A model and the images of two sensors, as arguments of `reconstruct`."""
+    network = model_description.build_network()
+    save_model(network, model_description, tmp_path / "two_sensors.json", tmp_path / "two_sensors.safetensors")
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        tifffile.imwrite(tmp_path / f"{name}.tif", rng.integers(100, 4000, (13, 13)).astype(np.uint16))
+    return {
+        "--model": str(tmp_path / "two_sensors.json"),
+        "--sensor-a": str(tmp_path / "a.tif"),
+        "--sensor-b": str(tmp_path / "b.tif"),
+        "--out": str(tmp_path / "out"),
+        "--device": "cpu",
+    }
+
+
+def arguments(options: dict[str, str]) -> list[str]:
+    return [part for pair in options.items() for part in pair]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_and_option_is_explained(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) > 8
+    (commands,) = [action for action in make_parser()._actions if action.choices]
+    assert tuple(commands.choices) == COMMANDS
+    assert all(action.help for action in commands.choices[command]._actions)
+
+
+def test_help_needs_no_heavy_package() -> None:
+    code = "import sys; from foci3d.cli import make_parser; make_parser(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "numpy", "matplotlib", "pandas"} & set(loaded)
+
+
+def test_python_m_foci3d_reports_an_error_in_one_line() -> None:
+    command = [sys.executable, "-m", "foci3d", "inspect", "none.h5"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == "foci3d: none.h5: file not found; expected a file to inspect. Correct the path.\n"
+
+
+def test_inspect(tmp_path: Path, make_psf: Callable[..., PSF], capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "psf.h5"
+    make_psf(13).save(path)
+    assert main(["inspect", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"{path}: foci3d-psf, version 2\n")
+    assert "11 x 25 x 25  float32  depth y x" in text
+    assert main(["inspect", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["attributes"]["pixel_pitch_um"] == 55.0
+
+
+def test_validate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(PROJECT)
+    assert main(["validate", "config/config.yaml"]) == 0
+    assert "results go to results/paper" in capsys.readouterr().out
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text("results: results/mine\nimager: {n_pixels: 64}\npsf: {scan: {pixel_pitch_um: 50.0}}\n")
+    assert main(["validate", "config/quick.yaml", str(overlay)]) == 0
+    assert "results go to results/mine" in capsys.readouterr().out
+    overlay.write_text("imager: {n_pixel: 64}\n")
+    assert main(["validate", str(overlay)]) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("foci3d: ")
+    assert "mine.yaml: there is no key imager.n_pixel; did you mean n_pixels?" in output.err
+
+
+@pytest.mark.parametrize(("text", "message"), [("a: [", "not valid YAML"), ("- 1", "expected keys at the top level")])
+def test_validate_reports_what_is_no_configuration(
+    tmp_path: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.yaml").write_text(text)
+    assert main(["validate", str(tmp_path / "bad.yaml"), "--base", str(PROJECT / "config" / "config.yaml")]) == 1
+    assert message in capsys.readouterr().err
+    assert main(["validate", str(tmp_path / "none.yaml"), "--base", str(PROJECT / "config" / "config.yaml")]) == 1
+    assert "cannot be read (No such file or directory)" in capsys.readouterr().err
+
+
+def test_reconstruct_with_a_model_and_with_the_released_one(
+    tmp_path: Path, acquisition: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reconstruct", *arguments(acquisition)]) == 0
+    names = {"probability.ome.tif", "foci.csv", "overview.png", "view.html"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    foci = pd.read_csv(tmp_path / "out" / "foci.csv")
+    assert f"{len(foci)} foci in 3 layers" in capsys.readouterr().out
+
+    monkeypatch.setattr(released_models, "FOLDER", tmp_path)
+    released = {**acquisition, "--out": str(tmp_path / "released")}
+    del released["--model"]
+    assert main(["reconstruct", *arguments(released)]) == 0
+    for name in ("probability.ome.tif", "foci.csv", "view.html"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "released" / name).read_bytes()
+
+    del released["--sensor-b"]
+    assert main(["reconstruct", *arguments(released)]) == 1
+    assert "no released model for 1 sensor" in capsys.readouterr().err
+
+
+def test_reconstruct_reports_errors_in_one_line(
+    tmp_path: Path, acquisition: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for change, message in (
+        ({"--sensor-b": "none.tif"}, "none.tif: file not found"),
+        ({"--psf": acquisition["--sensor-a"]}, "not a readable HDF5 file"),
+        ({"--out": str(tmp_path / "a.tif" / "out")}, "Not a directory"),
+    ):
+        assert main(["reconstruct", *arguments(acquisition | change)]) == 1
+        error = capsys.readouterr().err
+        assert message in error
+        assert len(error.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(SystemExit, match="2"):
+        main(["reconstruct", *arguments(acquisition | {"--threshold": "2"})])
+
+
+def test_track(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for frame in range(3):
+        row = {"layer": frame + 1, "depth_um": 200.0 * frame, "y_um": 500.0, "x_um": 300.0}
+        pd.DataFrame([row]).to_csv(tmp_path / f"{frame}.csv", index=False)
+    tables = [str(tmp_path / f"{frame}.csv") for frame in range(3)]
+    gates = ["--max-lateral-um", "100", "--max-depth-um", "300", "--frame-interval-s", "4"]
+    assert main(["track", *tables, *gates, "--out", str(tmp_path / "tracks")]) == 0
+    summary = pd.read_csv(tmp_path / "tracks" / "summary.csv")
+    assert summary["speed_um_per_s"].tolist() == pytest.approx([50.0])
+    assert summary["last_layer"].tolist() == [3]
+    assert (tmp_path / "tracks" / "tracks.png").stat().st_size > 1000
+    (tmp_path / "1.csv").write_text("layer,depth_um\n1,2\n")
+    assert main(["track", *tables, *gates, "--out", str(tmp_path / "none")]) == 1
+    assert "1.csv: found no column x_um" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+def test_export(tmp_path: Path, acquisition: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    runtime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    path = tmp_path / "model.onnx"
+    assert main(["export", "--model", acquisition["--model"], "--out", str(path)]) == 0
+    session = runtime.InferenceSession(str(path))
+    assert [value.name for value in session.get_inputs()] == ["measurements"]
+    assert main(["export", "--model", acquisition["--model"], "--out", str(tmp_path / "model.pt")]) == 1
+    assert "expected a name that ends in .onnx or .zip" in capsys.readouterr().err

@@ -1,0 +1,206 @@
+"""What a file holds: kind, attributes and arrays, for every file that foci3d reads or writes."""
+
+import json
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import tifffile
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from scipy.io import whosmat
+from scipy.io.matlab import MatReadError
+
+from foci3d.errors import InputError
+from foci3d.io import hdf5
+
+
+@dataclass(frozen=True)
+class ArraySummary:
+    """Shape, type, axes, unit and digest of an array; text is empty where the file does not state it."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    axes: str = ""
+    unit: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class FileSummary:
+    """What a file holds.
+
+    Parameters
+    ----------
+    kind : str
+        What the file is, with its version.
+    attributes : mapping
+        Facts about the whole file by name; names carry units.
+    arrays : tuple of ArraySummary
+        The arrays.
+    """
+
+    kind: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    arrays: tuple[ArraySummary, ...] = ()
+
+
+def inspect_file(path: str | Path) -> FileSummary:
+    """Describe a file, and verify the digests of its arrays where it holds any.
+
+    Parameters
+    ----------
+    path : str or Path
+        HDF5 (point-spread function, shard, predictions), JSON or safetensors of a model, an image (TIFF, PNG, NPY), or
+        a MATLAB file.
+
+    Returns
+    -------
+    FileSummary
+        Its kind, attributes and arrays.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or of a format that foci3d does not know.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: file not found; expected a file to inspect. Correct the path.")
+    read = _inspect_hdf5 if h5py.is_hdf5(path) else READERS.get(path.suffix.lower())
+    if read is None:
+        raise InputError(
+            f"{path}: unknown format; expected HDF5, {', '.join(READERS)}. Inspect a file of one of these formats."
+        )
+    try:
+        return read(path)
+    except InputError:
+        raise
+    except READING_ERRORS as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: not a readable {path.suffix} file ({reason}); it is damaged or of another format."
+        ) from error
+
+
+READING_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    SyntaxError,
+    NotImplementedError,
+    MemoryError,
+    struct.error,
+    MatReadError,
+    SafetensorError,
+    tifffile.TiffFileError,
+    Image.DecompressionBombError,
+)
+"""What the libraries raise on a damaged file."""
+
+
+def _inspect_hdf5(path: Path) -> FileSummary:
+    with h5py.File(path, "r") as file:
+        attributes = hdf5.read_attributes(file)
+        arrays: list[ArraySummary] = []
+        file.visititems(lambda name, item: _append_array(arrays, name, item))
+    kind, version = attributes.pop("kind", None), attributes.pop("version", None)
+    if kind is None:
+        return FileSummary("HDF5 file, not written by foci3d", _plain(attributes), tuple(arrays))
+    hdf5.memmap_arrays(path, hdf5.FileFormat(kind, version), [array.name for array in arrays])
+    return FileSummary(f"{kind}, version {version}", _plain(attributes), tuple(arrays))
+
+
+def _append_array(arrays: list[ArraySummary], name: str, item: h5py.Group | h5py.Dataset) -> None:
+    if isinstance(item, h5py.Dataset):
+        labels = hdf5.read_attributes(item)
+        text = (str(labels.get(key, "")) for key in ("axes", "unit", "sha256"))
+        arrays.append(ArraySummary(name, item.shape or (), str(item.dtype), *text))
+
+
+def _inspect_json(path: Path) -> FileSummary:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError("expected an object at the top level")
+    kind, version = content.pop("kind", None), content.pop("version", None)
+    return FileSummary("JSON file" if kind is None else f"{kind}, version {version}", _flatten(content))
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values of a nested mapping by dotted key."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _inspect_safetensors(path: Path) -> FileSummary:
+    with safe_open(path, framework="np") as file:
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118, no mapping
+        arrays = [ArraySummary(name, tuple(part.get_shape()), part.get_dtype()) for name, part in slices.items()]
+    return FileSummary("weights of a network", {"values": sum(map(_count, arrays))}, tuple(arrays))
+
+
+def _count(array: ArraySummary) -> int:
+    return int(np.prod(array.shape, dtype=np.int64))
+
+
+def _inspect_tiff(path: Path) -> FileSummary:
+    with tifffile.TiffFile(path) as file:
+        series, is_ome = file.series[0], file.is_ome
+        values, axes = series.asarray(), " ".join(series.axes.lower())
+        pixels = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]["Pixels"] if is_ome else {}
+    sizes = {
+        f"pixel_size_{axis.lower()}": f"{pixels[f'PhysicalSize{axis}']} {pixels.get(f'PhysicalSize{axis}Unit', 'µm')}"
+        for axis in "XYZ"
+        if f"PhysicalSize{axis}" in pixels
+    }
+    return _image_summary("OME-TIFF image" if is_ome else "TIFF image", values, axes, sizes)
+
+
+def _inspect_png(path: Path) -> FileSummary:
+    with Image.open(path) as image:
+        values = np.asarray(image)
+        return _image_summary(f"{image.format} image", values, "y x" if values.ndim == 2 else "y x color", {})
+
+
+def _inspect_npy(path: Path) -> FileSummary:
+    return _image_summary("NumPy array", np.load(path, mmap_mode="r", allow_pickle=False), "", {})
+
+
+def _image_summary(kind: str, values: npt.NDArray[Any], axes: str, attributes: Mapping[str, Any]) -> FileSummary:
+    statistics = {"minimum": values.min().item(), "mean": float(values.mean()), "maximum": values.max().item()}
+    share = float((values == values.max()).mean())
+    summary = ArraySummary("image", values.shape, str(values.dtype), axes)
+    return FileSummary(kind, {**attributes, **statistics, "share_of_pixels_at_maximum": share}, (summary,))
+
+
+def _inspect_matlab(path: Path) -> FileSummary:
+    arrays = (ArraySummary(name, tuple(shape), kind) for name, shape, kind in whosmat(path))
+    return FileSummary("MATLAB file", {}, tuple(arrays))
+
+
+def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes with NumPy scalars and arrays as plain values."""
+    return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in attributes.items()}
+
+
+READERS: dict[str, Callable[[Path], FileSummary]] = {
+    ".json": _inspect_json,
+    ".safetensors": _inspect_safetensors,
+    ".tif": _inspect_tiff,
+    ".tiff": _inspect_tiff,
+    ".png": _inspect_png,
+    ".npy": _inspect_npy,
+    ".mat": _inspect_matlab,
+}
+"""Readers by suffix, for files that are not HDF5."""

@@ -1,0 +1,120 @@
+"""Trained models as packages of the BioImage Model Zoo: an ONNX file with its description and a test sample."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from foci3d.errors import InputError
+from foci3d.io.hdf5 import atomic_path
+from foci3d.learning.export import export_onnx
+from foci3d.learning.inference import Model
+
+DOCUMENTATION = """# {name}
+
+A network of foci3d for the task {task}. It maps the measurements of a lensless imager with {in_channels} sensor(s) of
+{n_pixels} x {n_pixels} pixels and a pitch of {pixel_pitch_um:g} um to {meaning}.
+
+The input is linear in light, in any unit that the sensors share; the network normalizes it itself. If the network knows
+the optics, the point-spread function of the imager is a constant of the ONNX file.
+
+## Validation
+
+The error on the validation data of its training is {validation_score:.4g}. Validate it on simulated measurements of
+your own imager: the training data are synthetic.
+"""
+
+MEANINGS = {
+    "depth_class": "the probability of each depth",
+    "deblurring": "the layer without blur, in the unit of the measurement",
+    "depth_map": "the depth of the cell at each pixel [um], 0 where there is none",
+    "masks": "the probability of a cell at each pixel of each layer",
+}
+
+
+def write_package(model: Model, path: str | Path) -> None:
+    """Write a model as a package of the BioImage Model Zoo.
+
+    Parameters
+    ----------
+    model : Model
+        The model, with its optics set if it knows them.
+    path : str or Path
+        File to write, ``.zip``. It holds the ONNX file of `export_onnx`, the description, a test sample of random
+        measurements, and its outputs.
+
+    Raises
+    ------
+    InputError
+        If the packages of the extras `onnx` and `bioimageio` are not installed.
+    """
+    try:
+        import onnx
+        from bioimageio.spec import save_bioimageio_package
+    except ImportError as error:
+        raise InputError(
+            f"export: the package {error.name} is not installed; expected the extras onnx and bioimageio. Run pip "
+            "install 'foci3d[onnx,bioimageio]'."
+        ) from error
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        export_onnx(model, folder / "model.onnx")
+        opset = onnx.load(folder / "model.onnx", load_external_data=False).opset_import[0].version
+        shape = (1, model.description.in_channels, model.description.n_pixels, model.description.n_pixels)
+        measurements = np.random.default_rng(0).random(shape, np.float32) + 0.5
+        output = model.predict(measurements, "cpu")
+        np.save(folder / "measurements.npy", measurements)
+        np.save(folder / "output.npy", output)
+        (folder / "README.md").write_text(_documentation(model), encoding="utf-8")
+        description = _describe(model, folder, output, opset)
+        with atomic_path(path) as temporary:
+            save_bioimageio_package(description, output_path=temporary)
+
+
+def _documentation(model: Model) -> str:
+    description = model.description
+    meaning = MEANINGS.get(description.task, "the output of a task of the user's own")
+    return DOCUMENTATION.format(name=description.network, meaning=meaning, **description.model_dump())
+
+
+def _describe(model: Model, folder: Path, output: npt.NDArray[np.float32], opset: int) -> Any:
+    """The description of the package, whose files are in a folder."""
+    from bioimageio.spec.model import v0_5
+
+    description = model.description
+    sensors = [f"sensor_{name}" for name in "ab"[: description.in_channels]]
+    inputs = v0_5.InputTensorDescr(
+        id=v0_5.TensorId("measurements"),
+        description="images of the sensors, linear in light",
+        axes=_axes(model, sensors, v0_5.SpaceInputAxis),
+        test_tensor=v0_5.FileDescr(source=folder / "measurements.npy"),
+    )
+    channels = [f"channel_{number}" for number in range(1, output.shape[1] + 1)]
+    outputs = v0_5.OutputTensorDescr(
+        id=v0_5.TensorId("output"),
+        description=MEANINGS.get(description.task, description.task)[:128],
+        axes=_axes(model, channels, v0_5.SpaceOutputAxis)[: output.ndim],
+        test_tensor=v0_5.FileDescr(source=folder / "output.npy"),
+    )
+    return v0_5.ModelDescr(
+        name=f"foci3d {description.network}".replace("-", " "),
+        description=f"3D maps of cells from lensless imagers: {description.task} on {description.dataset}",
+        authors=[v0_5.Author(name="The foci3d developers")],
+        cite=[v0_5.CiteEntry(text="Najafiaghdam et al. (2022)", doi=v0_5.Doi("10.1038/s41598-022-10886-6"))],
+        license=v0_5.LicenseId("MIT"),
+        documentation=v0_5.FileDescr(source=folder / "README.md"),
+        inputs=[inputs],
+        outputs=[outputs],
+        weights=v0_5.WeightsDescr(onnx=v0_5.OnnxWeightsDescr(source=folder / "model.onnx", opset_version=opset)),
+    )
+
+
+def _axes(model: Model, channels: list[str], space_axis: Any) -> list[Any]:
+    """Axes batch, channel, y and x, with the pixel pitch of the imager."""
+    from bioimageio.spec.model import v0_5
+
+    pixels = {"size": model.description.n_pixels, "scale": model.description.pixel_pitch_um, "unit": "micrometer"}
+    space = [space_axis(id=v0_5.AxisId(axis), **pixels) for axis in "yx"]
+    return [v0_5.BatchAxis(), v0_5.ChannelAxis(channel_names=[v0_5.Identifier(name) for name in channels]), *space]

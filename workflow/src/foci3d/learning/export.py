@@ -1,0 +1,199 @@
+"""Trained models as ONNX, for programs without Python or PyTorch.
+
+The file computes what `Model.predict` computes without the average over symmetries: the measurements are normalized,
+passed through the network and decoded. A network that knows the optics is exported for one point-spread function, which
+becomes a constant of the graph: another imager needs another export. ONNX Runtime has no complex numbers, hence the
+regularized inverses are computed with products of real matrices.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from foci3d.errors import InputError
+from foci3d.io.hdf5 import atomic_path
+from foci3d.learning.inference import Model
+from foci3d.learning.networks.physics import PhysicsNetwork, WienerBank
+from foci3d.learning.tasks import Task, compute_logits
+
+
+class MatrixWienerBank(nn.Module):
+    r"""A `WienerBank` at fixed optics by products of real matrices.
+
+    The discrete Fourier transform of a zero-padded image is a product with two matrices, and so is the inverse:
+
+    .. math:: Y = A\, y\, B^T, \qquad \hat x = \Re\left(C\, (W \circ Y)\, D^T\right) ,
+
+    where W is the regularized inverse of the transfer function. A and B hold only the columns of the P pixels of the
+    measurement, C and D only the rows of the P pixels of the result; D counts each frequency of the half spectrum that
+    stands for its conjugate, too, twice.
+
+    Parameters
+    ----------
+    bank : WienerBank
+        The bank, with its optics set.
+    n_pixels : int
+        Pixels P of a measurement in y and in x.
+    """
+
+    to_rows_real: Tensor
+    to_rows_imag: Tensor
+    to_columns_real: Tensor
+    to_columns_imag: Tensor
+    from_rows_real: Tensor
+    from_rows_imag: Tensor
+    from_columns_real: Tensor
+    from_columns_imag: Tensor
+    inverse_real: Tensor
+    inverse_imag: Tensor
+
+    def __init__(self, bank: WienerBank, n_pixels: int) -> None:
+        super().__init__()
+        size, half = bank.transfer.shape[-2:]
+        pixels, frequencies = torch.arange(n_pixels), torch.arange(size)
+        shifted = pixels + n_pixels - 1  # where the bank puts the measurement
+        weight = torch.full((half,), 2.0, dtype=torch.float64)
+        weight[0] = 1
+        if size % 2 == 0:
+            weight[-1] = 1
+        inverse = (bank.transfer.conj() / (bank.transfer.abs().square() + _regularization(bank))).detach()
+        for name, values in {
+            "to_rows": _phases(-frequencies, shifted, size),
+            "to_columns": _phases(-frequencies[:half], shifted, size).mT,
+            "from_rows": _phases(pixels, frequencies, size) / size,
+            "from_columns": (_phases(pixels, frequencies[:half], size) * (weight / size)).mT,
+            "inverse": inverse,
+        }.items():
+            self.register_buffer(f"{name}_real", values.real.float().contiguous())
+            self.register_buffer(f"{name}_imag", values.imag.float().contiguous())
+
+    def forward(self, measurements: Tensor) -> Tensor:
+        """Deconvolved images `(N, S * D, P, P)` of `measurements (N, S, P, P)`."""
+        rows = (self.to_rows_real @ measurements, self.to_rows_imag @ measurements)
+        spectra = _matmul(rows, (self.to_columns_real, self.to_columns_imag))
+        real, imag = (part[:, :, None] for part in spectra)
+        filtered = (
+            real * self.inverse_real - imag * self.inverse_imag,
+            real * self.inverse_imag + imag * self.inverse_real,
+        )
+        real, imag = _matmul((self.from_rows_real, self.from_rows_imag), filtered)
+        return (real @ self.from_columns_real - imag @ self.from_columns_imag).flatten(1, 2)
+
+
+def _regularization(bank: WienerBank) -> Tensor:
+    return bank.log_regularization.exp()[..., None, None]
+
+
+def _phases(rows: Tensor, columns: Tensor, size: int) -> Tensor:
+    """Matrix of ``exp(2 pi i r c / size)``, complex128; products are reduced first, which keeps all digits."""
+    angle = (rows[:, None] * columns % size).double() * (2 * math.pi / size)
+    return torch.polar(torch.ones_like(angle), angle)
+
+
+def _matmul(left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Product of complex matrices as real and imaginary parts."""
+    (a, b), (c, d) = left, right
+    return a @ c - b @ d, a @ d + b @ c
+
+
+class ExportedModel(nn.Module):
+    """The whole computation from measurements in any unit to the outputs of the task.
+
+    Parameters
+    ----------
+    model : Model
+        A model; its network is not modified.
+    """
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.task: Task = model.task
+        self.network = _copy_network(model)
+
+    def forward(self, measurements: Tensor) -> tuple[Tensor, ...]:
+        """Outputs for `measurements (N, S, Y, X)`, in the order of `output_names`."""
+        decoded = self.task.decode(compute_logits(self.network, measurements), measurements)
+        return tuple(_by_name(decoded).values())
+
+    def output_names(self, measurements: Tensor) -> list[str]:
+        """Names of the outputs."""
+        return [*_by_name(self.task.decode(compute_logits(self.network, measurements), measurements))]
+
+
+def _by_name(decoded: Tensor | Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    return decoded if isinstance(decoded, Mapping) else {"output": decoded}
+
+
+def _copy_network(model: Model) -> nn.Module:
+    """The network on the CPU, in evaluation mode, with an exportable bank."""
+    network = model.description.build_network()
+    network.load_state_dict(model.network.state_dict())
+    if isinstance(network, PhysicsNetwork) and isinstance(model.network, PhysicsNetwork):
+        network.bank = MatrixWienerBank(model.network.bank.cpu(), model.description.n_pixels)  # type: ignore[assignment]
+    return network.cpu().eval()
+
+
+def export_onnx(model: Model, path: str | Path) -> None:
+    """Write a model as one ONNX file.
+
+    Parameters
+    ----------
+    model : Model
+        The model, with its optics set if it knows them.
+    path : str or Path
+        File to write. Input: `measurements` (sample, sensor, y, x), float32, linear in light, in any unit that the
+        sensors of a sample share; the number of samples is free. Outputs: those of `Model.predict` by name. The
+        metadata are kind, network, dataset, task, pixel pitch and separation of the sensors [um], depths of the layers
+        and of the classes [um], and the digest of the weights.
+
+    Raises
+    ------
+    InputError
+        If the packages of the extra `onnx` are not installed.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401, torch uses it
+    except ImportError as error:
+        raise InputError(
+            f"export: the package {error.name} is not installed; expected the extra onnx. "
+            "Run pip install 'foci3d[onnx]'."
+        ) from error
+    description, exported = model.description, ExportedModel(model).eval()
+    example = torch.ones(2, description.in_channels, description.n_pixels, description.n_pixels)
+    example = example + torch.rand(example.shape, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        names = exported.output_names(example)
+    program = torch.onnx.export(
+        exported,
+        (example,),
+        dynamo=True,
+        input_names=["measurements"],
+        output_names=names,
+        dynamic_shapes=({0: torch.export.Dim("sample")},),
+        verbose=False,
+    )
+    assert program is not None  # it is None only where `export` writes the file itself
+    proto = program.model_proto
+    onnx.helper.set_model_props(proto, _metadata(model))
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(proto.SerializeToString())
+
+
+def _metadata(model: Model) -> dict[str, str]:
+    description = model.description
+    return {
+        "kind": "foci3d-model",
+        "network": description.network,
+        "dataset": description.dataset,
+        "task": description.task,
+        "pixel_pitch_um": f"{description.pixel_pitch_um:g}",
+        "sensor_separation_um": f"{description.sensor_separation_um:g}",
+        "layer_depths_um": json.dumps([layer.mean for layer in description.layer_depths_um]),
+        "classes_um": json.dumps(description.classes_um),
+        "weights": description.digests.weights,
+    }

@@ -1,0 +1,60 @@
+"""Tracks of foci over a time series, seen from above and as depth against time."""
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from foci3d.plots import style
+
+SPEED_COLORS = "viridis"
+
+
+def show_tracks(tracks: pd.DataFrame, summary: pd.DataFrame) -> Figure:
+    """Draw the tracks in the plane of the image and their depth in each frame, coloured by speed.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        Foci with their tracks, see `foci3d.reconstruction.tracking.track_foci`.
+    summary : DataFrame
+        Speed of each track, see `foci3d.reconstruction.tracking.describe_tracks`.
+
+    Returns
+    -------
+    Figure
+        Lateral positions at the left, where a circle marks the start of a track; depth against frame at the right.
+        Tracks of one focus are grey points.
+    """
+    speed = next(column for column in map(str, summary) if column.startswith("speed_"))
+    data = tracks.merge(summary[["track", speed]], on="track")
+    moving, single = data[data[speed].notna()], data[data[speed].isna()]
+    colors = ScalarMappable(Normalize(0, max(moving[speed].max(), 1e-9) if len(moving) else 1), SPEED_COLORS)
+    figure = style.new_figure(style.FULL_WIDTH_MM, 80)
+    lateral, axial = figure.subplots(1, 2)
+    for axes, x, y in ((lateral, "x_um", "y_um"), (axial, "frame", "depth_um")):
+        sns.lineplot(
+            moving,
+            x=x,
+            y=y,
+            hue=speed,
+            hue_norm=colors.norm,
+            palette=SPEED_COLORS,
+            units="track",
+            estimator=None,
+            sort=False,
+            marker="." if axes is axial else None,
+            legend=False,
+            ax=axes,
+        )
+        axes.plot(single[x], single[y], ".", color=style.COLORS["grey"])
+        axes.invert_yaxis()
+    starts = moving.groupby("track").first()
+    lateral.scatter(starts["x_um"], starts["y_um"], c=colors.to_rgba(starts[speed].to_numpy()), s=14)
+    lateral.set(xlabel="x [µm]", ylabel="y [µm]", aspect="equal")
+    axial.set(xlabel="frame", ylabel="depth [µm]")
+    axial.xaxis.get_major_locator().set_params(integer=True)
+    unit = speed.removeprefix("speed_um_per_")
+    figure.colorbar(colors, ax=axial, label=f"speed [µm/{unit}]")
+    return figure

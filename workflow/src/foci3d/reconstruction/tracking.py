@@ -1,0 +1,168 @@
+r"""Foci followed over a time series: linked from frame to frame, with speed and direction.
+
+The foci of a frame continue the tracks of earlier frames such that the total cost is minimal (linear assignment). The
+cost of a link is the squared distance relative to a gate, which is wider in depth than laterally because depth is known
+less precisely,
+
+.. math:: c = \frac{\Delta x^2 + \Delta y^2}{g_{xy}^2} + \frac{\Delta z^2}{g_z^2} .
+
+A link with a cost of 1 or more is not made: the track ends, and a new one begins. Capping all costs at 1 before the
+assignment gives the optimum among all partial assignments in which an end and a beginning together cost 1. This is the
+frame-to-frame step of Jaqaman et al., Nature Methods 5, 695 (2008).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+
+from foci3d.errors import InputError
+
+POSITION = ["x_um", "y_um", "depth_um"]
+"""Columns of the position of a focus."""
+
+
+def track_foci(foci: pd.DataFrame, *, max_lateral_um: float, max_depth_um: float, max_gap: int = 0) -> pd.DataFrame:
+    """Link foci across frames and layers to tracks.
+
+    Parameters
+    ----------
+    foci : DataFrame
+        Foci of all frames: the columns of `foci3d.reconstruction.foci.find_foci`, and frame (integer).
+    max_lateral_um, max_depth_um : float
+        Gates [um]: the largest lateral distance, and the largest distance in depth, that a focus moves in a frame.
+    max_gap : int
+        Frames for which a focus may be missing and is still the same focus afterwards.
+
+    Returns
+    -------
+    DataFrame
+        The foci by track and frame, with the column track (from 1, by first frame).
+
+    Raises
+    ------
+    InputError
+        If a column is missing, or a gate is not above 0.
+    """
+    missing = [column for column in ["frame", *POSITION] if column not in foci]
+    if missing:
+        raise InputError(
+            f"foci: found no column {missing[0]}; expected frame, {', '.join(POSITION)}. Add the missing column."
+        )
+    if not (max_lateral_um > 0 and max_depth_um > 0 and max_gap >= 0):
+        raise InputError(
+            f"tracking: the gates are {max_lateral_um:g} um and {max_depth_um:g} um, the gap is {max_gap}; expected "
+            "gates above 0 and a gap of at least 0. Correct them."
+        )
+    scaled = foci[POSITION].to_numpy(float) / (max_lateral_um, max_lateral_um, max_depth_um)
+    frames = foci["frame"].to_numpy()
+    tracks = np.zeros(len(foci), int)
+    last_rows = np.zeros(0, int)  # row of the last focus of each track, by track
+    for frame in np.unique(frames):
+        rows = np.flatnonzero(frames == frame)
+        candidates = last_rows[frame - frames[last_rows] <= max_gap + 1]
+        previous, current = _assign(scaled[candidates], scaled[rows])
+        tracks[rows[current]] = tracks[candidates[previous]]
+        last_rows[tracks[rows[current]] - 1] = rows[current]
+        started = np.delete(rows, current)
+        tracks[started] = len(last_rows) + 1 + np.arange(len(started))
+        last_rows = np.concatenate([last_rows, started])
+    return foci.assign(track=tracks).sort_values(["track", "frame"], kind="stable", ignore_index=True)
+
+
+def _assign(previous: npt.NDArray[np.floating], current: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.intp], ...]:
+    """Indices of linked positions `(N, 3)` and `(M, 3)`, in units of the gates."""
+    cost = np.minimum(((previous[:, None] - current) ** 2).sum(-1), 1)
+    rows, columns = linear_sum_assignment(cost)
+    linked = cost[rows, columns] < 1
+    return rows[linked], columns[linked]
+
+
+def describe_tracks(tracks: pd.DataFrame, frame_interval_s: float | None = None) -> pd.DataFrame:
+    """Duration, speed and direction of each track.
+
+    The velocity is the slope of a straight line that is fitted to the positions by least squares, so that noise of the
+    positions does not add to the speed as it adds to the length of the path.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        Result of `track_foci`.
+    frame_interval_s : float, optional
+        Time between frames [s]; speeds are in um per second then, and in um per frame without it.
+
+    Returns
+    -------
+    DataFrame
+        One row per track: track; n_foci; first_frame; last_frame; first_layer; last_layer; displacement_um, from the
+        first to the last focus; path_um, along the links; speed in um_per_s or um_per_frame; azimuth_deg, direction in
+        the image from +x (right) towards +y (down), -180 to 180; elevation_deg, -90 to 90, positive away from sensor A.
+        Speed and direction are missing where a track has one focus, the direction where the speed is 0.
+    """
+    unit, interval = ("um_per_frame", 1.0) if frame_interval_s is None else ("um_per_s", frame_interval_s)
+    rows = [_describe(group, unit, interval) for _, group in tracks.groupby("track")]
+    columns = [
+        "track",
+        "n_foci",
+        "first_frame",
+        "last_frame",
+        "first_layer",
+        "last_layer",
+        "displacement_um",
+        "path_um",
+    ]
+    return pd.DataFrame(rows, columns=[*columns, f"speed_{unit}", "azimuth_deg", "elevation_deg"])
+
+
+def _describe(foci: pd.DataFrame, unit: str, interval: float) -> dict[str, float]:
+    positions, times = foci[POSITION].to_numpy(float), interval * foci["frame"].to_numpy(float)
+    first, last = foci.iloc[0], foci.iloc[-1]
+    row = {
+        "track": first["track"],
+        "n_foci": len(foci),
+        "first_frame": first["frame"],
+        "last_frame": last["frame"],
+        "first_layer": first["layer"],
+        "last_layer": last["layer"],
+        "displacement_um": float(np.linalg.norm(positions[-1] - positions[0])),
+        "path_um": float(np.linalg.norm(np.diff(positions, axis=0), axis=1).sum()),
+    }
+    if len(foci) == 1:
+        return row
+    deviations = times - times.mean()
+    velocity = deviations @ positions / (deviations @ deviations)
+    row[f"speed_{unit}"] = float(np.linalg.norm(velocity))
+    if row[f"speed_{unit}"] > 0:
+        x, y, depth = velocity
+        row["azimuth_deg"] = float(np.degrees(np.arctan2(y, x)))
+        row["elevation_deg"] = float(np.degrees(np.arctan2(depth, np.hypot(x, y))))
+    return row
+
+
+def join_frames(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Foci of a time series as one table, with the column frame (from 0) added, from a table for each frame."""
+    return pd.concat([table.assign(frame=frame) for frame, table in enumerate(tables)], ignore_index=True)
+
+
+def read_frames(paths: Sequence[str | Path]) -> pd.DataFrame:
+    """Read the table of foci of each frame; see `join_frames`.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read or lacks a column.
+    """
+    tables = []
+    for path in paths:
+        try:
+            table = pd.read_csv(path)
+        except (OSError, ValueError) as error:  # what pandas raises on malformed text is a ValueError
+            raise InputError(f"{path}: not a readable table ({error}); expected a CSV of foci. Correct it.") from error
+        missing = [column for column in ("layer", *POSITION) if column not in table]
+        if missing:
+            raise InputError(f"{path}: found no column {missing[0]}; expected a CSV of foci. Correct it.")
+        tables.append(table)
+    return join_frames(tables)
