@@ -61,7 +61,10 @@ def start_run(project: Path) -> subprocess.Popen[bytes]:
     """Start the run in a process group of its own; its output goes to `output.txt`."""
     with (project / "output.txt").open("wb") as output:
         command = [sys.executable, "-m", "snakemake", *RUN]
-        return subprocess.Popen(command, cwd=project, stdout=output, stderr=output, start_new_session=True)
+        environment = os.environ | {"PYTHONPATH": str(project / "workflow" / "src")}
+        return subprocess.Popen(
+            command, cwd=project, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
 
 
 def unlock(project: Path) -> None:

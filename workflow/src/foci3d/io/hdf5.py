@@ -20,6 +20,7 @@ and attributes. So readers know the sizes before they allocate memory; values ar
 Files are written under a temporary name and renamed when they are complete.
 """
 
+import glob
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,6 +87,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # One job writes a file, so what another process left was killed.
+    for abandoned in path.parent.glob(f".{glob.escape(path.stem)}.[0-9]*.partial{glob.escape(path.suffix)}"):
+        abandoned.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         yield temporary
