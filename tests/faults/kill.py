@@ -1,8 +1,7 @@
 """Kill a run at random moments, give the same command again, and compare its results with those of an undisturbed run.
 
-`python tests/faults/kill.py 20` does this to a clone of the last commit until 20 runs were killed. It prints one line of
-JSON for each kill: the moment, the rules that were running, and the files that were already complete; then one line for
-each run that ended, and exits with an error if a rule of `run_with_kills` was violated.
+`python tests/faults/kill.py 20` does this in a clone of the last commit until 20 runs were killed. It prints one line of
+JSON for each kill and for each violation of what `run_with_kills` checks, and exits with an error if there was one.
 """
 
 import argparse
@@ -91,10 +90,11 @@ def content_digests(project: Path) -> dict[str, str]:
     return digests
 
 
-def interrupted_outputs(project: Path) -> set[str]:
-    """Outputs of jobs that were running when Snakemake was killed; it marks them by files with encoded names."""
+def interrupted_outputs(project: Path, since: float = 0.0) -> set[str]:
+    """Outputs of jobs that were killed, of which Snakemake keeps marks: files with encoded names."""
     marks = (project / ".snakemake" / "incomplete").glob("*")
-    return {base64.b64decode(mark.name).decode() for mark in marks if mark.name != "migration_underway"}
+    marks = (mark for mark in marks if mark.name != "migration_underway" and mark.stat().st_mtime >= since)
+    return {base64.b64decode(mark.name).decode() for mark in marks}
 
 
 def complete_files(project: Path) -> dict[str, tuple[int, int]]:
@@ -140,6 +140,7 @@ def run_with_kills(project: Path, n_kills: int, seed: int) -> Iterator[Kill | st
     complete: dict[str, tuple[int, int]] = {}
     while n_kills or (project / RESULTS).exists():
         after_s = rng.uniform(0, duration_s) if n_kills else float("inf")
+        start = time.time()
         run = start_run(project)
         killed = kill_after(run, after_s) if n_kills else run.wait() < 0
         now = complete_files(project)
@@ -148,7 +149,8 @@ def run_with_kills(project: Path, n_kills: int, seed: int) -> Iterator[Kill | st
             n_kills -= 1
             complete = now
             temporary = tuple(path.name for path in result_files(project) if path.name[0] == ".")
-            yield Kill(round(after_s, 1), tuple(sorted(interrupted_outputs(project))), temporary, len(complete))
+            interrupted = tuple(sorted(interrupted_outputs(project, start)))
+            yield Kill(round(after_s, 1), interrupted, temporary, len(complete))
             unlock(project)
             continue
         if run.returncode:
