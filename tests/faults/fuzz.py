@@ -14,6 +14,7 @@ import faulthandler
 import hashlib
 import io
 import json
+import logging
 import os
 import resource
 import shutil
@@ -25,6 +26,7 @@ from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import h5py
@@ -197,7 +199,9 @@ def smoke_config() -> dict[str, Any]:
     return config
 
 
-def one_of(name: str, *strategies: st.SearchStrategy[bytes], others: Files = {}) -> st.SearchStrategy[Files]:
+def one_of(
+    name: str, *strategies: st.SearchStrategy[bytes], others: Files = MappingProxyType({})
+) -> st.SearchStrategy[Files]:
     """File `name` with content from one of the strategies, beside other files."""
     return st.one_of(*strategies).map(lambda content: {**others, name: Content(content)})
 
@@ -471,15 +475,20 @@ def encoder() -> torch.nn.Module:
 
 
 def encoder_files() -> Files:
-    weights = {name: values.contiguous() for name, values in encoder().state_dict().items()}
-    buffer = io.BytesIO()
+    return weight_files({name: values.contiguous() for name, values in encoder().state_dict().items()})
+
+
+def weight_files(weights: dict[str, torch.Tensor]) -> Files:
+    buffer, older = io.BytesIO(), io.BytesIO()
     torch.save(weights, buffer)
-    return {"encoder.safetensors": save(weights), "encoder.pt": buffer.getvalue()}
+    torch.save(weights, older, _use_new_zipfile_serialization=False)
+    return {"encoder.safetensors": save(weights), "encoder.pt": buffer.getvalue(), "older.pt": older.getvalue()}
 
 
 def generated_encoders(files: Files) -> st.SearchStrategy[Files]:
+    small = weight_files({"conv1.weight": torch.ones(2, 2), "bn1.bias": torch.ones(3)})
     names = st.sampled_from([*files])
-    contents = damaged([*files.values()]) | st.just(PICKLE)
+    contents = damaged([*small.values()]) | st.just(PICKLE)
     return st.builds(lambda name, content: {name: Content(content)}, names, contents)
 
 
@@ -488,21 +497,27 @@ def read_encoder() -> None:
         load_encoder(encoder(), path)
 
 
+def read_predictions() -> None:
+    predictions.Predictions.load("predictions.h5")
+
+
+def read_psf() -> None:
+    PSF.load("psf.h5")
+
+
+def read_kernels() -> None:
+    read_kernel_stack("kernels.h5", 13, 55.0)
+
+
 READERS = {
     "configuration": Reader(config_files, generated_configs, read_config),
     "samples": Reader(sample_files, generated_samples, read_sample_table),
     "image": Reader(image_files, generated_images, read_images),
     "scan": Reader(scan_files, generated_scans, read_bead_scan),
     "shard": Reader(hdf5_files("shard.h5", small_shard), generated_hdf5, read_shard),
-    "predictions": Reader(
-        hdf5_files("predictions.h5", small_predictions),
-        generated_hdf5,
-        lambda: predictions.Predictions.load("predictions.h5"),
-    ),
-    "psf": Reader(hdf5_files("psf.h5", lambda path: small_psf().save(path)), generated_hdf5, lambda: PSF.load("psf.h5")),
-    "kernels": Reader(
-        hdf5_files("kernels.h5", small_kernels), generated_hdf5, lambda: read_kernel_stack("kernels.h5", 13, 55.0)
-    ),
+    "predictions": Reader(hdf5_files("predictions.h5", small_predictions), generated_hdf5, read_predictions),
+    "psf": Reader(hdf5_files("psf.h5", small_psf().save), generated_hdf5, read_psf),
+    "kernels": Reader(hdf5_files("kernels.h5", small_kernels), generated_hdf5, read_kernels),
     "mat": Reader(mat_files, generated_mat, read_mat),
     "model": Reader(small_model, generated_models, read_model_files),
     "encoder": Reader(encoder_files, generated_encoders, read_encoder),
@@ -514,6 +529,7 @@ def main() -> None:
     parser.add_argument("n_inputs", type=int, help="for each reader")
     parser.add_argument("readers", nargs="*", choices=[[], *READERS], help="default all")
     arguments = parser.parse_args()
+    logging.disable()
     for name in arguments.readers or READERS:
         print(json.dumps({"reader": name, **fuzz(READERS[name], arguments.n_inputs, seed=0)}), flush=True)
 

@@ -1,7 +1,7 @@
-"""Kill a run at random moments, give the same command again, and compare its results with those of an undisturbed run.
+"""Kill a run at random moments, give the same command again, and compare the results with those of an undisturbed run.
 
-`python tests/faults/kill.py 20` does this in a clone of the last commit until 20 runs were killed. It prints one line of
-JSON for each kill and for each violation of what `run_with_kills` checks, and exits with an error if there was one.
+`python tests/faults/kill.py 20` does this in a clone of the last commit until 20 runs were killed. It prints one line
+of JSON for each kill and for each violation of what `run_with_kills` checks, and fails if there was a violation.
 """
 
 import argparse

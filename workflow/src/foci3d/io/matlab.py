@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pymatreader
+from scipy.io.matlab import matfile_version
 
 from foci3d.config.models import DatasetConfig
 from foci3d.errors import InputError
@@ -56,6 +57,8 @@ def read_stacks(path: str | Path, dataset: DatasetConfig, n_pixels: int) -> Arra
         If the file is not a MATLAB file, lacks a variable, or holds one that does not fit.
     """
     with _report_damage(path):
+        if matfile_version(str(path))[0] == 0:
+            raise ValueError("version 4")
         shapes = {name: tuple(shape) for name, shape, _ in pymatreader.whosmat(path)}
     problem = _find_shape_problem(shapes, dataset, n_pixels, Path(path).stat().st_size)
     if not problem:
@@ -101,7 +104,7 @@ def _find_shape_problem(
     for name in sample_shapes:
         if name not in shapes:
             return f"there is no variable {name}; expected {', '.join(sample_shapes)}. Add or rename it"
-    if 0 in shapes[LAYERS]:
+    if not shapes[LAYERS] or 0 in shapes[LAYERS]:
         return f"{LAYERS} is empty; expected at least one sample. Export the file again"
     n_samples = shapes[LAYERS][0]
     for name, sample_shape in sample_shapes.items():

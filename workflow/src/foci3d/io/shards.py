@@ -255,7 +255,7 @@ def _require_fit(paths: Sequence[str | Path], parts: Sequence[hdf5.Arrays]) -> N
 
 
 def _require_axes(path: str | Path, part: hdf5.Arrays) -> None:
-    """Raise InputError where an array has another type than in `ARRAYS`, or an axis another length than in the others."""
+    """Raise InputError where arrays have other types or axes than in `ARRAYS`, or axes of different lengths."""
     lengths: dict[str, int] = {}
     for name, values in part.items():
         dtype, axes, _ = ARRAYS.get(name, (values.dtype, "sample", ""))
