@@ -21,6 +21,7 @@ import numpy.typing as npt
 import torch
 
 from foci3d.errors import InputError
+from foci3d.io.hdf5 import require_stored
 from foci3d.optics.psf import PSF
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def read_kernel_stack(path: str | Path, n_pixels: int, pixel_pitch_um: float) ->
         If the file cannot be read, lacks an array or the pitch, or violates a convention.
     """
     kernels, depths_um, pitch_um = _read(path)
-    if pitch_um is None or not np.isclose(pitch_um, pixel_pitch_um, rtol=1e-3):
+    if not isinstance(pitch_um, int | float | np.number) or not np.isclose(pitch_um, pixel_pitch_um, rtol=1e-3):
         raise InputError(
             f"{path}: attribute pixel_pitch_um is {pitch_um}; expected {pixel_pitch_um:g} um as imager.pixel_pitch_um. "
             "Resample the kernels or correct the attribute."
@@ -85,11 +86,13 @@ def _read(path: str | Path) -> tuple[Floats, Floats, Any]:
                 raise InputError(
                     f"{path}: found {sorted(file)}; expected the arrays kernels (depth, y, x) and depths_um (depth)."
                 )
+            for name in ("kernels", "depths_um"):
+                require_stored(file[name])
             kernels, depths_um = (np.asarray(file[name], dtype=np.float64) for name in ("kernels", "depths_um"))
             return kernels, depths_um, file.attrs.get("pixel_pitch_um")
     except InputError:
         raise
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise InputError(f"{path}: not a readable HDF5 file; expected the arrays kernels and depths_um.") from error
 
 

@@ -21,6 +21,7 @@ Files are written under a temporary name and renamed when they are complete. A j
 provenance, see `stamped`.
 """
 
+import glob
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,12 @@ import numpy as np
 import numpy.typing as npt
 
 from foci3d.errors import InputError
+
+NUMBERS = "biuf"
+"""Kinds of NumPy types that an array may have."""
+
+MAX_COMPRESSION = 1032
+"""The most that the deflate algorithm compresses."""
 
 Attribute = str | int | float | bool
 Arrays = dict[str, npt.NDArray[Any]]
@@ -104,6 +111,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # One job writes a file, so what another process left was killed.
+    for abandoned in path.parent.glob(f".{glob.escape(path.stem)}.[0-9]*.partial{glob.escape(path.suffix)}"):
+        abandoned.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         yield temporary
@@ -210,8 +220,8 @@ def open_checked(path: str | Path, kind: FileFormat) -> Iterator[h5py.File]:
     with file:
         with _report_damage(path):
             attributes = read_attributes(file)
-        found = attributes.get("kind"), attributes.get("version")
-        if found != (kind.name, kind.version):
+        found = [str(attributes.get(name)) for name in ("kind", "version")]
+        if found != [kind.name, str(kind.version)]:
             raise InputError(
                 f"{path}: expected a file of kind {kind.name} version {kind.version}, found kind {found[0]} version "
                 f"{found[1]}. Delete it and run again."
@@ -275,6 +285,20 @@ def memmap_arrays(path: str | Path, kind: FileFormat, names: Sequence[str]) -> A
         return {name: _load(file, name, path, memmap=True) for name in names}
 
 
+def require_stored(data: h5py.Dataset) -> None:
+    """Check that an array of a user's file can be read without allocating more than the file can hold.
+
+    Raises
+    ------
+    ValueError
+        If it holds no numbers, or fewer values than its shape says.
+    """
+    if data.dtype.kind not in NUMBERS:
+        raise ValueError(f"{data.name} holds no numbers")
+    if data.external or data.is_virtual or data.nbytes > MAX_COMPRESSION * data.id.get_storage_size():
+        raise ValueError(f"{data.name} is incomplete")
+
+
 def read_attributes(item: h5py.File | h5py.Dataset) -> dict[str, Any]:
     """Attributes of an open file or array; text as str."""
     return {name: value.decode() if isinstance(value, bytes) else value for name, value in item.attrs.items()}
@@ -290,14 +314,16 @@ def _set_attributes(item: h5py.File | h5py.Dataset, attributes: Mapping[str, Att
 
 
 def _load(file: h5py.File, name: str, path: str | Path, memmap: bool = False) -> npt.NDArray[Any]:
-    """Values of an array, verified."""
-    if name not in file:
+    """Values of an array, verified; nothing is allocated before it is certain that the file holds them."""
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         raise InputError(f"{path}: expected an array {name!r}, found {', '.join(file)}. Delete the file and run again.")
     with _report_damage(path):
         data = file[name]
-        if data.id.get_storage_size() != data.nbytes:
+        offset = data.id.get_offset()  # none if the values are compressed, in another file, or were never written
+        if data.dtype.kind not in NUMBERS:
+            raise ValueError(f"array {name!r} holds no numbers")
+        if data.nbytes and (offset is None or offset + data.nbytes > Path(path).stat().st_size):
             raise ValueError(f"array {name!r} is incomplete")
-        offset = data.id.get_offset()
         values = np.memmap(path, data.dtype, "c", offset, data.shape) if memmap else data[...]
         if hashlib.sha256(values.data).hexdigest() != read_attributes(data)["sha256"]:
             raise ValueError(f"array {name!r} does not match its digest")

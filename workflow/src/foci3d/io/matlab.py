@@ -13,18 +13,19 @@ zdist_PSF              sample layer        distance of each layer from sensor A 
 Source: README of the data repository of Najafiaghdam et al., Sci. Rep. 12 (2022).
 """
 
-import zlib
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pymatreader
-from scipy.io.matlab import MatReadError
+from scipy.io.matlab import matfile_version
 
 from foci3d.config.models import DatasetConfig
 from foci3d.errors import InputError
-from foci3d.io.hdf5 import Arrays
+from foci3d.io.hdf5 import MAX_COMPRESSION, Arrays
 
 LAYERS, DEPTH_MAP, DEPTHS = "tumorImage_noPSF", "depth_map", "zdist_PSF"
 MEASUREMENT = "tumorImage_withPSF_{}"
@@ -55,16 +56,14 @@ def read_stacks(path: str | Path, dataset: DatasetConfig, n_pixels: int) -> Arra
     InputError
         If the file is not a MATLAB file, lacks a variable, or holds one that does not fit.
     """
-    try:
+    with _report_damage(path):
+        if matfile_version(str(path))[0] == 0:
+            raise ValueError("version 4")
         shapes = {name: tuple(shape) for name, shape, _ in pymatreader.whosmat(path)}
-        problem = _find_shape_problem(shapes, dataset, n_pixels)
-        if not problem:
-            values = _read_variables(path, {name: shapes[name] for name in _sample_shapes(dataset, n_pixels)})
-            problem = _find_value_problem(values, dataset)
-    except (OSError, ValueError, TypeError, KeyError, zlib.error, MatReadError) as error:
-        raise InputError(
-            f"{path}: not a readable MATLAB file ({error}); expected version 5 to 7.3. Export it again."
-        ) from error
+    problem = _find_shape_problem(shapes, dataset, n_pixels, Path(path).stat().st_size)
+    if not problem:
+        values = _read_variables(path, {name: shapes[name] for name in _sample_shapes(dataset, n_pixels)})
+        problem = _find_value_problem(values, dataset)
     if problem:
         raise InputError(f"{path}: {problem}.")
     measurements = [values[MEASUREMENT.format(sensor)] for sensor in dataset.sensors]
@@ -77,6 +76,19 @@ def read_stacks(path: str | Path, dataset: DatasetConfig, n_pixels: int) -> Arra
     }
 
 
+@contextmanager
+def _report_damage(path: str | Path) -> Iterator[None]:
+    """Turn whatever the readers of MATLAB files raise on a damaged one into an InputError: any exception."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"{path}: not a readable MATLAB file ({error}); expected version 5 to 7.3. Export it again."
+        ) from error
+
+
 def _sample_shapes(dataset: DatasetConfig, n_pixels: int) -> dict[str, tuple[int, ...]]:
     """Shape of one sample of each variable that is read."""
     stack = (dataset.n_layers, n_pixels, n_pixels)
@@ -84,13 +96,15 @@ def _sample_shapes(dataset: DatasetConfig, n_pixels: int) -> dict[str, tuple[int
     return {LAYERS: stack, **measurements, DEPTH_MAP: stack, DEPTHS: (dataset.n_layers,)}
 
 
-def _find_shape_problem(shapes: Mapping[str, tuple[int, ...]], dataset: DatasetConfig, n_pixels: int) -> str:
-    """What is wrong with the shapes of the variables; empty if nothing is."""
+def _find_shape_problem(
+    shapes: Mapping[str, tuple[int, ...]], dataset: DatasetConfig, n_pixels: int, file_size: int
+) -> str:
+    """What is wrong with the shapes of the variables in a file of `file_size` bytes; empty if nothing is."""
     sample_shapes = _sample_shapes(dataset, n_pixels)
     for name in sample_shapes:
         if name not in shapes:
             return f"there is no variable {name}; expected {', '.join(sample_shapes)}. Add or rename it"
-    if 0 in shapes[LAYERS]:
+    if not shapes[LAYERS] or 0 in shapes[LAYERS]:
         return f"{LAYERS} is empty; expected at least one sample. Export the file again"
     n_samples = shapes[LAYERS][0]
     for name, sample_shape in sample_shapes.items():
@@ -100,13 +114,17 @@ def _find_shape_problem(shapes: Mapping[str, tuple[int, ...]], dataset: DatasetC
                 f"the shape of {name} is {found}; expected {expected} (samples first). Permute the variable, or "
                 "correct n_layers of the dataset or imager.n_pixels"
             )
+    # A value takes at least one byte, compressed or not.
+    if sum(math.prod(shapes[name]) for name in sample_shapes) > MAX_COMPRESSION * file_size:
+        return f"{n_samples} samples cannot be in a file of {file_size} bytes; it is damaged. Export it again"
     return ""
 
 
 def _read_variables(path: str | Path, shapes: Mapping[str, tuple[int, ...]]) -> Arrays:
     """Variables in their full shapes, because the reader drops axes of length 1."""
-    values = pymatreader.read_mat(path, variable_names=list(shapes))
-    return {name: np.asarray(values[name], float).reshape(shape) for name, shape in shapes.items()}
+    with _report_damage(path):
+        values = pymatreader.read_mat(path, variable_names=list(shapes))
+        return {name: np.asarray(values[name], float).reshape(shape) for name, shape in shapes.items()}
 
 
 def _find_value_problem(values: Arrays, dataset: DatasetConfig) -> str:

@@ -30,6 +30,7 @@ from typing import Any, Self
 
 import numpy.typing as npt
 
+from foci3d.errors import InputError
 from foci3d.io import hdf5
 
 FORMAT = hdf5.FileFormat("foci3d-predictions", 2)
@@ -84,9 +85,18 @@ class Predictions:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read and verify a file."""
+        """Read and verify a file.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, is damaged, or lacks a name, the output or the target.
+        """
         arrays, attributes = hdf5.read(path, FORMAT)
         del attributes["kind"], attributes["version"]
+        missing = {"network", "dataset", "task"} - attributes.keys() or {"output", "target"} - arrays.keys()
+        if missing:
+            raise InputError(f"{path}: {', '.join(sorted(missing))} is missing. Delete the file and run again.")
         names = {name: str(attributes.pop(name)) for name in ("network", "dataset", "task")}
         return cls(**names, arrays=arrays, attributes=attributes)
 

@@ -242,11 +242,29 @@ def map_shards(paths: Sequence[str | Path], names: Sequence[str], device: torch.
 
 
 def _require_fit(paths: Sequence[str | Path], parts: Sequence[hdf5.Arrays]) -> None:
-    """Raise InputError where arrays of a shard cannot be joined to those of the first."""
+    """Raise InputError where the arrays of a shard do not fit each other, or those of the first shard."""
+    for path, part in zip(paths, parts, strict=True):
+        _require_axes(path, part)
     shapes = [{name: values.shape[1:] for name, values in part.items()} for part in parts]
     for path, shape in zip(paths, shapes, strict=True):
         if shape != shapes[0]:
             raise InputError(
                 f"{path}: the shapes of a sample are {shape}; expected {shapes[0]} as in {paths[0]}. Delete the shards "
                 "of this dataset and run again."
+            )
+
+
+def _require_axes(path: str | Path, part: hdf5.Arrays) -> None:
+    """Raise InputError where arrays have other types or axes than in `ARRAYS`, or axes of different lengths."""
+    lengths: dict[str, int] = {}
+    for name, values in part.items():
+        dtype, axes, _ = ARRAYS.get(name, (values.dtype, "sample", ""))
+        sizes = values.shape if name in ARRAYS else values.shape[:1]
+        fits = len(sizes) == len(axes.split()) and all(
+            lengths.setdefault(axis, size) == size for axis, size in zip(axes.split(), sizes, strict=True)
+        )
+        if not fits or values.dtype != dtype:
+            raise InputError(
+                f"{path}: the array {name!r} has the type {values.dtype} and the shape {values.shape}; expected "
+                f"{np.dtype(dtype)} and the axes {axes} with the lengths {lengths}. Delete it and run again."
             )

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
+import torch
 from pydantic import ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from foci3d.config.architectures import Architecture
-from foci3d.config.fields import Section
+from foci3d.config.fields import Count, Section
 from foci3d.config.models import TrainingConfig
 from foci3d.errors import InputError
 from foci3d.io.hdf5 import atomic_path
@@ -52,10 +54,10 @@ class ModelDescription(Section):
     dataset: str
     task: str
     architecture: Annotated[Architecture, NETWORKS]
-    in_channels: int
-    out_channels: int
-    n_pixels: int
-    n_layers: int
+    in_channels: Count
+    out_channels: Count
+    n_pixels: Count
+    n_layers: Count
     n_parameters: int
     layer_depths_um: tuple[LayerDepth, ...]
     classes_um: tuple[float, ...]
@@ -110,7 +112,7 @@ def read_description(path: str | Path) -> ModelDescription:
     try:
         text = Path(path).read_text()
         content: Any = json.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read; expected the JSON file of a model, train it again.") from error
     found = tuple(content.get(key) for key in ("kind", "version")) if isinstance(content, dict) else (None, None)
     if found != (KIND, VERSION):
@@ -146,7 +148,33 @@ def read_model(description_path: str | Path, weights_path: str | Path) -> tuple[
             f"{weights_path}: does not match the digest in {description_path}, so it is damaged or belongs to another "
             "model; delete both and train again."
         )
-    return description, load(content)
+    try:
+        weights = load(content)
+    except SafetensorError as error:
+        raise InputError(f"{weights_path}: not a safetensors file ({error}); train the model again.") from error
+    _require_fit(weights_path, weights, description)
+    return description, weights
+
+
+def _require_fit(path: str | Path, weights: dict[str, Tensor], description: ModelDescription) -> None:
+    """Raise InputError where weights are not those of the network that is described; allocates nothing for it."""
+    try:
+        with torch.device("meta"):
+            expected = description.build_network().state_dict()
+    except NotImplementedError:  # a network of a plugin that computes with its initial weights
+        expected = description.build_network().state_dict()
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: the network of its description cannot be built ({error}); train again.") from error
+    misfits = sorted(
+        name
+        for name in weights.keys() | expected.keys()
+        if name not in weights or name not in expected or weights[name].shape != expected[name].shape
+    )
+    if misfits:
+        raise InputError(
+            f"{path}: {len(misfits)} arrays do not fit the network {description.network}, first {misfits[0]}, so the "
+            "model was made by other code; train it again."
+        )
 
 
 def check_task(path: str | Path, description: ModelDescription, task: str, n_sensors: int, n_layers: int) -> None:

@@ -127,6 +127,12 @@ class PSF:
             If the file is missing, damaged or of another kind.
         """
         arrays, attributes = hdf5.read(path, PSF_FORMAT, ["kernels", "depths_um"])
-        pitch_um = float(attributes.pop("pixel_pitch_um"))
+        kernels, depths_um, pitch_um = arrays["kernels"], arrays["depths_um"], attributes.pop("pixel_pitch_um", None)
+        size = kernels.shape[-1] if kernels.ndim else 0
+        if kernels.shape != (*depths_um.shape, size, size) or depths_um.ndim != 1 or not isinstance(pitch_um, float):
+            raise InputError(
+                f"{path}: kernels have the shape {kernels.shape}, depths_um {depths_um.shape}, and pixel_pitch_um is "
+                f"{pitch_um}; expected (depth, y, x), (depth) and a number. Delete it and run again."
+            )
         provenance = {name: value for name, value in attributes.items() if name not in ("kind", "version")}
-        return cls(torch.from_numpy(arrays["kernels"]), torch.from_numpy(arrays["depths_um"]), pitch_um, provenance)
+        return cls(torch.from_numpy(kernels), torch.from_numpy(depths_um), float(pitch_um), provenance)

@@ -1,0 +1,538 @@
+"""Every reader of foci3d with generated inputs: each is read, or refused by one line.
+
+`python tests/faults/fuzz.py 300` reads 300 generated inputs with each reader, and prints one line of JSON per reader.
+A reader must not
+
+- raise anything but `InputError`, whose message is one line,
+- allocate more than the file can hold: the address space is limited to `ALLOWANCE` more bytes,
+- take longer than `TIME_LIMIT_S`,
+- write a file, start a process, or unpickle a class.
+"""
+
+import argparse
+import faulthandler
+import hashlib
+import io
+import json
+import logging
+import os
+import resource
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import h5py
+import numpy as np
+import tifffile
+import torch
+import yaml
+from generators import (
+    PICKLE,
+    damaged,
+    edited,
+    forged_hdf5,
+    forged_mat,
+    forged_safetensors,
+    images,
+    tables,
+)
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from safetensors.torch import save
+from scipy.io import savemat
+from snakemake.utils import update_config
+
+from foci3d.calibration.bead_scan import find_beads, read_scan
+from foci3d.calibration.kernel_file import read_kernel_stack
+from foci3d.config.architectures import ConvDeconvConfig
+from foci3d.config.models import Config
+from foci3d.config.samples import COLUMNS, read_samples
+from foci3d.config.validation import check_config
+from foci3d.errors import InputError
+from foci3d.io import matlab, predictions, shards
+from foci3d.io.images import read_image
+from foci3d.learning.datasets import open_dataset
+from foci3d.learning.inference import load_model
+from foci3d.learning.model_file import Digests, LayerDepth, ModelDescription, save_model
+from foci3d.learning.networks import build_network, load_encoder
+from foci3d.optics.psf import PSF
+
+PROJECT = Path(__file__).parents[2]
+ALLOWANCE = 512 * 2**20
+TIME_LIMIT_S = 60
+N_PIXELS = 51
+
+Files = Mapping[str, bytes]
+
+
+class Content(bytes):
+    """Content of a file, shown by its size."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A reader and its inputs.
+
+    Parameters
+    ----------
+    valid : callable
+        Makes files that the reader accepts.
+    generated : callable
+        Strategy of generated files, given the valid ones.
+    read : callable
+        Reads them in the current folder.
+    """
+
+    valid: Callable[[], Files]
+    generated: Callable[[Files], st.SearchStrategy[Files]]
+    read: Callable[[], object]
+
+
+VIOLATIONS: list[str] = []
+"""What happened while an input was read and must not."""
+
+_watching = False
+
+
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    """Audit hook of Python: notes files opened for writing, classes looked up by pickle, and processes."""
+    if not _watching:
+        return
+    if event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+        VIOLATIONS.append(f"opened {arguments[0]} for writing")
+    elif event in ("pickle.find_class", "subprocess.Popen", "os.system", "os.remove", "os.rename", "os.mkdir"):
+        VIOLATIONS.append(f"{event} {arguments}")
+
+
+sys.addaudithook(_watch)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Limit memory and time, and note what a reader must not do."""
+    global _watching
+    n_pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    VIOLATIONS.clear()
+    faulthandler.dump_traceback_later(TIME_LIMIT_S, exit=True, file=sys.__stderr__)
+    resource.setrlimit(resource.RLIMIT_AS, (n_pages * resource.getpagesize() + ALLOWANCE, before[1]))
+    _watching = True
+    try:
+        yield
+    finally:
+        _watching = False
+        resource.setrlimit(resource.RLIMIT_AS, before)
+        faulthandler.cancel_dump_traceback_later()
+
+
+def read_files(reader: Reader, files: Files) -> str:
+    """Read files in a folder of their own, which is kept if this fails; returns the message, empty for accepted files.
+
+    Raises
+    ------
+    AssertionError
+        If the message is not one line, or if the reader did what it must not do.
+    """
+    message = ""
+    folder = Path(tempfile.gettempdir(), f"foci3d-fuzz-{os.getpid()}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    with chdir(folder):
+        for name, content in files.items():
+            Path(name).write_bytes(content)
+        with guarded():
+            try:
+                reader.read()
+            except InputError as error:
+                message = str(error)
+        assert VIOLATIONS == []
+        assert sorted(path.name for path in Path(folder).iterdir()) == sorted(files)
+    assert len(message.splitlines()) <= 1, message
+    assert message == "" or message.isprintable(), message
+    assert "allocat" not in message, message
+    return message
+
+
+def fuzz(reader: Reader, n_inputs: int, seed: int | None = None) -> Counter[str]:
+    """Read generated inputs; returns how many were accepted and refused."""
+    outcomes: Counter[str] = Counter()
+    files = {name: Content(content) for name, content in reader.valid().items()}
+
+    @settings(
+        max_examples=n_inputs,
+        deadline=None,
+        database=None,
+        derandomize=seed is None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],  # the file that failed is kept; a smaller one says little more
+        report_multiple_bugs=False,
+        verbosity=Verbosity.quiet,
+    )
+    @given(reader.generated(files))
+    def check(inputs: Files) -> None:
+        outcomes["refused" if read_files(reader, inputs) else "accepted"] += 1
+
+    check()
+    return outcomes
+
+
+# Inputs --------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def smoke_config() -> dict[str, Any]:
+    """The configuration of the smoke run, before it is checked."""
+    config = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
+    update_config(config, yaml.safe_load((PROJECT / "config" / "smoke.yaml").read_text()))
+    return config
+
+
+def one_of(
+    name: str, *strategies: st.SearchStrategy[bytes], others: Files = MappingProxyType({})
+) -> st.SearchStrategy[Files]:
+    """File `name` with content from one of the strategies, beside other files."""
+    return st.one_of(*strategies).map(lambda content: {**others, name: Content(content)})
+
+
+def yaml_bytes(tree: Any) -> bytes:
+    return yaml.safe_dump(tree, allow_unicode=True).encode()
+
+
+def config_files() -> Files:
+    config = smoke_config()
+    reconstruct = {**config["reconstruct"], "samples": "samples.tsv"}
+    return {"config.yaml": yaml_bytes({**config, "reconstruct": reconstruct}), "samples.tsv": b""}
+
+
+def generated_configs(files: Files) -> st.SearchStrategy[Files]:
+    trees = edited(yaml.safe_load(files["config.yaml"]))
+    return one_of("config.yaml", trees.map(yaml_bytes), others={"samples.tsv": b""})
+
+
+def read_config() -> None:
+    config = check_config(yaml.safe_load(Path("config.yaml").read_text()), ["config.yaml"])
+    names = [*config.networks, *config.datasets, *config.baselines]
+    assert all(name.isidentifier() and name.isascii() for name in names)
+
+
+ROWS = [
+    COLUMNS,
+    ["first", "a.tif", "b.tif", "55", "two sensors"],
+    ["second", "a.tif", "b.tif", "55.0", ""],
+]
+
+
+def sample_files() -> Files:
+    table = "\n".join("\t".join(row) for row in ROWS)
+    return {"samples.tsv": table.encode(), "a.tif": b"", "b.tif": b""}
+
+
+def generated_samples(files: Files) -> st.SearchStrategy[Files]:
+    return one_of("samples.tsv", tables(ROWS, "\t"), damaged([files["samples.tsv"]]), others=files)
+
+
+def read_sample_table() -> None:
+    imager = Config.model_validate(smoke_config()).imager
+    for name in read_samples("samples.tsv", imager, "AB"):
+        assert Path("results", name).resolve().parent == Path("results").resolve()
+        assert name.isascii()
+        assert name.replace("-", "_").isidentifier()
+
+
+def grey_image() -> np.ndarray:
+    return np.random.default_rng(0).integers(1, 60000, (N_PIXELS, N_PIXELS)).astype(np.uint16)
+
+
+def tiff_bytes(values: np.ndarray, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, values, photometric="minisblack", **options)
+    return buffer.getvalue()
+
+
+def image_files() -> Files:
+    buffer = io.BytesIO()
+    Image.fromarray(grey_image()).save(buffer, "PNG")
+    variants = {"": {}, "zlib": {"compression": "zlib"}, "ome": {"ome": True}, "tiles": {"tile": (16, 16)}}
+    files = {f"{name}.tif": tiff_bytes(grey_image(), **options) for name, options in variants.items()}
+    return {**files, "image.png": buffer.getvalue()}
+
+
+def generated_images(files: Files) -> st.SearchStrategy[Files]:
+    contents = [*files.values()]
+    names = st.sampled_from(["image.tif", "image.png"])
+    return st.builds(lambda name, content: {name: Content(content)}, names, damaged(contents) | images(n_axes=2))
+
+
+def read_images() -> None:
+    for path in sorted(Path().iterdir()):
+        image = read_image(path, N_PIXELS)
+        assert image.shape == (N_PIXELS, N_PIXELS)
+        assert np.isfinite(image).all()
+
+
+SCAN_DEPTHS = [["depth_um"], ["100"], ["200"], ["300.5"]]
+
+
+def scan_files() -> Files:
+    y, x = np.mgrid[:51, :51] - 25
+    beads = [1e4 * np.exp(-(y**2 + x**2) / (2 * width**2)) + 100 for width in (1.5, 3, 4)]
+    frames = np.random.default_rng(0).poisson(beads).astype(np.uint16)
+    return {"scan.tif": tiff_bytes(frames), "depths.csv": "\n".join(row[0] for row in SCAN_DEPTHS).encode()}
+
+
+def generated_scans(files: Files) -> st.SearchStrategy[Files]:
+    frames = one_of("scan.tif", damaged([files["scan.tif"]]), images(n_axes=3), others=files)
+    depths = one_of("depths.csv", tables(SCAN_DEPTHS, ","), damaged([files["depths.csv"]]), others=files)
+    return frames | depths
+
+
+def read_bead_scan() -> None:
+    scan = read_scan("scan.tif", "depths.csv", 55.0, 65535.0)
+    assert scan.frames.shape[:1] == scan.depths_um.shape
+    find_beads(scan)
+
+
+@cache
+def small_psf() -> PSF:
+    kernels = torch.ones(3, 25, 25) / 625
+    return PSF(kernels, torch.tensor([0.0, 500.0, 1000.0]), 55.0, {"source": "optics"})
+
+
+def file_bytes(write: Callable[[Path], object]) -> bytes:
+    """Content of a file that `write` writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "file.h5")
+        write(path)
+        return path.read_bytes()
+
+
+def hdf5_files(name: str, write: Callable[[Path], object]) -> Callable[[], Files]:
+    return lambda: {name: file_bytes(write)}
+
+
+def generated_hdf5(files: Files) -> st.SearchStrategy[Files]:
+    ((name, content),) = files.items()
+    return one_of(name, damaged([content]), forged_hdf5(content))
+
+
+def small_shard(path: Path) -> None:
+    config = Config.model_validate(smoke_config())
+    rng = np.random.default_rng(0)
+    stack = rng.random((3, 2, 13, 13)).astype(np.float32)
+    arrays = {
+        "layers": stack,
+        "masks": (stack > 0.5).astype(np.uint8),
+        "sensors": stack,
+        "depths_um": np.tile(np.float32([100, 200]), (3, 1)),
+        "index": np.arange(3),
+    }
+    attributes = shards.attributes("stack2", "train", 0, config.datasets["stack2"], config.imager, source="x.mat")
+    shards.write(path, arrays, attributes)
+
+
+def read_shard() -> None:
+    dataset = open_dataset("shard.h5")
+    arrays = shards.read_shards(["shard.h5"])
+    assert len({len(values) for values in arrays.values()}) == 1
+    shards.read_attributes("shard.h5")
+    assert {name: values.shape for name, values in dataset.load().items()} == {
+        name: values.shape for name, values in arrays.items()
+    }
+
+
+def small_predictions(path: Path) -> None:
+    output = np.random.default_rng(0).random((3, 2, 13, 13)).astype(np.float32)
+    arrays = {"output": output, "target": (output > 0.5).astype(np.uint8), "sensors": output}
+    predictions.Predictions("network", "stack2", "masks", arrays, {"psf": "0123"}).save(path)
+
+
+def small_kernels(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["kernels"] = small_psf().kernels.numpy()
+        file["depths_um"] = small_psf().depths_um.numpy()
+        file.attrs["pixel_pitch_um"] = 55.0
+
+
+def mat_variables() -> dict[str, Any]:
+    depths_mm = np.array([[0.11, 0.37, 0.6, 0.86]])
+    stack = np.random.default_rng(0).integers(0, 2, (1, 4, N_PIXELS, N_PIXELS))
+    return {
+        "tumorImage_noPSF": stack,
+        "tumorImage_withPSF_A": stack[:, 0],
+        "tumorImage_withPSF_B": stack[:, 1],
+        "depth_map": stack * depths_mm[..., None, None],
+        "zdist_PSF": depths_mm,
+    }
+
+
+def mat_files() -> Files:
+    compressed, plain = io.BytesIO(), io.BytesIO()
+    savemat(compressed, mat_variables(), do_compression=True)
+    savemat(plain, mat_variables())
+    return {"compressed.mat": compressed.getvalue(), "plain.mat": plain.getvalue(), "newer.mat": newer_mat()}
+
+
+def newer_mat() -> bytes:
+    """A file of version 7.3: HDF5 with the axes in reverse, behind a header of 512 bytes."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", userblock_size=512) as file:
+        for name, values in mat_variables().items():
+            data = file.create_dataset(name, data=values.T, compression="gzip")
+            data.attrs["MATLAB_class"] = np.bytes_("double")
+    return b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + buffer.getvalue()[128:]
+
+
+def with_mat_header(content: bytes) -> bytes:
+    return b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + content[128:]
+
+
+def generated_mat(files: Files) -> st.SearchStrategy[Files]:
+    newer = forged_hdf5(files["newer.mat"]).map(with_mat_header)
+    return one_of("file.mat", damaged([*files.values()]), forged_mat(mat_variables()), newer)
+
+
+def read_mat() -> None:
+    dataset = Config.model_validate(smoke_config()).datasets["stack2"]
+    for path in sorted(Path().iterdir()):
+        arrays = matlab.read_stacks(path, dataset, N_PIXELS)
+        assert arrays["layers"].shape[1:] == (4, N_PIXELS, N_PIXELS)
+
+
+def small_model() -> Files:
+    config = Config.model_validate(smoke_config())
+    description = ModelDescription(
+        network="small",
+        dataset="stack2",
+        task="masks",
+        architecture=ConvDeconvConfig(name="conv_deconv", channels=(2, 3), strides=(1, 2), kernel_size=3),
+        in_channels=2,
+        out_channels=2,
+        n_pixels=13,
+        n_layers=2,
+        n_parameters=7,
+        layer_depths_um=(LayerDepth(mean=100.0, sd=20.0), LayerDepth(mean=400.0, sd=30.0)),
+        classes_um=(),
+        pixel_pitch_um=55.0,
+        sensor_separation_um=1000.0,
+        normalization="mean",
+        training=config.networks["stack2_cnn"].training,
+        precision="float32",
+        is_sensor_symmetric=False,
+        best_step=1,
+        validation_score=0.5,
+        seed=0,
+        versions={"foci3d": "0"},
+        digests=Digests(code="a", data="b", psf="c"),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        paths = Path(folder, "model.json"), Path(folder, "model.safetensors")
+        save_model(description.build_network(), description, *paths)
+        return {path.name: path.read_bytes() for path in paths}
+
+
+def with_digest(files: Files) -> Files:
+    """A model whose description has the digest of its weights, so that these are read."""
+    try:
+        description = json.loads(files["model.json"])
+        description["digests"]["weights"] = hashlib.sha256(files["model.safetensors"]).hexdigest()[:16]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return files
+    return {**files, "model.json": json.dumps(description).encode()}
+
+
+def generated_models(files: Files) -> st.SearchStrategy[Files]:
+    description, weights = files["model.json"], files["model.safetensors"]
+    trees = edited(json.loads(description)).map(lambda tree: json.dumps(tree).encode())
+    nested = st.just(Content(b'{"a":' * 100_000))
+    descriptions = one_of("model.json", trees, trees, damaged([description]), nested, others=files)
+    others = one_of("model.safetensors", damaged([weights]), forged_safetensors(weights), st.just(PICKLE), others=files)
+    return descriptions | others.map(with_digest) | others
+
+
+def read_model_files() -> None:
+    model = load_model("model.json", psf=small_psf())
+    description = model.description
+    measurements = np.ones((1, description.in_channels, description.n_pixels, description.n_pixels), np.float32)
+    assert model.predict(measurements, "cpu").shape[0] == 1
+
+
+@cache
+def encoder() -> torch.nn.Module:
+    architecture = Config.model_validate(smoke_config()).networks["stack2_resnet"].architecture
+    return build_network(architecture, 2, 4, N_PIXELS).get_submodule("encoder")
+
+
+def encoder_files() -> Files:
+    return weight_files({name: values.contiguous() for name, values in encoder().state_dict().items()})
+
+
+def weight_files(weights: dict[str, torch.Tensor]) -> Files:
+    buffer, older = io.BytesIO(), io.BytesIO()
+    torch.save(weights, buffer)
+    torch.save(weights, older, _use_new_zipfile_serialization=False)
+    return {"encoder.safetensors": save(weights), "encoder.pt": buffer.getvalue(), "older.pt": older.getvalue()}
+
+
+def generated_encoders(files: Files) -> st.SearchStrategy[Files]:
+    small = weight_files({"conv1.weight": torch.ones(2, 2), "bn1.bias": torch.ones(3)})
+    names = st.sampled_from([*files])
+    contents = damaged([*small.values()]) | st.just(PICKLE)
+    return st.builds(lambda name, content: {name: Content(content)}, names, contents)
+
+
+def read_encoder() -> None:
+    for path in sorted(Path().iterdir()):
+        load_encoder(encoder(), path)
+
+
+def read_predictions() -> None:
+    predictions.Predictions.load("predictions.h5")
+
+
+def read_psf() -> None:
+    PSF.load("psf.h5")
+
+
+def read_kernels() -> None:
+    read_kernel_stack("kernels.h5", 13, 55.0)
+
+
+READERS = {
+    "configuration": Reader(config_files, generated_configs, read_config),
+    "samples": Reader(sample_files, generated_samples, read_sample_table),
+    "image": Reader(image_files, generated_images, read_images),
+    "scan": Reader(scan_files, generated_scans, read_bead_scan),
+    "shard": Reader(hdf5_files("shard.h5", small_shard), generated_hdf5, read_shard),
+    "predictions": Reader(hdf5_files("predictions.h5", small_predictions), generated_hdf5, read_predictions),
+    "psf": Reader(hdf5_files("psf.h5", small_psf().save), generated_hdf5, read_psf),
+    "kernels": Reader(hdf5_files("kernels.h5", small_kernels), generated_hdf5, read_kernels),
+    "mat": Reader(mat_files, generated_mat, read_mat),
+    "model": Reader(small_model, generated_models, read_model_files),
+    "encoder": Reader(encoder_files, generated_encoders, read_encoder),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("n_inputs", type=int, help="for each reader")
+    parser.add_argument("readers", nargs="*", choices=[[], *READERS], help="default all")
+    arguments = parser.parse_args()
+    logging.disable()
+    for name in arguments.readers or READERS:
+        print(json.dumps({"reader": name, **fuzz(READERS[name], arguments.n_inputs, seed=0)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

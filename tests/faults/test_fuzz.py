@@ -1,0 +1,16 @@
+"""The readers with a few generated inputs each; `fuzz.py` reads many more."""
+
+import pytest
+from fuzz import READERS, fuzz, read_files
+
+N_INPUTS = 40
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_valid_files_are_accepted(name: str) -> None:
+    assert read_files(READERS[name], READERS[name].valid()) == ""
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_generated_files_are_read_or_refused_in_one_line(name: str) -> None:
+    assert sum(fuzz(READERS[name], N_INPUTS).values()) >= N_INPUTS
