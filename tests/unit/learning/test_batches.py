@@ -73,6 +73,21 @@ def test_swapped_sensors_are_exact(samples: Samples, forward: ForwardModel) -> N
     assert torch.equal(swapped["sensors"][~flag], samples["sensors"][~flag])
 
 
+def test_empty_layers_stay_last_where_sensors_are_swapped(
+    split: ShardDataset, dataset: DatasetConfig, forward: ForwardModel, config: Config
+) -> None:
+    training = config.networks["stack2_cnn"].training.model_copy(update={"batch_size": 40})
+    some_empty = dataset.model_copy(update={"empty_layers": 0.4})
+    samples = batches.TrainingBatches(split, training, some_empty, [TrainingImager(forward)], SEPARATION_UM, 5)(0)
+    expected = forward(samples["layers"], samples["depths_um"])
+    torch.testing.assert_close(samples["sensors"], expected, rtol=1e-4, atol=1e-5)
+    occupied = (samples["masks"] > 0).any(-1).any(-1)
+    assert {*occupied.sum(1).tolist()} >= {1, 2, 3}
+    assert (occupied[:, :-1] >= occupied[:, 1:]).all()
+    for is_occupied, depths_um in zip(occupied, samples["depths_um"], strict=True):
+        assert (depths_um[is_occupied].diff() > 0).all()
+
+
 def test_orientations_are_exact_and_eight(samples: Samples, forward: ForwardModel) -> None:
     flags = torch.tensor([[case >> bit & 1 for case in range(8)] for bit in range(3)]) > 0
     same = {name: values[:1].expand(8, *values.shape[1:]) for name, values in samples.items()}

@@ -15,7 +15,6 @@ from foci3d.learning.imagers import TrainingImager, add_noise
 from foci3d.learning.symmetries import DIHEDRAL, is_sensor_symmetric, view_from_opposite
 from foci3d.learning.tasks import Samples
 from foci3d.simulation.dataset import resample_stacks
-from foci3d.simulation.scene import occupied_first
 
 IMAGES = ("sensors", "layers", "masks")
 
@@ -75,8 +74,8 @@ class TrainingBatches:
             flags = torch.rand(4, n_samples, generator=generator, device=device) < 0.5
             samples = apply_dihedral(samples, flags[:3])
             if is_sensor_symmetric(self.dataset, self.sensor_separation_um):
-                samples = swap_sensors(samples, flags[3], self.sensor_separation_um)
-                samples = occupied_first(samples) if self.dataset.empty_layers else samples
+                n_occupied = (samples["masks"] > 0).any(-1).any(-1).sum(1) if self.dataset.empty_layers else None
+                samples = swap_sensors(samples, flags[3], self.sensor_separation_um, n_occupied)
         if self.training.imagers:
             samples = {**samples, "sensors": add_noise(samples["sensors"], self.training.imagers, generator)}
         return samples if imager.transfer is None else {**samples, "transfer": imager.transfer}
@@ -101,9 +100,17 @@ def apply_dihedral(samples: Samples, flags: Tensor) -> Samples:
     return {**samples, **images}
 
 
-def swap_sensors(samples: Samples, flag: Tensor, sensor_separation_um: float) -> Samples:
-    """View the samples for which `flag` (N,) is true from the opposite side: sensors and layers in reverse order."""
-    swapped = {name: view_from_opposite(name, samples[name], sensor_separation_um) for name in (*IMAGES, "depths_um")}
+def swap_sensors(
+    samples: Samples, flag: Tensor, sensor_separation_um: float, n_occupied: Tensor | None = None
+) -> Samples:
+    """View the samples for which `flag` (N,) is true from the opposite side: sensors and layers in reverse order.
+
+    If layers are empty and come last, `n_occupied` (N,) is the number of the others.
+    """
+    swapped = {
+        name: view_from_opposite(name, samples[name], sensor_separation_um, None if name == "sensors" else n_occupied)
+        for name in (*IMAGES, "depths_um")
+    }
     return {name: _where(flag, values, samples[name]) for name, values in swapped.items()}
 
 
