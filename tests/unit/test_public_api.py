@@ -54,7 +54,7 @@ def test_from_simulated_measurements_to_foci(
         model_description.build_network(), model_description, tmp_path / "small.json", tmp_path / "small.safetensors"
     )
     model = foci3d.load_model(tmp_path / "small.json")
-    expected = model.predict(measurements.numpy())[2]
+    expected = model.predict(measurements.numpy())["output"][2]
     threshold = float(np.median(expected))
     result = foci3d.reconstruct(dataset[2]["sensors"].numpy(), model, threshold=threshold)
     np.testing.assert_allclose(result.probability, expected, rtol=1e-4)

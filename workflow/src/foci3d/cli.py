@@ -220,9 +220,8 @@ def _add_model(parser: argparse.ArgumentParser, help_text: str, *, required: boo
 
 def reconstruct(options: argparse.Namespace) -> None:
     """Reconstruct an acquisition and write the results."""
-    import numpy as np
-
-    from foci3d.io.images import read_image
+    from foci3d.config.samples import Acquisition
+    from foci3d.io.images import read_acquisition
     from foci3d.learning.inference import load_model
     from foci3d.learning.released_models import released_model
     from foci3d.optics.psf import PSF
@@ -231,9 +230,15 @@ def reconstruct(options: argparse.Namespace) -> None:
 
     paths = [path for path in (options.sensor_a, options.sensor_b) if path]
     model = load_model(options.model or released_model(len(paths)), psf=PSF.load(options.psf) if options.psf else None)
-    measurement = np.stack([read_image(path, model.description.n_pixels) for path in paths])
+    row = {
+        "sample": "acquisition",
+        "sensor_a": str(options.sensor_a),
+        "sensor_b": str(options.sensor_b or ""),
+        "pixel_pitch_um": model.description.pixel_pitch_um,
+    }
+    acquisition = Acquisition.model_validate(row)
     result = reconstruct_volume(
-        measurement,
+        read_acquisition(acquisition, model.description.n_pixels).values[0],
         model,
         threshold=options.threshold,
         device=options.device,
