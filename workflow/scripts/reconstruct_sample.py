@@ -1,15 +1,15 @@
 """Reconstruct one acquisition in 3D with a trained network.
 
-Reads the images of the sensors (y, x) and a model; writes the probability of a cell as OME-TIFF (layer, y, x), the foci
-as CSV [um], an overview as PNG and an interactive 3-D view as HTML.
+Reads the images that a row of the table of samples names (y, x) and a model; writes the probability of a cell as
+OME-TIFF (layer, y, x), the foci as CSV [um], an overview as PNG and an interactive 3-D view as HTML.
 """
 
 from pathlib import Path
 
-import numpy as np
-
+from foci3d.config.samples import Acquisition
+from foci3d.errors import InputError
 from foci3d.io.hdf5 import atomic_path
-from foci3d.io.images import read_image, write_volume
+from foci3d.io.images import read_acquisition, write_volume
 from foci3d.learning.inference import load_model
 from foci3d.optics.psf import PSF
 from foci3d.plots import style, view3d
@@ -19,10 +19,10 @@ from foci3d.workflow.job import run_job
 
 
 def main(
-    images: list[Path],
     model: Path,
     weights: Path,
     psf: Path,
+    acquisition: Acquisition,
     pixel_pitch_um: float,
     threshold: float,
     device: str,
@@ -33,7 +33,10 @@ def main(
     view: Path,
 ) -> None:
     trained = load_model(model, weights, PSF.load(psf))
-    measurement = np.stack([read_image(path, trained.description.n_pixels) for path in images])
+    frames = read_acquisition(acquisition, trained.description.n_pixels).values
+    if len(frames) > 1:
+        raise InputError(f"{acquisition.sensor_a}: found {len(frames)} frames; expected one. Split the series.")
+    measurement = frames[0]
     result = reconstruct(
         measurement,
         trained,

@@ -4,8 +4,10 @@ A path may name an array inside an HDF5 or MATLAB file, after a colon: ``scan.h5
 with the true size of the file before memory is allocated, so a damaged or forged header costs no memory.
 """
 
+import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +112,7 @@ def _check_size(path: Path, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
 
 
 def _read_tiff(path: Path, array: str, preferred: str) -> ImageFile:
-    with tifffile.TiffFile(path) as file:
+    with _report_tiff_errors(), tifffile.TiffFile(path) as file:
         if len(file.series) != 1:
             raise InputError(
                 f"{path}: found {len(file.series)} images of different shapes; expected one image, or frames of one "
@@ -128,6 +130,22 @@ def _read_tiff(path: Path, array: str, preferred: str) -> ImageFile:
             raise InputError(f"{path}: the file ends before its pixels; expected a complete image. Export it again.")
         pitch_um, interval_s = _read_ome(file)
         return ImageFile(series.asarray(), series.axes, pitch_um, interval_s)
+
+
+class _Raise(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        raise ValueError(record.getMessage())
+
+
+@contextmanager
+def _report_tiff_errors() -> Iterator[None]:
+    """Raise ValueError for what tifffile only logs as an error: it would drop frames that a file has lost."""
+    logger, handler = logging.getLogger("tifffile"), _Raise(logging.ERROR)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _read_ome(file: tifffile.TiffFile) -> tuple[float | None, float | None]:

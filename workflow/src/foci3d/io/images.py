@@ -176,8 +176,8 @@ def _read_reference(path: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64
     if frames.shape[1:] != shape or not np.isfinite(frames).all():
         expected = " x ".join(map(str, shape))
         raise InputError(
-            f"{path}: found {_size(frames)} (frames x y x x); expected finite values in {expected} pixels, those of the "
-            "images that it corrects. Record it with the same region."
+            f"{path}: found {_size(frames)} (frames x y x x); expected finite values in {expected} pixels, those of "
+            "the images that it corrects. Record it with the same region."
         )
     return frames.mean(0, dtype=np.float64)
 
