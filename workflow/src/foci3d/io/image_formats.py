@@ -23,7 +23,7 @@ from foci3d.config.samples import split_array_name
 from foci3d.errors import InputError
 
 MAX_BYTES = 2 << 30
-"""Memory that the decoded pixels of one file may take."""
+"""Memory that the pixels of one file may take, with at least 32 bits for each."""
 
 MAX_COMPRESSION = 1100
 """Decoded bytes for a byte of a file; deflate reaches 1032, with an image of a single value."""
@@ -97,14 +97,15 @@ def read_image_file(location: str | Path, preferred: str = "") -> ImageFile:
 
 def _check_size(path: Path, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
     """Raise InputError where an array cannot be in a file, or is too large."""
-    n_bytes = math.prod(map(int, shape)) * np.dtype(dtype).itemsize
+    n_pixels, item_bytes = math.prod(map(int, shape)), np.dtype(dtype).itemsize
+    n_bytes = n_pixels * max(item_bytes, 4)  # computations need 32 bits
     size = " x ".join(map(str, shape))
     if n_bytes > MAX_BYTES:
         raise InputError(
             f"{path}: the shape is {size}, {n_bytes / 2**30:.3g} GiB; expected at most {MAX_BYTES / 2**30:g} GiB. "
             "Split the series, or export the file again if that is not its shape."
         )
-    if n_bytes > MAX_COMPRESSION * path.stat().st_size:
+    if n_pixels * item_bytes > MAX_COMPRESSION * path.stat().st_size:
         raise InputError(
             f"{path}: the shape is {size}, more than a file of {path.stat().st_size} bytes holds; expected a complete "
             "image. Export it again."
