@@ -43,7 +43,14 @@ def reconstruct(
             "reconstruct_sample",
             input={"images": images, **model, "psf": str(tmp_path / "psf.h5")},
             output={key: str(tmp_path / "out" / name) for key, name in names.items()},
-            params={"pixel_pitch_um": 55.0, "threshold": THRESHOLD, "device": "cpu", "average_symmetries": False},
+            params={
+                "acquisition": {"sample": "tissue1", "pixel_pitch_um": 55.0}
+                | dict(zip(["sensor_a", "sensor_b"], images, strict=False)),
+                "pixel_pitch_um": 55.0,
+                "threshold": THRESHOLD,
+                "device": "cpu",
+                "average_symmetries": False,
+            },
             wildcards={"sample": "tissue1"},
         )
         return tmp_path / "out"
@@ -98,6 +105,13 @@ def test_an_image_that_does_not_fit(reconstruct: Callable[[list[str]], Path], tm
     assert "expected" in log
     assert "Traceback" not in log
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_time_series(reconstruct: Callable[[list[str]], Path], tmp_path: Path) -> None:
+    np.save(tmp_path / "series.npy", np.stack([tifffile.imread(IMAGES)] * 3))
+    with pytest.raises(SystemExit):
+        reconstruct([str(tmp_path / "series.npy")] * 2)
+    assert "series.npy: found 3 frames; expected one" in (tmp_path / "reconstruct_sample.log").read_text()
 
 
 def test_a_missing_sensor(reconstruct: Callable[[list[str]], Path], tmp_path: Path) -> None:

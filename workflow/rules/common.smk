@@ -151,9 +151,14 @@ def figure_inputs(figure, *kinds):
     return {kind: files[kind] for kind in kinds}
 
 
-def acquisition_images(wildcards):
-    """The image of each sensor of an acquisition."""
-    return ACQUISITIONS[wildcards.sample].images
+def acquisition_files(wildcards):
+    """The images of an acquisition, dark and flat ones included."""
+    return ACQUISITIONS[wildcards.sample].files
+
+
+def acquisition_row(wildcards):
+    """Plain values of an acquisition without its description, which changes no result."""
+    return ACQUISITIONS[wildcards.sample].model_dump(exclude={"description"})
 
 
 def pixel_pitch_um(wildcards):

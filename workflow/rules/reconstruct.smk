@@ -5,7 +5,7 @@
 rule reconstruct_sample:
     """3-D map of the cells in one acquisition: probabilities, foci, overview and 3-D view."""
     input:
-        images=acquisition_images,
+        images=acquisition_files,
         weights=f"{RESULTS}/models/{config['reconstruct']['network']}.safetensors",
         model=f"{RESULTS}/models/{config['reconstruct']['network']}.json",
         psf=PSF,
@@ -25,6 +25,7 @@ rule reconstruct_sample:
         "../../envs/foci3d.yaml"
     threads: config["compute"]["threads"]
     params:
+        acquisition=acquisition_row,
         pixel_pitch_um=pixel_pitch_um,
         threshold=config["reconstruct"]["threshold"],
         device=config["compute"]["device"],

@@ -1,5 +1,7 @@
 """Reading, localization of beads and simulation, on scans that `ray_sum` renders without the library's optics."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 import ray_sum
@@ -80,14 +82,29 @@ def test_wrong_depths_are_refused(files, depths, message):
 
 
 def test_wrong_stacks_are_refused(files, tmp_path):
-    for shape in ((8, 9), (1, 8, 9), (2, 3, 8, 9)):
+    for shape in ((8, 9), (1, 8, 9), (2, 3, 8, 9), (3, 7, 9)):
         with pytest.raises(InputError, match="expected a stack of at least two grey frames"):
             read_scan(*files(np.full(shape, 300, np.uint16)), PITCH_UM, 4095)
     _, depths = files()
     (tmp_path / "no.tif").write_text("not an image")
-    for name in ("no.tif", "absent.tif"):
-        with pytest.raises(InputError, match=f"{name}: not a readable TIFF file"):
+    for name, message in (("no.tif", "not a readable image"), ("absent.tif", "file not found")):
+        with pytest.raises(InputError, match=f"{name}: {message}"):
             read_scan(tmp_path / name, depths, PITCH_UM, 4095)
+
+
+def test_damaged_scans_end_in_one_line(files):
+    stack, depths = files()
+    rng = np.random.default_rng(0)
+    for path in (stack, depths):
+        content = path.read_bytes()
+        for index in range(60):
+            damaged = bytearray(content if index % 2 else content[: rng.integers(len(content))])
+            for place in rng.integers(0, max(len(damaged), 1), min(8, len(damaged))):
+                damaged[place] = rng.integers(256)
+            path.write_bytes(damaged)
+            with suppress(InputError):
+                assert read_scan(stack, depths, PITCH_UM, 4095).frames.shape[0] == 3
+        path.write_bytes(content)
 
 
 def test_beads_are_located(scan):

@@ -5,9 +5,10 @@ import pytest
 import tifffile
 
 from foci3d.config.models import ImagerConfig
-from foci3d.config.samples import COLUMNS, read_samples
+from foci3d.config.samples import read_samples, split_array_name
 from foci3d.errors import InputError
 
+COLUMNS = ["sample", "sensor_a", "sensor_b", "pixel_pitch_um", "description"]
 IMAGER = ImagerConfig(n_pixels=51, pixel_pitch_um=55.0, sensor_separation_um=1000.0)
 
 
@@ -29,20 +30,44 @@ def test_reads_the_acquisitions(folder: Path) -> None:
     rows = ("one a.tif b.tif 55 two words", "# a comment", "two-2 b.tif a.tif 55.0 x")
     samples = read_samples(table(folder, *rows), IMAGER, "AB")
     assert list(samples) == ["one", "two-2"]
-    assert samples["one"].model_dump() == {
+    assert samples["one"].model_dump(exclude_defaults=True) == {
         "sample": "one",
         "sensor_a": "a.tif",
         "sensor_b": "b.tif",
         "pixel_pitch_um": 55.0,
         "description": "two words",
     }
-    assert samples["two-2"].images == ["b.tif", "a.tif"]
+    assert samples["two-2"].sensors == ["b.tif", "a.tif"]
+
+
+def test_optional_columns_in_any_order(folder: Path) -> None:
+    header = ["sample", "pixel_pitch_um", "mirrored", "frame_interval_s", "sensor_a", "sensor_b", "dark_a", "flat_b"]
+    path = folder / "samples.tsv"
+    path.write_text("\t".join(header) + "\none\t55\tyes\t0.5\ta.tif\tb.tif\tb.tif\ta.tif\ntwo\t55\t\t\ta.tif\tb.tif\n")
+    one, two = read_samples(path, IMAGER, "AB").values()
+    assert (one.mirrored, one.frame_interval_s, one.dark_a, one.dark_b, one.flat_b) == (
+        "yes",
+        0.5,
+        "b.tif",
+        "",
+        "a.tif",
+    )
+    assert one.files == ["a.tif", "b.tif"]
+    assert (two.mirrored, two.frame_interval_s, two.files) == ("no", None, ["a.tif", "b.tif"])
+
+
+def test_an_array_of_a_file(folder: Path) -> None:
+    (folder / "both.h5").touch()
+    one = read_samples(table(folder, "one both.h5:/x/a both.h5:/x/b 55 x"), IMAGER, "AB")["one"]
+    assert one.sensors == ["both.h5:/x/a", "both.h5:/x/b"]
+    assert one.files == ["both.h5"]
+    assert split_array_name("s3:/both.tif") == ("s3:/both.tif", "")
 
 
 def test_one_sensor_and_no_rows(folder: Path) -> None:
     path = table(folder)
     path.write_text(path.read_text() + "\none\ta.tif\t\t55\t\n")
-    assert read_samples(path, IMAGER, "A")["one"].images == ["a.tif"]
+    assert read_samples(path, IMAGER, "A")["one"].sensors == ["a.tif"]
     assert read_samples(table(folder), IMAGER, "AB") == {}
 
 
@@ -67,10 +92,30 @@ def test_problem_of_a_row(folder: Path, row: str, sensors: str, parts: list[str]
         assert part in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "sensors", "message"),
+    [
+        ("dark_b", "no.tif", "AB", "dark_b is no.tif, which does not exist"),
+        ("mirrored", "true", "AB", "mirrored is true; expected yes or no"),
+        ("frame_interval_s", "-1", "AB", "frame_interval_s is -1; expected a positive number"),
+        ("frame_interval_s", "nan", "AB", "frame_interval_s is nan"),
+        ("mirrored", "yes", "A", "there is no sensor_b for dark_b, flat_b or mirrored"),
+    ],
+)
+def test_problem_of_an_optional_column(folder: Path, column: str, value: str, sensors: str, message: str) -> None:
+    path = folder / "samples.tsv"
+    sensor_b = "b.tif" if sensors == "AB" else ""
+    path.write_text(f"sample\tsensor_a\tsensor_b\tpixel_pitch_um\t{column}\none\ta.tif\t{sensor_b}\t55\t{value}\n")
+    with pytest.raises(InputError, match=message):
+        read_samples(path, IMAGER, sensors)
+
+
 def test_problem_of_the_table(folder: Path) -> None:
     with pytest.raises(InputError, match=r"none\.tsv: not a readable table"):
         read_samples("none.tsv", IMAGER, "AB")
     with pytest.raises(InputError, match="the columns are sample, a; expected sample, sensor_a"):
         read_samples(table(folder, columns=["sample", "a"]), IMAGER, "AB")
+    with pytest.raises(InputError, match="the columns are sample, sensor_a, pixel_pitch_um, mirored; expected"):
+        read_samples(table(folder, columns=["sample", "sensor_a", "pixel_pitch_um", "mirored"]), IMAGER, "AB")
     with pytest.raises(InputError, match="sample one is listed twice"):
         read_samples(table(folder, "one a.tif b.tif 55 x", "one a.tif b.tif 55 x"), IMAGER, "AB")

@@ -1,13 +1,20 @@
+"""Acquisitions: checks, dark and flat images, mirroring and frames of both sensors."""
+
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
-from skimage.io import imsave
+import torch
 
+from foci3d.config.samples import Acquisition
 from foci3d.errors import InputError
-from foci3d.io.images import read_image, write_volume
+from foci3d.io.images import read_acquisition, write_volume
+from foci3d.learning.tasks import compute_logits
+
+Read = Callable[..., np.ndarray]
 
 
 @pytest.fixture
@@ -15,62 +22,126 @@ def image() -> np.ndarray:
     return np.random.default_rng(0).integers(100, 3000, (51, 51)).astype(np.uint16)
 
 
-@pytest.mark.parametrize("suffix", ["tif", "png"])
-def test_reads_tiff_and_png(tmp_path: Path, image: np.ndarray, suffix: str) -> None:
-    path = tmp_path / f"a.{suffix}"
-    imsave(path, image, check_contrast=False)
-    read = read_image(path, 51)
-    assert read.dtype == np.float32
-    np.testing.assert_array_equal(read, image)
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Write arrays, one for each column, and read them as an acquisition."""
+
+    def read_arrays(min_pixels: int = 51, mirrored: str = "no", **images: Any) -> np.ndarray:
+        for column, values in images.items():
+            np.save(tmp_path / f"{column}.npy", values)
+        paths = {column: str(tmp_path / f"{column}.npy") for column in images}
+        row = Acquisition(sample="x", pixel_pitch_um=55.0, mirrored=mirrored, **paths)
+        return read_acquisition(row, min_pixels).values
+
+    return read_arrays
 
 
-def test_reads_float(tmp_path: Path, image: np.ndarray) -> None:
-    values = image.astype(np.float32) / 7 - 50
-    tifffile.imwrite(tmp_path / "a.tif", values)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", 51), values)
+def test_one_image_and_a_series_of_two_sensors(read: Read, image: np.ndarray) -> None:
+    assert read(sensor_a=image).shape == (1, 1, 51, 51)
+    series = np.stack([image, image + 1])
+    values = read(sensor_a=series, sensor_b=2 * series)
+    assert values.dtype == np.float32
+    np.testing.assert_array_equal(values, np.stack([series, 2 * series], 1))
+
+
+def test_fields_larger_than_the_imager_are_accepted_and_smaller_ones_refused(read: Read, image: np.ndarray) -> None:
+    assert read(sensor_a=np.tile(image, (2, 3))).shape == (1, 1, 102, 153)
+    with pytest.raises(InputError, match="50 x 51 pixels; expected at least 51 x 51"):
+        read(sensor_a=image[:50])
+
+
+def test_mirrored_sensor_b(read: Read, image: np.ndarray) -> None:
+    values = read(sensor_a=image, sensor_b=image, mirrored="yes")[0]
+    np.testing.assert_array_equal(values[0], image)
+    np.testing.assert_array_equal(values[1], image[:, ::-1])
+
+
+def test_dark_and_flat_images_recover_the_light(read: Read) -> None:
+    rng = np.random.default_rng(0)
+    light, sensitivity = rng.uniform(10, 100, (2, 51, 51)), rng.uniform(0.5, 1.5, (2, 51, 51))
+    offset = rng.uniform(200, 300, (2, 51, 51))
+    images = light * sensitivity + offset
+    flats, darks = 800 * sensitivity + offset, np.stack([offset - 1, offset + 1], 1)
+    values = read(
+        sensor_a=images[0], dark_a=darks[0], flat_a=flats[0], sensor_b=images[1], dark_b=darks[1], flat_b=flats[1]
+    )
+    np.testing.assert_allclose(
+        values[0] / values.mean(), light * sensitivity.mean((1, 2), keepdims=True) / values.mean(), rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_integer_types_give_one_answer(read: Read, dark: bool) -> None:
+    """8, 16 and 32 bits of one image, and of its dark image: networks divide by the mean."""
+    rng = np.random.default_rng(0)
+    image, offset = rng.integers(40, 256, (51, 51)), rng.integers(20, 30, (51, 51))
+    torch.manual_seed(0)
+    network = torch.nn.Conv2d(1, 4, 9, padding=4)
+    outputs = []
+    for dtype, scale in (("uint8", 1), ("uint16", 257), ("uint32", 16843009), ("int32", 8000000), ("float64", 1 / 255)):
+        darks = {"dark_a": (scale * offset).astype(dtype)} if dark else {}
+        values = read(sensor_a=(scale * image).astype(dtype), **darks)
+        with torch.no_grad():
+            outputs.append(compute_logits(network, torch.from_numpy(values)))
+    for output in outputs[1:]:
+        torch.testing.assert_close(output, outputs[0], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("broken", "parts"),
     [
-        (lambda image: image[:50], ["50 x 51 pixels", "51 x 51"]),
-        (lambda image: np.stack([image] * 3, -1), ["51 x 51 x 3", "colours or frames"]),
-        (lambda image: np.stack([image] * 2), ["colours or frames"]),
         (lambda image: np.where(image > 2900, np.nan, image).astype(np.float32), ["not finite"]),
+        (lambda image: image * 1e300, ["not finite in 32 bits"]),
+        (lambda image: image * 1j, ["the type of the values is complex128"]),
+        (lambda image: image > 1000, ["the type of the values is bool"]),
         (lambda image: np.full_like(image, 7), ["every pixel is 7", "contrast"]),
         (lambda image: image.clip(0, 2500), ["have the largest value", "saturated"]),
+        (lambda image: np.stack([image, image.clip(0, 2500)]), ["frame 1: ", "saturated"]),
+        (lambda image: np.stack([[image] * 3] * 2), ["2 x 3 x 51 x 51", "one image per time"]),
     ],
 )
-def test_unsuitable_image_is_explained(tmp_path: Path, image: np.ndarray, broken: object, parts: list[str]) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", broken(image))
+def test_unsuitable_image_is_explained(
+    read: Read, image: np.ndarray, broken: Callable[..., Any], parts: list[str]
+) -> None:
     with pytest.raises(InputError) as error:
-        read_image(tmp_path / "a.tif", 51)
-    for part in ["a.tif: ", *parts]:
+        read(sensor_a=image, sensor_b=broken(image))
+    for part in ["sensor_b.npy: ", *parts]:
         assert part in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["a.tif", "a.png"])
-def test_missing_file_and_other_content(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match="file not found"):
-        read_image(tmp_path / name, 51)
-    (tmp_path / name).write_text("not a image")
-    with pytest.raises(InputError, match="not a readable image"):
-        read_image(tmp_path / name, 51)
+def test_images_that_do_not_fit_together(read: Read, image: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"sensor_b.npy: found 2 x 51 x 51 .* but 1 x 51 x 51 in sensor_a"):
+        read(sensor_a=image, sensor_b=np.stack([image] * 2))
+    with pytest.raises(InputError, match=r"dark_a.npy: found 1 x 40 x 51 .* expected finite values in 51 x 51 pixels"):
+        read(sensor_a=image, dark_a=image[:40])
+    with pytest.raises(InputError, match=r"sensor_a.npy: the mean of frame 0 without the dark image is -\d+; expected"):
+        read(sensor_a=image, dark_a=image + 100)
+    flat = image.copy()
+    flat[3, 4] = 0
+    with pytest.raises(InputError, match=r"flat_a.npy: 1 pixels of the flat image are hardly brighter"):
+        read(sensor_a=image, flat_a=flat)
 
 
-def test_truncated_image(tmp_path: Path, image: np.ndarray) -> None:
-    for suffix in ("tif", "png"):
-        path = tmp_path / f"a.{suffix}"
-        imsave(path, image, check_contrast=False)
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        with pytest.raises(InputError, match="not a readable image"):
-            read_image(path, 51)
+def ome(path: Path, values: np.ndarray, axes: str, **metadata: Any) -> None:
+    tifffile.imwrite(path, values, ome=True, photometric="minisblack", metadata={"axes": axes, **metadata})
 
 
-def test_png_with_a_palette_has_colours(tmp_path: Path, image: np.ndarray) -> None:
-    Image.fromarray((image // 16).astype(np.uint8)).convert("P").save(tmp_path / "a.png")
-    with pytest.raises(InputError, match="51 x 51 x 3, which means colours or frames"):
-        read_image(tmp_path / "a.png", 51)
+def test_ome_tiff_with_both_sensors_and_times(tmp_path: Path, image: np.ndarray) -> None:
+    path = tmp_path / "both.ome.tif"
+    series = np.stack([image + 10 * index for index in range(6)]).reshape(3, 2, 51, 51)
+    ome(path, series, "TCYX", PhysicalSizeX=0.055, PhysicalSizeXUnit="mm", TimeIncrement=500.0, TimeIncrementUnit="ms")
+    row = Acquisition(sample="x", sensor_a=str(path), sensor_b=str(path), pixel_pitch_um=55.0)
+    measurements = read_acquisition(row, 51)
+    np.testing.assert_array_equal(measurements.values, series)
+    assert measurements.frame_interval_s == 0.5
+    assert read_acquisition(row.model_copy(update={"frame_interval_s": 2.0}), 51).frame_interval_s == 2.0
+    with pytest.raises(InputError, match=r"both.ome.tif: the pixel size in its metadata is 55 um; expected 40 um"):
+        read_acquisition(row.model_copy(update={"pixel_pitch_um": 40.0}), 51)
+    with pytest.raises(InputError, match="axes T C Y X; expected one image, or one image per time"):
+        read_acquisition(row.model_copy(update={"sensor_b": ""}), 51)
+    ome(path, series[:, 0], "TYX")
+    with pytest.raises(InputError, match="expected two channels, as sensor_a and sensor_b name one file"):
+        read_acquisition(row, 51)
 
 
 def test_volume_is_ome_tiff(tmp_path: Path) -> None:

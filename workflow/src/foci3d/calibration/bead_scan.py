@@ -1,7 +1,8 @@
 """A z-scan of beads or pinholes: reading, checks, localization of the beads, and simulation with known optics.
 
-A scan is a TIFF stack of raw readings with one frame per depth `(depth, y, x)`, and a CSV file with the depth of each
-frame in a column ``depth_um``. A frame may show several beads, each far from the others.
+A scan is a stack of raw readings with one frame per depth `(depth, y, x)`, in any format of
+`foci3d.io.image_formats`, and a CSV file with the depth of each frame in a column ``depth_um``. A frame may show
+several beads, each far from the others.
 """
 
 from dataclasses import dataclass
@@ -11,14 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import tifffile
 import torch
 from scipy import ndimage, stats
 from skimage.feature import peak_local_max
 
 from foci3d.config.models import ScanSimulationConfig
 from foci3d.errors import InputError
+from foci3d.io.image_formats import read_image_file
 from foci3d.optics.acceptance import AngularAcceptance, pixel_response
+
+MINIMUM_PIXELS = 8
+"""Pixels of a frame in y and in x that show a bead and its surroundings."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -54,7 +58,7 @@ def read_scan(stack: str | Path, depths: str | Path, pixel_pitch_um: float, satu
     Parameters
     ----------
     stack : str or Path
-        TIFF or OME-TIFF stack of raw readings, axes depth, y, x.
+        Stack of raw readings, axes depth, y, x.
     depths : str or Path
         CSV file with a column ``depth_um`` and one row per frame.
     pixel_pitch_um : float
@@ -85,14 +89,11 @@ def read_scan(stack: str | Path, depths: str | Path, pixel_pitch_um: float, satu
 
 
 def _read_frames(stack: str | Path) -> Floats:
-    try:
-        frames = tifffile.imread(stack)
-    except (OSError, tifffile.TiffFileError) as error:
-        raise InputError(f"{stack}: not a readable TIFF file ({error}); expected a stack of frames.") from error
-    if frames.ndim != 3 or len(frames) < 2 or np.iscomplexobj(frames):
+    frames = read_image_file(stack).values
+    if frames.ndim != 3 or len(frames) < 2 or min(frames.shape[1:]) < MINIMUM_PIXELS or frames.dtype.kind not in "uif":
         raise InputError(
-            f"{stack}: found an array of shape {frames.shape}; expected a stack of at least two grey frames with the "
-            "axes depth, y, x."
+            f"{stack}: found an array of shape {frames.shape} and type {frames.dtype}; expected a stack of at least "
+            f"two grey frames with the axes depth, y, x, of {MINIMUM_PIXELS} x {MINIMUM_PIXELS} pixels or more."
         )
     return frames.astype(np.float64)
 
@@ -121,8 +122,9 @@ def _check_readings(stack: str | Path, frames: Floats, saturation: float) -> Non
 def _read_depths(path: str | Path, pixel_pitch_um: float) -> Floats:
     try:
         table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable CSV file ({error}); expected a column depth_um.") from error
+    except (OSError, ValueError, OverflowError) as error:
+        detail = " ".join(str(error).split())
+        raise InputError(f"{path}: not a readable CSV file ({detail}); expected a column depth_um.") from error
     if "depth_um" not in table:
         raise InputError(f"{path}: found the columns {list(table.columns)}; expected a column depth_um.")
     depths_um = pd.to_numeric(table["depth_um"], errors="coerce").to_numpy(np.float64)

@@ -4,8 +4,10 @@ A path may name an array inside an HDF5 or MATLAB file, after a colon: ``scan.h5
 with the true size of the file before memory is allocated, so a damaged or forged header costs no memory.
 """
 
+import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from foci3d.config.samples import split_array_name
 from foci3d.errors import InputError
 
 MAX_BYTES = 2 << 30
-"""Memory that the decoded pixels of one file may take."""
+"""Memory that the pixels of one file may take, with at least 32 bits for each."""
 
 MAX_COMPRESSION = 1100
 """Decoded bytes for a byte of a file; deflate reaches 1032, with an image of a single value."""
@@ -95,14 +97,15 @@ def read_image_file(location: str | Path, preferred: str = "") -> ImageFile:
 
 def _check_size(path: Path, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
     """Raise InputError where an array cannot be in a file, or is too large."""
-    n_bytes = math.prod(map(int, shape)) * np.dtype(dtype).itemsize
+    n_pixels, item_bytes = math.prod(map(int, shape)), np.dtype(dtype).itemsize
+    n_bytes = n_pixels * max(item_bytes, 4)  # computations need 32 bits
     size = " x ".join(map(str, shape))
     if n_bytes > MAX_BYTES:
         raise InputError(
             f"{path}: the shape is {size}, {n_bytes / 2**30:.3g} GiB; expected at most {MAX_BYTES / 2**30:g} GiB. "
             "Split the series, or export the file again if that is not its shape."
         )
-    if n_bytes > MAX_COMPRESSION * path.stat().st_size:
+    if n_pixels * item_bytes > MAX_COMPRESSION * path.stat().st_size:
         raise InputError(
             f"{path}: the shape is {size}, more than a file of {path.stat().st_size} bytes holds; expected a complete "
             "image. Export it again."
@@ -110,7 +113,7 @@ def _check_size(path: Path, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
 
 
 def _read_tiff(path: Path, array: str, preferred: str) -> ImageFile:
-    with tifffile.TiffFile(path) as file:
+    with _report_tiff_errors(), tifffile.TiffFile(path) as file:
         if len(file.series) != 1:
             raise InputError(
                 f"{path}: found {len(file.series)} images of different shapes; expected one image, or frames of one "
@@ -128,6 +131,22 @@ def _read_tiff(path: Path, array: str, preferred: str) -> ImageFile:
             raise InputError(f"{path}: the file ends before its pixels; expected a complete image. Export it again.")
         pitch_um, interval_s = _read_ome(file)
         return ImageFile(series.asarray(), series.axes, pitch_um, interval_s)
+
+
+class _Raise(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        raise ValueError(record.getMessage())
+
+
+@contextmanager
+def _report_tiff_errors() -> Iterator[None]:
+    """Raise ValueError for what tifffile only logs as an error: it would drop frames that a file has lost."""
+    logger, handler = logging.getLogger("tifffile"), _Raise(logging.ERROR)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _read_ome(file: tifffile.TiffFile) -> tuple[float | None, float | None]:

@@ -1,0 +1,80 @@
+"""Fields by tiles, with predictions whose answer for the whole field is known."""
+
+import tracemalloc
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from foci3d.errors import InputError
+from foci3d.reconstruction.tiles import Tiling, predict_field
+
+TILING = Tiling(n_pixels=51, cut=8, ramp=8)
+
+
+def smooth(images: np.ndarray) -> np.ndarray:
+    """A prediction that sees 4 pixels around each, and darkness beyond a border: (N, S, P, P) to (N, S, P, P)."""
+    return ndimage.uniform_filter(images, (0, 0, 9, 9), mode="constant")
+
+
+def field(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(0, 1, shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("extents", [(51, 51), (52, 90), (200, 131), (512, 512)])
+def test_field_is_the_prediction_for_the_whole(extents: tuple[int, int]) -> None:
+    measurement = field(2, *extents)
+    output = predict_field(lambda tiles: {"output": smooth(tiles)}, measurement, TILING)["output"]
+    np.testing.assert_allclose(output, smooth(measurement[None])[0], atol=1e-3)
+
+
+def test_field_is_the_answer_of_each_tile_away_from_its_borders() -> None:
+    """Each tile has an answer of its own, as with a network that divides by the mean of the tile."""
+    answers: list[np.ndarray] = []
+
+    def predict(tiles: np.ndarray) -> dict[str, np.ndarray]:
+        output = tiles / tiles.mean((1, 2, 3), keepdims=True)
+        answers.extend(output)
+        return {"output": output}
+
+    measurement = field(2, 512, 512) * np.linspace(1, 3, 512, dtype=np.float32)
+    output = predict_field(predict, measurement, TILING)["output"]
+    starts, profiles = TILING.starts(512), TILING.weights(512)
+    assert len(answers) == len(starts) ** 2 == 19**2
+    for (y, x), (along_y, along_x), answer in zip(
+        product(starts, starts), product(profiles, profiles), answers, strict=True
+    ):
+        alone = np.outer(along_y, along_x) == 1
+        assert alone[18:33, 18:33].all()
+        np.testing.assert_allclose(output[:, y : y + 51, x : x + 51][:, alone], answer[:, alone], rtol=1e-5)
+    assert np.abs(np.diff(output / measurement, axis=-1)).max() < 0.05  # 0.2 without ramps
+
+
+def test_values_of_layers_become_smooth_maps() -> None:
+    measurement = np.broadcast_to(np.arange(160, dtype=np.float32), (1, 160, 160))
+    outputs = predict_field(lambda tiles: {"depths": tiles[:, 0, :2, 25]}, measurement, TILING)
+    assert outputs["depths"].shape == (2, 160, 160)
+    rows = outputs["depths"][:, 40]
+    assert (rows[:, 0], rows[:, -1]) == (pytest.approx([25, 25]), pytest.approx([134, 134]))
+    assert (np.diff(rows, axis=1) >= 0).all()
+    assert np.diff(rows, axis=1).max() < 5
+
+
+def test_memory_does_not_grow_with_the_number_of_tiles() -> None:
+    measurement = np.ones((2, 1024, 1024), np.float32)
+    tracemalloc.start()
+    predict_field(lambda tiles: {"output": tiles}, measurement, TILING)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * measurement.nbytes
+
+
+def test_field_smaller_than_a_tile_is_refused() -> None:
+    with pytest.raises(InputError, match="found 200 x 50 pixels; expected at least 51 x 51"):
+        predict_field(lambda tiles: {}, field(1, 200, 50), TILING)
+
+
+def test_tiles_without_a_middle_are_refused() -> None:
+    with pytest.raises(ValueError, match="no middle"):
+        Tiling(n_pixels=51, cut=20, ramp=8)

@@ -1,0 +1,119 @@
+"""Reconstruction of fields larger than the imager that a network is trained for, by overlapping tiles.
+
+Each tile is a measurement of the size that the network knows. Its answer is worst at its borders, where light comes
+from cells outside the tile. So next to a border inside the field a tile is not used, and along a ramp it replaces its
+neighbour, without a seam. Elsewhere the field is the answer of one tile. Memory holds the field and a batch of tiles.
+
+Networks divide a measurement by its mean. In a field, this is the mean of the tile, as in training. A tile without
+cells would then be as bright as any other, so its answer is to be judged by its probability of cells.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+from foci3d.errors import InputError
+
+Floats = npt.NDArray[np.float32]
+Predict = Callable[[Floats], Mapping[str, npt.NDArray[np.floating]]]
+
+BATCH_SIZE = 64
+"""Tiles that are predicted together."""
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Tiles of a field, along each of its axes.
+
+    Parameters
+    ----------
+    n_pixels : int
+        Pixels P of a tile in y and in x.
+    cut : int
+        Pixels next to a border of a tile inside the field that are not used, at least.
+    ramp : int
+        Pixels over which a tile replaces its neighbour.
+    """
+
+    n_pixels: int
+    cut: int
+    ramp: int
+
+    def __post_init__(self) -> None:
+        if self.cut < 0 or self.ramp < 1 or 2 * (self.cut + self.ramp) > self.n_pixels:
+            raise ValueError(f"tiles of {self.n_pixels} pixels leave no middle between cuts and ramps")
+
+    def starts(self, extent: int) -> npt.NDArray[np.int64]:
+        """First pixel of each tile along an axis of `extent` pixels, evenly spaced from border to border."""
+        longest_step = self.n_pixels - 2 * self.cut - self.ramp
+        n_steps = -(-(extent - self.n_pixels) // longest_step)
+        return np.linspace(0, extent - self.n_pixels, n_steps + 1).round().astype(np.int64)
+
+    def weights(self, extent: int) -> Floats:
+        """Weights `(tile, P)` of all tiles along an axis: 1 but for the ramps, with a sum of 1 at each pixel."""
+        starts = self.starts(extent)
+        middles = (starts[:-1] + self.n_pixels + starts[1:]) / 2  # of the overlaps
+        pixels = starts[:, None] + np.arange(self.n_pixels) + 0.5
+        rising = ((pixels[1:] - middles[:, None]) / self.ramp + 0.5).clip(0, 1)
+        falling = ((middles[:, None] - pixels[:-1]) / self.ramp + 0.5).clip(0, 1)
+        weights = np.ones(pixels.shape, np.float32)
+        weights[1:] *= rising
+        weights[:-1] *= falling
+        return weights
+
+
+def predict_field(predict: Predict, measurement: npt.NDArray[np.number], tiling: Tiling) -> dict[str, Floats]:
+    """Apply a network to a field of any size.
+
+    Parameters
+    ----------
+    predict : callable
+        From measurements (N, S, P, P) to arrays by name, as `foci3d.learning.inference.Model.predict`: images
+        (N, L, P, P), or values (N, L) of a layer.
+    measurement : ndarray (S, Y, X)
+        Images of the sensors, with at least P pixels in y and in x.
+    tiling : Tiling
+        Size and overlap of the tiles.
+
+    Returns
+    -------
+    dict of str to ndarray (L, Y, X), float32
+        The arrays of `predict` for the field; a value becomes a map that varies from tile to tile.
+
+    Raises
+    ------
+    InputError
+        If the field is smaller than a tile.
+    """
+    extents = measurement.shape[1:]
+    if min(extents) < tiling.n_pixels:
+        raise InputError(
+            f"measurement: found {' x '.join(map(str, extents))} pixels; expected at least {tiling.n_pixels} x "
+            f"{tiling.n_pixels}, those of the imager. Record a larger field, or choose another model."
+        )
+    fields: dict[str, Floats] = {}
+    for windows, weights, tiles in _batches(measurement, tiling):
+        for name, values in predict(tiles).items():
+            answers = values if values.ndim == 4 else values[..., None, None]
+            field = fields.setdefault(name, np.zeros((answers.shape[1], *extents), np.float32))
+            for window, weight, answer in zip(windows, weights, answers, strict=True):
+                field[:, *window] += weight * answer
+    return fields
+
+
+def _batches(
+    measurement: npt.NDArray[np.number], tiling: Tiling
+) -> Iterator[tuple[list[tuple[slice, slice]], Floats, Floats]]:
+    """Places y, x of some tiles in the field, their weights `(N, P, P)`, and the tiles `(N, S, P, P)`."""
+    rows, columns = (
+        [(slice(start, start + tiling.n_pixels), weights) for start, weights in zip(starts, profiles, strict=True)]
+        for starts, profiles in ((tiling.starts(extent), tiling.weights(extent)) for extent in measurement.shape[1:])
+    )
+    places = list(product(rows, columns))
+    for batch in (places[first : first + BATCH_SIZE] for first in range(0, len(places), BATCH_SIZE)):
+        windows = [(y, x) for (y, _), (x, _) in batch]
+        weights = np.stack([np.outer(along_y, along_x) for (_, along_y), (_, along_x) in batch])
+        yield windows, weights, np.stack([measurement[:, *window] for window in windows]).astype(np.float32)
