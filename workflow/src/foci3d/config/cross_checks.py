@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 from foci3d.config.architectures import (
     CnnFcConfig,
     ConvDeconvConfig,
+    MultiWienerConfig,
     PhysicsEncoderConfig,
     PhysicsUNetConfig,
     ResNetCnnConfig,
+    SBRNetConfig,
+    UnrolledUNetConfig,
 )
 from foci3d.config.models import BaselineConfig, Config, DatasetConfig, MatFiles, NetworkConfig
 from foci3d.config.registry import MASK_TASKS, TASK_NAMES
@@ -22,6 +25,10 @@ FIGURE_TASKS = {"fig2": ("depth_class",), "fig3": ("deblurring",), "figS1": ("de
 FIGURE_SCENES = {"fig5": "moving", "fig6": "moving", "fig7": "slides"}
 SINGLE_LAYER_TASKS = {"depth_class": True, "deblurring": True, **dict.fromkeys(MASK_TASKS, False)}
 IMAGE_TASKS = {"deblurring", "depth_map", *MASK_TASKS}
+CLASSIFIERS = CnnFcConfig | PhysicsEncoderConfig
+DENSE_NETWORKS = (
+    ConvDeconvConfig | ResNetCnnConfig | PhysicsUNetConfig | UnrolledUNetConfig | MultiWienerConfig | SBRNetConfig
+)
 # The dataset of which the statistics of the scenes are computed.
 REFERENCE_DATASET = "stack2"
 RESERVED_NETWORK_NAME = "encoder"
@@ -192,10 +199,8 @@ def _tasks(config: Config) -> Iterator[ConfigProblem]:
             yield _problem(path, task, "depths in steps", f"set depth_step_um {whose} above 0")
         if task == "depth_map" and dataset.n_layers > 1 and dataset.overlap != "remove":
             yield _problem(path, task, "layers that do not overlap", f"set overlap {whose} to remove")
-        needs_classes = isinstance(architecture, CnnFcConfig | PhysicsEncoderConfig) and task in IMAGE_TASKS
-        needs_images = (
-            isinstance(architecture, ConvDeconvConfig | ResNetCnnConfig | PhysicsUNetConfig) and task == "depth_class"
-        )
+        needs_classes = isinstance(architecture, CLASSIFIERS) and task in IMAGE_TASKS
+        needs_images = isinstance(architecture, DENSE_NETWORKS) and task == "depth_class"
         if needs_classes or needs_images:
             expected = "cnn_fc or physics_encoder for depth_class and another architecture for every other task"
             yield _problem(
