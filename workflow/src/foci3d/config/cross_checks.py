@@ -62,7 +62,7 @@ def find_conflicts(config: Config) -> Iterator[ConfigProblem]:
     """
     data = (_intervals, _psf_sources, _geometry, _dataset_sources, _shard_counts)
     networks = (_references, _tasks, _training, _models, _strides, _encoders, _seed_replicates)
-    uses = (_baselines, _test_datasets, _figures, _reconstruction)
+    uses = (_ablation, _baselines, _benchmark_entries, _test_datasets, _figures, _reconstruction)
     return itertools.chain.from_iterable(check(config) for check in (*data, *networks, *uses))
 
 
@@ -308,6 +308,33 @@ def _seed_replicates(config: Config) -> Iterator[ConfigProblem]:
     if config.seed in seeds:
         expected = f"other seeds than the root, seed: {config.seed}"
         yield _problem(("seed_replicates", "seeds"), [*seeds], expected, "choose others")
+
+
+def _ablation(config: Config) -> Iterator[ConfigProblem]:
+    """The errors of networks are compared if they are of one kind, on one dataset."""
+    for index, name in enumerate(config.ablation):
+        path = ("ablation", index)
+        if name not in config.networks:
+            yield _unknown_name(path, name, config.networks)
+            continue
+        network, first = (config.networks.get(other, config.networks[name]) for other in (name, config.ablation[0]))
+        same_error = network.task == first.task or {network.task, first.task} <= {*MASK_TASKS}
+        if network.dataset != first.dataset or not same_error:
+            found = f"{name} with task {network.task} on {network.dataset}"
+            expected = f"task {first.task} on {first.dataset} as {config.ablation[0]} has"
+            yield _problem(path, found, expected, "remove it")
+
+
+def _benchmark_entries(config: Config) -> Iterator[ConfigProblem]:
+    for name, files in config.benchmark_entries.items():
+        path = ("benchmark_entries", name)
+        if name in {**config.networks, **config.baselines}:
+            found = f"{dotted(path)} has the name of a network or a baseline"
+            yield ConfigProblem(path, f"{found}; expected any other name, rename it.")
+        for dataset, file in files.items():
+            if dataset not in config.datasets:
+                yield _unknown_name((*path, dataset), dataset, config.datasets)
+            yield from _missing_file((*path, dataset), file, "a predictions file, .h5 or .npz")
 
 
 def _baselines(config: Config) -> Iterator[ConfigProblem]:
