@@ -73,7 +73,7 @@ def test_configurations_are_valid(base: Any, overlays: list[str]) -> None:
             "networks: {depth_cnn: {architecture: {name: unet}}}",
             [
                 'architecture.name is "unet"',
-                "cnn_fc, conv_deconv, joint_unet, multiwiener, physics_encoder, ",
+                "cnn_fc, conv_deconv, joint_unet, multiwiener, physics_encoder, physics_unet",
             ],
         ),
         ("networks: {depth_cnn: {architecture: 5}}", ["networks.depth_cnn.architecture is 5", "a mapping of keys"]),
