@@ -158,4 +158,4 @@ def test_ablation_makes_a_table_and_a_figure(run_script, tmp_path):
     assert table["settings"].tolist() == ["n_depths 6", "n_depths 5"]
     figure = [tmp_path / "fig.png", tmp_path / "fig.svg"]
     run_script("fig_ablation", input={"curves": curves}, output={"figure": figure})
-    assert "validation error" in figure[1].read_text() or figure[1].stat().st_size > 1000
+    assert all(path.stat().st_size > 1000 for path in figure)

@@ -39,7 +39,9 @@ def check(base: Any, overlay: str, folder: Path) -> str:
     return message
 
 
-@pytest.mark.parametrize("overlays", [[], ["quick"], ["smoke"], ["tissue"], ["quick", "tissue"]])
+@pytest.mark.parametrize(
+    "overlays", [[], ["quick"], ["smoke"], ["tissue"], ["quick", "tissue"], ["ablation"], ["peers"]]
+)
 def test_configurations_are_valid(base: Any, overlays: list[str]) -> None:
     for name in overlays:
         base = merged(base, yaml.safe_load((CONFIG / f"{name}.yaml").read_text()))

@@ -26,8 +26,8 @@ MODELS = {"a": model("adamw", 7, channels=[4, 8]), "b": model("muon", 9, channel
 def test_only_settings_that_differ_are_named():
     settings = {name: {**entry["architecture"], **entry["training"]} for name, entry in MODELS.items()}
     assert varied_settings(settings) == {"a": "optimizer adamw", "b": "optimizer muon, n_steps 3"}
-    lists = {"a": {"channels": [4, 8], "attention": False}, "b": {"channels": [4, 9], "attention": True}}
-    assert varied_settings(lists)["b"] == "channels 4-9, attention true"
+    lists = {"a": {"channels": [4, 8], "max_steps": 1}, "b": {"channels": [4, 9], "max_steps": 2}}
+    assert varied_settings(lists)["b"] == "channels [4, 9]"
 
 
 def test_rows_hold_the_best_validation_and_the_time_of_the_whole_training():

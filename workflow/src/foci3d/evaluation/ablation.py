@@ -20,19 +20,15 @@ def varied_settings(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]
     Returns
     -------
     dict of str to str
-        By name of the network, those of its settings that are not the same for all: ``optimizer muon, n_steps 3``.
+        By name of the network, those of its settings that are not the same for all: ``optimizer muon, n_steps 3``. The
+        numbers of steps, by which times are made equal, are left out.
     """
-    keys = dict.fromkeys(key for values in settings.values() for key in values)
+    keys = dict.fromkeys(key for values in settings.values() for key in values if key != "max_steps")
     varied = [key for key in keys if len({json.dumps(values.get(key)) for values in settings.values()}) > 1]
     return {
-        name: ", ".join(f"{key} {_plain(values[key])}" for key in varied if key in values)
+        name: ", ".join(f"{key} {json.dumps(values[key])}".replace('"', "") for key in varied if key in values)
         for name, values in settings.items()
     }
-
-
-def _plain(value: Any) -> str:
-    """A value as a reader writes it."""
-    return "-".join(map(str, value)) if isinstance(value, list) else json.dumps(value).strip('"')
 
 
 def compare_trainings(models: Mapping[str, Mapping[str, Any]], curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
