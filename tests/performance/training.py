@@ -188,6 +188,14 @@ def measure_steps(name: str, results: Path, n_steps: int, n_turns: int) -> dict[
     }
 
 
+def rounded(figures: dict[str, Any]) -> dict[str, Any]:
+    """Numbers with four significant digits."""
+    return {
+        name: rounded(value) if isinstance(value, dict) else value and float(f"{value:.4g}")
+        for name, value in figures.items()
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Speed of the training")
     parser.add_argument("results", type=Path, help="folder of results with the inputs")
@@ -204,7 +212,7 @@ def main() -> None:
     resnet_s, physics_s = (figures[name]["seconds_to_target"] for name in NETWORKS)
     if resnet_s and physics_s:
         figures["relative_time_to_target"] = physics_s / resnet_s
-    print(json.dumps(figures, indent=1))
+    print(json.dumps(rounded(figures), indent=1))
 
 
 if __name__ == "__main__":
