@@ -108,8 +108,8 @@ def main() -> None:
     least_squares = tune_least_squares(forward, validation, tuple(arguments.iterations))
     figures: dict[str, Any] = measure(model, least_squares, forward, test, arguments.turns)
     figures |= {
-        "error": mean_error(model.predict(test["sensors"], "cpu"), test),
-        "error_symmetries": mean_error(model.predict(test["sensors"], "cpu", average_symmetries=True), test),
+        "error": mean_error(model.predict(test["sensors"], "cpu")["output"], test),
+        "error_symmetries": mean_error(model.predict(test["sensors"], "cpu", average_symmetries=True)["output"], test),
         "least_squares_error": mean_error(least_squares.predict(forward, test["sensors"], test["depths_um"]), test),
         "least_squares_iterations": least_squares.parameters["iterations"],
     }
