@@ -16,8 +16,6 @@ rule import_predictions:
         network=wildcard_regex(BENCHMARK_ENTRIES),
     conda:
         "../../envs/foci3d.yaml"
-    resources:
-        mem_mb=3000,
     params:
         dataset_config=dataset_config,
         code=code_of("import_predictions"),
@@ -57,8 +55,6 @@ rule record_benchmark:
         f"{RESULTS}/logs/record_benchmark.log",
     conda:
         "../../envs/foci3d.yaml"
-    resources:
-        mem_mb=3000,
     params:
         code=code_of("record_benchmark"),
     script:
