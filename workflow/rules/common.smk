@@ -3,6 +3,9 @@
 
 import re
 import sys
+from pathlib import Path
+
+import yaml
 
 from foci3d.config.architectures import EncoderConfig
 from foci3d.config.samples import read_samples
@@ -25,6 +28,9 @@ NETWORKS = CONFIG.networks
 COPIED_NETWORKS = [name for name, network in NETWORKS.items() if network.weights != "trained"]
 SEED_REPLICATES = CONFIG.seed_replicates.by_name
 BASELINES = CONFIG.baselines
+BENCHMARK_ENTRIES = CONFIG.benchmark_entries
+FROZEN_DATASETS = yaml.safe_load(Path(workflow.source_path("../../resources/benchmark.yaml")).read_text())
+BENCHMARK_DATASETS = [name for name in FROZEN_DATASETS if name in DATASETS]
 SPLITS = ["train", "validation", "test"]
 TRAINED_DATASETS = {method.dataset for method in [*NETWORKS.values(), *BASELINES.values(), CONFIG.pretraining]}
 PSF = f"{RESULTS}/psf/{CONFIG.psf.source}.h5"
@@ -187,6 +193,20 @@ def summaries(methods, among=DATASETS):
         for dataset in method.test_datasets
         if dataset in among
     ]
+
+
+def entry_summaries():
+    """The summary of each entry of the benchmark on each of its datasets."""
+    return [
+        f"{RESULTS}/scores/{name}/{dataset}/summary.csv"
+        for name, files in BENCHMARK_ENTRIES.items()
+        for dataset in files
+    ]
+
+
+def entry_file(wildcards):
+    """The predictions file of an entry of the benchmark."""
+    return BENCHMARK_ENTRIES[wildcards.network][wildcards.dataset]
 
 
 def replicate_summaries():

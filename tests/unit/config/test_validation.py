@@ -39,7 +39,9 @@ def check(base: Any, overlay: str, folder: Path) -> str:
     return message
 
 
-@pytest.mark.parametrize("overlays", [[], ["quick"], ["smoke"], ["tissue"], ["quick", "tissue"]])
+@pytest.mark.parametrize(
+    "overlays", [[], ["quick"], ["smoke"], ["tissue"], ["quick", "tissue"], ["ablation"], ["peers"]]
+)
 def test_configurations_are_valid(base: Any, overlays: list[str]) -> None:
     for name in overlays:
         base = merged(base, yaml.safe_load((CONFIG / f"{name}.yaml").read_text()))
@@ -71,7 +73,10 @@ def test_configurations_are_valid(base: Any, overlays: list[str]) -> None:
         ),
         (
             "networks: {depth_cnn: {architecture: {name: unet}}}",
-            ['architecture.name is "unet"', "cnn_fc, conv_deconv, physics_encoder, physics_unet, resnet_cnn"],
+            [
+                'architecture.name is "unet"',
+                "cnn_fc, conv_deconv, joint_unet, multiwiener, physics_encoder, physics_unet",
+            ],
         ),
         ("networks: {depth_cnn: {architecture: 5}}", ["networks.depth_cnn.architecture is 5", "a mapping of keys"]),
         (
@@ -149,6 +154,11 @@ def test_new_names_exist() -> None:
         ("datasets: {stack2: {appearance: real}}", ["datasets.stack2.appearance is real", "one of paper, wide"]),
         ("shards: {train: 20000}", ["shards.train is 20000", "at most n_samples.train, 10000"]),
         ("shards: {test: 500}", ["shards.test is 500", "at most n_samples.sequences, 100"]),
+        ("ablation: [stack2_cnn, none]", ["ablation[1] is none", "one of depth_cnn"]),
+        ("ablation: [stack2_cnn, stack1_cnn]", ["ablation[1] is stack1_cnn with task masks on stack1", "on stack2"]),
+        ("benchmark_entries: {mine: {stack3: a.npz}}", ["benchmark_entries.mine.stack3 is stack3", "one of depth"]),
+        ("benchmark_entries: {mine: {stack2: a.npz}}", ["stack2 is a.npz, which does not exist", ".h5 or .npz"]),
+        ("benchmark_entries: {stack2_cnn: {}}", ["benchmark_entries.stack2_cnn has the name of a network"]),
         ("psf: {source: file}", ["config/config.yaml: psf.file is none", "HDF5"]),
         ("psf: {scan: {depths: x.csv}}", ["psf.scan.stack is simulated", "both"]),
         ("psf: {scan: {stack: a.tif, depths: x.csv}}", ["psf.scan.stack is a.tif, which does not exist"]),

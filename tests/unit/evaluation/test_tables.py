@@ -113,3 +113,10 @@ def test_comparison_page_has_the_best_first_and_the_baseline_last():
     assert errors["Layer 2"].tolist() == ["5 (4 to 6)", "10 (9 to 11)", "30 (29 to 31)", "35"]
     assert sections["deblur: Error [%]"].columns.tolist() == ["network", "kind", "0-200 um", "200-400 um", "Mean"]
     assert sections["stack2: AUC"]["Mean"].tolist() == ["0.9 (0.89 to 0.91)", "0.35"]
+
+
+def test_networks_of_task_stacks_are_compared_with_those_of_task_masks():
+    stacks = stack("physics", "stack2", [0.1] * 4).assign(task="stacks")
+    table = tables.compare(stacks, stack("classical", "stack2", [0.2] * 4))
+    (section,) = tables.comparison_page(table).sections.values()
+    assert section["network"].tolist() == ["physics", "classical", "majority class"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from foci3d.config.fields import Count, Interval, KernelSize, Section, Some, Ste
 from foci3d.config.registry import Registry
 
 ARCHITECTURES = Registry("architecture")
+FiveCounts = Annotated[Some[Count], Field(min_length=5, max_length=5)]
 
 
 class Architecture(Section):
@@ -48,11 +49,16 @@ class ResNetCnnConfig(Architecture):
     head_channels: Count = Field(description="channels of the head")
 
 
-class PhysicsConfig(Architecture):
+class DepthGridConfig(Architecture):
     """Settings that the networks which know the optics share."""
 
     depth_range_um: Interval = Field(description="depths at which the measurements are deconvolved [um]")
     n_depths: int = Field(ge=2, description="number of these depths")
+
+
+class PhysicsConfig(DepthGridConfig):
+    """Settings that the networks with an encoder behind regularized inverses share."""
+
     n_regularizations: Count = Field(description="trained regularizations at each of these depths")
     channels: Some[Count] = Field(description="channels of each level of the encoder; the resolution halves in between")
 
@@ -71,6 +77,41 @@ class PhysicsEncoderConfig(PhysicsConfig):
 
     name: Literal["physics_encoder"] = Field(description="architecture")
     hidden_features: Count = Field(description="units of the hidden layer")
+
+
+@ARCHITECTURES.add("joint_unet")
+class JointUNetConfig(PhysicsUNetConfig):
+    """U-Net behind inverses of the forward operator that combine the sensors."""
+
+    name: Literal["joint_unet"] = Field(description="architecture")  # type: ignore[assignment]
+
+
+@ARCHITECTURES.add("unrolled_unet")
+class UnrolledUNetConfig(DepthGridConfig):
+    """U-Net behind unrolled proximal gradient steps."""
+
+    name: Literal["unrolled_unet"] = Field(description="architecture")
+    channels: Some[Count] = Field(description="channels of each level of the encoder; the resolution halves in between")
+    attention: bool = Field(description="self-attention at the coarsest level")
+    n_steps: Count = Field(description="gradient steps")
+    proximal_channels: Count = Field(description="channels of the network between gradient steps")
+
+
+@ARCHITECTURES.add("multiwiener")
+class MultiWienerConfig(DepthGridConfig):
+    """Wiener deconvolution with trained kernels, then a U-Net: MultiWienerNet."""
+
+    name: Literal["multiwiener"] = Field(description="architecture")
+    channels: FiveCounts = Field(description="channels of the five levels; the resolution halves in between")
+
+
+@ARCHITECTURES.add("sbrnet")
+class SBRNetConfig(DepthGridConfig):
+    """Two branches of residual blocks, for the measurements and for their adjoint: SBR-Net."""
+
+    name: Literal["sbrnet"] = Field(description="architecture")
+    channels: Count = Field(description="channels of all convolutions")
+    n_blocks: Count = Field(description="residual blocks of each branch")
 
 
 class EncoderConfig(Architecture):

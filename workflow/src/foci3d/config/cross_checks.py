@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 from foci3d.config.architectures import (
     CnnFcConfig,
     ConvDeconvConfig,
+    MultiWienerConfig,
     PhysicsEncoderConfig,
     PhysicsUNetConfig,
     ResNetCnnConfig,
+    SBRNetConfig,
+    UnrolledUNetConfig,
 )
 from foci3d.config.models import BaselineConfig, Config, DatasetConfig, MatFiles, NetworkConfig
 from foci3d.config.registry import MASK_TASKS, TASK_NAMES
@@ -22,6 +25,10 @@ FIGURE_TASKS = {"fig2": ("depth_class",), "fig3": ("deblurring",), "figS1": ("de
 FIGURE_SCENES = {"fig5": "moving", "fig6": "moving", "fig7": "slides"}
 SINGLE_LAYER_TASKS = {"depth_class": True, "deblurring": True, **dict.fromkeys(MASK_TASKS, False)}
 IMAGE_TASKS = {"deblurring", "depth_map", *MASK_TASKS}
+CLASSIFIERS = CnnFcConfig | PhysicsEncoderConfig
+DENSE_NETWORKS = (
+    ConvDeconvConfig | ResNetCnnConfig | PhysicsUNetConfig | UnrolledUNetConfig | MultiWienerConfig | SBRNetConfig
+)
 # The dataset of which the statistics of the scenes are computed.
 REFERENCE_DATASET = "stack2"
 RESERVED_NETWORK_NAME = "encoder"
@@ -55,7 +62,7 @@ def find_conflicts(config: Config) -> Iterator[ConfigProblem]:
     """
     data = (_intervals, _psf_sources, _geometry, _dataset_sources, _shard_counts)
     networks = (_references, _tasks, _training, _models, _strides, _encoders, _seed_replicates)
-    uses = (_baselines, _test_datasets, _figures, _reconstruction)
+    uses = (_ablation, _baselines, _benchmark_entries, _test_datasets, _figures, _reconstruction)
     return itertools.chain.from_iterable(check(config) for check in (*data, *networks, *uses))
 
 
@@ -192,10 +199,8 @@ def _tasks(config: Config) -> Iterator[ConfigProblem]:
             yield _problem(path, task, "depths in steps", f"set depth_step_um {whose} above 0")
         if task == "depth_map" and dataset.n_layers > 1 and dataset.overlap != "remove":
             yield _problem(path, task, "layers that do not overlap", f"set overlap {whose} to remove")
-        needs_classes = isinstance(architecture, CnnFcConfig | PhysicsEncoderConfig) and task in IMAGE_TASKS
-        needs_images = (
-            isinstance(architecture, ConvDeconvConfig | ResNetCnnConfig | PhysicsUNetConfig) and task == "depth_class"
-        )
+        needs_classes = isinstance(architecture, CLASSIFIERS) and task in IMAGE_TASKS
+        needs_images = isinstance(architecture, DENSE_NETWORKS) and task == "depth_class"
         if needs_classes or needs_images:
             expected = "cnn_fc or physics_encoder for depth_class and another architecture for every other task"
             yield _problem(
@@ -303,6 +308,33 @@ def _seed_replicates(config: Config) -> Iterator[ConfigProblem]:
     if config.seed in seeds:
         expected = f"other seeds than the root, seed: {config.seed}"
         yield _problem(("seed_replicates", "seeds"), [*seeds], expected, "choose others")
+
+
+def _ablation(config: Config) -> Iterator[ConfigProblem]:
+    """The errors of networks are compared if they are of one kind, on one dataset."""
+    for index, name in enumerate(config.ablation):
+        path = ("ablation", index)
+        if name not in config.networks:
+            yield _unknown_name(path, name, config.networks)
+            continue
+        network, first = (config.networks.get(other, config.networks[name]) for other in (name, config.ablation[0]))
+        same_error = network.task == first.task or {network.task, first.task} <= {*MASK_TASKS}
+        if network.dataset != first.dataset or not same_error:
+            found = f"{name} with task {network.task} on {network.dataset}"
+            expected = f"task {first.task} on {first.dataset} as {config.ablation[0]} has"
+            yield _problem(path, found, expected, "remove it")
+
+
+def _benchmark_entries(config: Config) -> Iterator[ConfigProblem]:
+    for name, files in config.benchmark_entries.items():
+        path = ("benchmark_entries", name)
+        if name in {**config.networks, **config.baselines}:
+            found = f"{dotted(path)} has the name of a network or a baseline"
+            yield ConfigProblem(path, f"{found}; expected any other name, rename it.")
+        for dataset, file in files.items():
+            if dataset not in config.datasets:
+                yield _unknown_name((*path, dataset), dataset, config.datasets)
+            yield from _missing_file((*path, dataset), file, "a predictions file, .h5 or .npz")
 
 
 def _baselines(config: Config) -> Iterator[ConfigProblem]:

@@ -400,7 +400,11 @@ class Config(Section):
     networks: Named[NetworkConfig] = Field(min_length=1, description="the networks by name")
     pretraining: PretrainingConfig = Field(description="the weights that `encoder: pretrained` starts from")
     seed_replicates: SeedReplicatesConfig = Field(description="what is trained again with other seeds")
+    ablation: Names = Field(description="networks whose trainings the target `ablation` compares")
     baselines: Named[BaselineConfig] = Field(description="the classical methods by name")
+    benchmark_entries: Named[Named[Text]] = Field(
+        description="predictions of other methods for the benchmark, .h5 or .npz, by name of the method and dataset"
+    )
     figures: FiguresConfig = Field(description="what each figure of the paper shows")
     reconstruct: ReconstructConfig = Field(description="reconstruction of acquisitions")
     bounds: BoundsConfig = Field(description="bounds set by the optics")

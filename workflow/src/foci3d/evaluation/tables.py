@@ -3,7 +3,7 @@
 Each table is computed from summaries (`foci3d.evaluation.scores`) as a tidy frame; `*_page` formats it for reading.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from foci3d.config.registry import MASK_TASKS
 from foci3d.evaluation.uncertainty import relative_error_reduction
 from foci3d.io.hdf5 import atomic_path
 
 ESTIMATE = ["value", "ci_low", "ci_high", "baseline"]
 COMPARED = {
+    "depth_class": {"exact": "Exact class [%]", "mean_error_um": "Mean error [um]"},
     "deblurring": {"error": "Error [%]", "psnr_db": "PSNR [dB]", "ssim": "SSIM"},
+    "depth_map": {"error": "Error [%]", "cell_error": "Error on cells [%]"},
     "masks": {
         "error": "Error [%]",
         "balanced_accuracy": "Balanced accuracy [%]",
@@ -29,7 +32,14 @@ COMPARED = {
     },
 }
 """Metrics by which networks and classical methods are compared, with their headings, by task."""
-LOWER_IS_BETTER = {"error", "bleed_through"}
+LOWER_IS_BETTER = {"error", "mean_error_um", "cell_error", "bleed_through"}
+TRIVIAL = {
+    "depth_class": "uniform guess",
+    "deblurring": "identity",
+    "depth_map": "empty map",
+    "masks": "majority class",
+}
+"""What the baseline of a summary is, by task."""
 VERDICT_COLORS = {"surpassed": "#cde8dc", "reproduced": "#e3ecf5", "missed": "#f7dccb"}
 STYLE = (
     "body{font:15px/1.5 sans-serif;max-width:75em;margin:2em auto;padding:0 1em;color:#222}"
@@ -181,8 +191,14 @@ def compare(networks: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
         The rows of the summaries whose metric is in COMPARED, with a column kind (network or classical).
     """
     both = pd.concat([networks.assign(kind="network"), baselines.assign(kind="classical")], ignore_index=True)
-    shown = [metric in COMPARED.get(task, ()) for task, metric in zip(both["task"], both["metric"], strict=True)]
-    return both[shown].sort_values("dataset", kind="stable", ignore_index=True)
+    return select_metrics(both, COMPARED)
+
+
+def select_metrics(table: pd.DataFrame, metrics: Mapping[str, Collection[str]]) -> pd.DataFrame:
+    """The rows of summaries whose metric is among those of its task, sorted by dataset; `stacks` count as `masks`."""
+    table = table.assign(task=table["task"].replace(dict.fromkeys(MASK_TASKS, "masks")))
+    shown = [metric in metrics.get(task, ()) for task, metric in zip(table["task"], table["metric"], strict=True)]
+    return table[shown].sort_values("dataset", kind="stable", ignore_index=True)
 
 
 def comparison_page(table: pd.DataFrame) -> TablePage:
@@ -198,7 +214,7 @@ def comparison_page(table: pd.DataFrame) -> TablePage:
         text = text.loc[means.sort_values(ascending=metric in LOWER_IS_BETTER).index]
         baseline = part.drop_duplicates("layer").set_index("layer")["baseline"].reindex(text.columns)
         if baseline.any():
-            text.loc[("identity" if task == "deblurring" else "majority class", "baseline"), :] = baseline
+            text.loc[(TRIVIAL[str(task)], "baseline"), :] = baseline
         sections[f"{dataset}: {COMPARED[str(task)][str(metric)]}"] = with_headings(text)
     note = (
         "Networks beside classical methods on the same test samples. The classical methods are given the depth of each "

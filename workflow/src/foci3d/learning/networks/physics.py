@@ -10,22 +10,66 @@ any imager whose point-spread function is given. This follows MultiWienerNet (Ya
 """
 
 import math
+from abc import ABC, abstractmethod
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from foci3d.config.architectures import PhysicsEncoderConfig, PhysicsUNetConfig
+from foci3d.config.architectures import (
+    DepthGridConfig,
+    PhysicsConfig,
+    PhysicsEncoderConfig,
+    PhysicsUNetConfig,
+    UnrolledUNetConfig,
+)
 from foci3d.learning.networks.cnn import convolution_block
 from foci3d.learning.networks.registry import register
-from foci3d.optics.forward import ForwardModel
+from foci3d.optics.forward import ForwardModel, FourierOperator
 
 INITIAL_REGULARIZATION = 1e-2
 """The first regularization of each depth before training; each further one starts at a hundredth of the one before."""
 
 
-class WienerBank(nn.Module):
+def initial_log_regularizations(n_regularizations: int) -> Tensor:
+    """Logarithms `(R,)` of the regularizations of a depth before training."""
+    return torch.tensor([math.log(INITIAL_REGULARIZATION / 100**index) for index in range(n_regularizations)])
+
+
+def depth_grid_um(settings: DepthGridConfig) -> Tensor:
+    """Depths `(D,)` at which a network looks at the measurements [um]."""
+    return torch.linspace(*settings.depth_range_um, settings.n_depths)
+
+
+class Bank(nn.Module, ABC):
+    """Base of what maps measurements to images by the optics of an imager.
+
+    Parameters
+    ----------
+    depths_um : Tensor (D,)
+        Depths from sensor A [um].
+    """
+
+    transfer: Tensor
+
+    def __init__(self, depths_um: Tensor) -> None:
+        super().__init__()
+        self.depths_um = depths_um
+        self.register_buffer("transfer", None, persistent=False)
+
+    @property
+    @abstractmethod
+    def n_images(self) -> int:
+        """Images that the bank gives for a measurement."""
+
+    def transfer_functions(self, forward: ForwardModel, depth_scale: float = 1.0) -> Tensor:
+        """Transfer functions `(S, D, F, F')` of an imager, complex64; see `PhysicsNetwork.set_optics`."""
+        transfer = forward.at((depth_scale * self.depths_um)[None].to(forward.depths_um)).transfer[0]
+        return transfer.to(next(self.parameters(), transfer).device)
+
+
+class WienerBank(Bank):
     """Regularized inverses of the measurements at a grid of depths.
 
     Parameters
@@ -38,24 +82,15 @@ class WienerBank(nn.Module):
         Regularizations R of each sensor and depth.
     """
 
-    transfer: Tensor
-
     def __init__(self, depths_um: Tensor, n_sensors: int, n_regularizations: int = 1) -> None:
-        super().__init__()
-        self.depths_um = depths_um
-        initial = [math.log(INITIAL_REGULARIZATION / 100**index) for index in range(n_regularizations)]
-        self.log_regularization = nn.Parameter(torch.tensor(initial).repeat(n_sensors, len(depths_um), 1))
-        self.register_buffer("transfer", None, persistent=False)
+        super().__init__(depths_um)
+        initial = initial_log_regularizations(n_regularizations)
+        self.log_regularization = nn.Parameter(initial.repeat(n_sensors, len(depths_um), 1))
 
     @property
     def n_images(self) -> int:
         """Images that the bank gives for a measurement."""
         return self.log_regularization.numel()
-
-    def transfer_functions(self, forward: ForwardModel, depth_scale: float = 1.0) -> Tensor:
-        """Transfer functions `(S, D, F, F')` of an imager, complex64; see `PhysicsNetwork.set_optics`."""
-        operator = forward.at((depth_scale * self.depths_um)[None].to(forward.depths_um))
-        return operator.transfer[0].to(self.log_regularization.device)
 
     def forward(self, measurements: Tensor, transfer: Tensor | None = None) -> Tensor:
         """Deconvolved images `(N, S * D * R, P, P)` of `measurements (N, S, P, P)`, in float32."""
@@ -71,23 +106,39 @@ class WienerBank(nn.Module):
             return images[..., :n_pixels, :n_pixels].flatten(1, 3)
 
 
+class OperatorBank(Bank):
+    """Base of the banks that apply the forward operator for layers at all depths together."""
+
+    @property
+    def n_images(self) -> int:
+        """Images that the bank gives for a measurement, by default one for each depth."""
+        return len(self.depths_um)
+
+    @abstractmethod
+    def images(self, operator: FourierOperator, measurements: Tensor) -> Tensor:
+        """Images `(N, n_images, P, P)` of `measurements (N, S, P, P)`, both in float32."""
+
+    def forward(self, measurements: Tensor, transfer: Tensor | None = None) -> Tensor:
+        """Images `(N, n_images, P, P)` of `measurements (N, S, P, P)`, in float32."""
+        transfer = self.transfer if transfer is None else transfer
+        with torch.autocast(measurements.device.type, enabled=False):
+            size, extent = (transfer.shape[-2],) * 2, 2 * measurements.shape[-1] - 1
+            kernels = torch.fft.irfft2(transfer, size)[None, ..., :extent, :extent]
+            return self.images(FourierOperator(kernels), measurements.float())
+
+
 class PhysicsNetwork(nn.Module):
-    """Base of the networks that know the optics: measurements and their regularized inverses, standardized.
+    """Base of the networks that know the optics.
 
     Parameters
     ----------
-    settings : PhysicsUNetConfig or PhysicsEncoderConfig
-        Grid of depths.
-    n_sensors : int
-        Sensors of a measurement.
+    bank : Bank
+        What the network sees by the optics.
     """
 
-    def __init__(self, settings: PhysicsUNetConfig | PhysicsEncoderConfig, n_sensors: int) -> None:
+    def __init__(self, bank: Bank) -> None:
         super().__init__()
-        depths_um = torch.linspace(*settings.depth_range_um, settings.n_depths)
-        self.bank = WienerBank(depths_um, n_sensors, settings.n_regularizations)
-        self.n_features = n_sensors + self.bank.n_images
-        self.standardize = nn.BatchNorm2d(self.n_features)
+        self.bank = bank
 
     def set_optics(self, forward: ForwardModel, depth_scale: float = 1.0) -> None:
         """Use an imager from now on, unless its transfer functions are given with the measurements.
@@ -100,6 +151,28 @@ class PhysicsNetwork(nn.Module):
             Factor on the grid of depths: the separation of its sensors over that of the imager of the training data.
         """
         self.bank.transfer = self.bank.transfer_functions(forward, depth_scale)
+
+
+class WienerNetwork(PhysicsNetwork):
+    """Base of the networks that see measurements and their regularized inverses, standardized.
+
+    Parameters
+    ----------
+    settings : DepthGridConfig
+        Settings of the bank.
+    n_sensors : int
+        Sensors of a measurement.
+    """
+
+    def __init__(self, settings: DepthGridConfig, n_sensors: int) -> None:
+        super().__init__(self.make_bank(settings, n_sensors))
+        self.n_features = n_sensors + self.bank.n_images
+        self.standardize = nn.BatchNorm2d(self.n_features)
+
+    def make_bank(self, settings: DepthGridConfig, n_sensors: int) -> Bank:
+        """The bank of the network."""
+        assert isinstance(settings, PhysicsConfig)
+        return WienerBank(depth_grid_um(settings), n_sensors, settings.n_regularizations)
 
     def features(self, measurements: Tensor, transfer: Tensor | None = None) -> Tensor:
         """Input `(N, n_features, P, P)` of the encoder."""
@@ -158,13 +231,13 @@ class SelfAttention(nn.Module):
 
 
 @register("physics_unet", PhysicsUNetConfig)
-class PhysicsUNet(PhysicsNetwork):
+class PhysicsUNet(WienerNetwork):
     """U-Net behind the regularized inverses, for dense outputs.
 
     Parameters
     ----------
-    settings : PhysicsUNetConfig
-        Grid of depths, channels of each level, and whether the coarsest level has self-attention.
+    settings : PhysicsUNetConfig or UnrolledUNetConfig
+        Settings of the bank, channels of each level, and whether the coarsest level has self-attention.
     in_channels : int
         Sensors of a measurement.
     out_channels : int
@@ -173,7 +246,9 @@ class PhysicsUNet(PhysicsNetwork):
         Not used; any size fits.
     """
 
-    def __init__(self, settings: PhysicsUNetConfig, in_channels: int, out_channels: int, n_pixels: int) -> None:
+    def __init__(
+        self, settings: PhysicsUNetConfig | UnrolledUNetConfig, in_channels: int, out_channels: int, n_pixels: int
+    ) -> None:
         super().__init__(settings, in_channels)
         channels = settings.channels
         self.encoder = Encoder(self.n_features, channels)
@@ -200,7 +275,7 @@ class PhysicsUNet(PhysicsNetwork):
 
 
 @register("physics_encoder", PhysicsEncoderConfig)
-class PhysicsEncoder(PhysicsNetwork):
+class PhysicsEncoder(WienerNetwork):
     """The encoder of the U-Net with a fully connected head, for outputs that are not images.
 
     Parameters

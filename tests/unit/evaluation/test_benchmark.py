@@ -1,0 +1,175 @@
+"""The benchmark: fingerprints of datasets, and what is refused of an entry."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from summaries import stack
+
+from foci3d.errors import InputError
+from foci3d.evaluation import benchmark
+from foci3d.evaluation.benchmark import FrozenDataset
+from foci3d.evaluation.tables import read_summaries
+from foci3d.io.predictions import Predictions
+
+PROJECT = Path(__file__).parents[3]
+SHAPE = (3, 4, 6, 6)
+
+
+@pytest.fixture
+def arrays() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {
+        "layers": rng.random(SHAPE, np.float32),
+        "masks": rng.integers(2, size=SHAPE, dtype=np.uint8),
+        "sensors": rng.random((3, 2, 6, 6), np.float32),
+        "depths_um": np.sort(rng.uniform(0, 1000, (3, 4)).astype(np.float32), 1),
+    }
+
+
+@pytest.fixture
+def entry(arrays) -> dict[str, np.ndarray]:
+    return {"output": np.full(SHAPE, 0.3), "depths_um": arrays["depths_um"]}
+
+
+def check(entry, arrays, task="masks", shape=SHAPE):
+    benchmark.check_entry("mine.npz", entry, task, arrays["depths_um"], shape, 1000.0)
+
+
+def flip_one_mask(arrays):
+    arrays["masks"][0, 0, 0, 0] ^= 1
+
+
+def reorder_samples(arrays):
+    arrays["depths_um"] = arrays["depths_um"][::-1]
+
+
+def sharpen_measurements(arrays):
+    arrays["sensors"] = arrays["sensors"].mean() + 1.0001 * (arrays["sensors"] - arrays["sensors"].mean())
+
+
+def scale_layers(arrays):
+    arrays["layers"] = 1.0001 * arrays["layers"]
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (flip_one_mask, "masks"),
+        (reorder_samples, "depths_um"),
+        (sharpen_measurements, "sensors"),
+        (scale_layers, "layers"),
+    ],
+)
+def test_any_change_of_a_dataset_is_refused(arrays, change, name):
+    frozen = {"stack2": FrozenDataset.from_arrays("masks", arrays)}
+    assert benchmark.require_frozen(frozen, "stack2", arrays) == frozen["stack2"]
+    change(arrays)
+    with pytest.raises(InputError, match=f"dataset stack2 is not the frozen one of the benchmark, as {name} of its"):
+        benchmark.require_frozen(frozen, "stack2", arrays)
+
+
+def test_rounding_of_measurements_is_accepted(arrays):
+    frozen = {"stack2": FrozenDataset.from_arrays("masks", arrays)}
+    arrays["sensors"] = np.nextafter(arrays["sensors"], np.float32(2))
+    benchmark.require_frozen(frozen, "stack2", arrays)
+
+
+def test_fewer_samples_and_unknown_datasets_are_refused(arrays):
+    frozen = {"stack2": FrozenDataset.from_arrays("masks", arrays)}
+    with pytest.raises(InputError, match="n_samples, masks"):
+        benchmark.require_frozen(frozen, "stack2", {name: values[:2] for name, values in arrays.items()})
+    with pytest.raises(InputError, match="dataset slides is not part of the benchmark; expected one of stack2"):
+        benchmark.require_frozen(frozen, "slides", arrays)
+
+
+def test_frozen_datasets_are_those_of_the_configuration(config):
+    frozen = benchmark.read_frozen(PROJECT / "resources" / "benchmark.yaml")
+    tasks = {(network.dataset, network.task) for network in config.networks.values()} | {("moving", "masks")}
+    assert {(name, dataset.task) for name, dataset in frozen.items()} <= tasks
+    assert len(frozen) == 6
+    for name, dataset in frozen.items():
+        moving = config.n_samples.sequences * config.datasets[name].n_layers
+        assert dataset.n_samples == (moving if name == "moving" else config.n_samples.test)
+
+
+def test_both_kinds_of_files_are_read(entry, tmp_path):
+    np.savez(tmp_path / "mine.npz", **entry, more=np.ones(2))
+    Predictions("mine", "stack2", "masks", {**entry, "target": entry["output"]}, {}).save(tmp_path / "mine.h5")
+    for name in ("mine.npz", "mine.h5"):
+        read = benchmark.read_entry(tmp_path / name)
+        assert set(read) == {"output", "depths_um"}
+        np.testing.assert_array_equal(read["output"], entry["output"])
+
+
+@pytest.mark.parametrize("content", [b"no archive", b"PK\x03\x04 a damaged archive", b""])
+def test_damaged_files_are_refused(content, tmp_path):
+    (tmp_path / "mine.npz").write_bytes(content)
+    with pytest.raises(InputError, match=r"mine.npz: not a readable predictions file; expected .h5 of foci3d or .npz"):
+        benchmark.read_entry(tmp_path / "mine.npz")
+
+
+def test_objects_are_not_unpickled(tmp_path):
+    np.savez(tmp_path / "mine.npz", output=np.array([{}], dtype=object), depths_um=np.ones(1))
+    with pytest.raises(InputError, match="not a readable predictions file"):
+        benchmark.read_entry(tmp_path / "mine.npz")
+
+
+def test_a_single_array_is_refused(tmp_path):
+    with (tmp_path / "mine.npz").open("wb") as file:
+        np.save(file, np.ones(3))
+    with pytest.raises(InputError, match="not a readable predictions file"):
+        benchmark.read_entry(tmp_path / "mine.npz")
+
+
+def test_missing_arrays_are_named(tmp_path):
+    np.savez(tmp_path / "mine.npz", prediction=np.ones(3))
+    with pytest.raises(InputError, match="no array output and no array depths_um but prediction; expected output and"):
+        benchmark.read_entry(tmp_path / "mine.npz")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"depths_um": np.zeros((3, 4))}, "not those of the test samples"),
+        ({"depths_um": np.zeros((2, 4))}, r"depths_um \(2, 4\) are not those of the test samples \(3, 4\)"),
+        ({"output": np.zeros((3, 4, 6, 5))}, r"shape \(3, 4, 6, 5\) and type float64; expected \(3, 4, 6, 6\)"),
+        ({"output": np.zeros(SHAPE, int)}, "type int64; expected"),
+        ({"output": np.full(SHAPE, 1.5)}, "values from 1.5 to 1.5; expected finite numbers from 0 to 1 for the task"),
+        ({"output": np.full(SHAPE, -0.1)}, "expected finite numbers from 0 to 1"),
+        ({"output": np.full(SHAPE, np.nan)}, "expected finite numbers"),
+    ],
+)
+def test_wrong_entries_are_refused(entry, arrays, change, message):
+    check(entry, arrays)
+    with pytest.raises(InputError, match=f"mine.npz: .*{message}"):
+        check({**entry, **change}, arrays)
+
+
+def test_the_range_depends_on_the_task(entry, arrays):
+    check({**entry, "output": np.full(SHAPE, -5.0)}, arrays, "deblurring")
+    check({**entry, "output": np.full(SHAPE, 999.0)}, arrays, "depth_map")
+    with pytest.raises(InputError, match="from 0 to 1000"):
+        check({**entry, "output": np.full(SHAPE, 1001.0)}, arrays, "depth_map")
+
+
+def test_probabilities_of_depths_must_sum_to_one(entry, arrays):
+    check({**entry, "output": np.full((3, 5), 0.2)}, arrays, "depth_class", (3, 5))
+    with pytest.raises(InputError, match=r"sums from 1.5 to 1.5 over the depths"):
+        check({**entry, "output": np.full((3, 5), 0.3)}, arrays, "depth_class", (3, 5))
+
+
+def test_the_page_sorts_entries_and_shows_intervals():
+    rows = [stack("ours", "stack2", [0.1] * 4).assign(kind="network"), stack("mine", "stack2", [0.05] * 4)]
+    page = benchmark.benchmark_page(pd.concat(rows).fillna({"kind": "entry"}))
+    (section,) = page.sections.values()
+    assert section["network"].tolist() == ["mine", "ours", "majority class"]
+    assert section.loc[0, "Mean"] == "5 (4 to 6)"
+    assert page.title == "Benchmark"
+
+
+def test_the_page_of_present_entries_is_up_to_date():
+    page = benchmark.benchmark_page(read_summaries([PROJECT / "resources" / "benchmark_scores.csv"]))
+    written = (PROJECT / "docs" / "results" / "benchmark.md").read_text()
+    assert written == page.markdown(), "copy tables/benchmark.md of `snakemake benchmark`"

@@ -1,0 +1,24 @@
+"""Make the table of the benchmark: new entries beside the present ones.
+
+Reads the summaries of the new entries and the scores of the present ones (CSV); writes CSV, HTML and Markdown, and the
+table to the log.
+"""
+
+import logging
+from pathlib import Path
+
+from foci3d.evaluation.benchmark import benchmark_page
+from foci3d.evaluation.tables import read_summaries
+from foci3d.workflow.job import run_job
+
+log = logging.getLogger("foci3d")
+
+
+def main(present: Path, csv: Path, html: Path, markdown: Path, summaries: list[Path] = []) -> None:  # noqa: B006
+    page = benchmark_page(read_summaries([present, *summaries]).fillna({"kind": "entry"}))
+    page.save(csv, html, markdown)
+    log.info("%s", page.markdown())
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)

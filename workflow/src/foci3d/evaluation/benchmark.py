@@ -1,0 +1,223 @@
+"""The benchmark: frozen test datasets, predictions of any method on them, and the table of its entries.
+
+A dataset is frozen by a fingerprint. Masks and depths, which do not depend on the optics, must agree bit by bit. The
+last bits of layers and measurements differ between processors, so their means and standard deviations must agree.
+"""
+
+import hashlib
+import math
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import yaml
+from pydantic import TypeAdapter
+
+from foci3d.config.fields import Count, Section
+from foci3d.errors import InputError
+from foci3d.evaluation.tables import TablePage, comparison_page, select_metrics
+from foci3d.io.predictions import Predictions
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+MOMENTS_TOLERANCE = 1e-5
+"""Relative; rounding changes measurements by less than 1e-7, an acceptance 0.1 degrees wider their mean by 3e-4."""
+
+SUM_TOLERANCE = 1e-3
+"""By which the probabilities of the depths of a sample may miss a sum of 1."""
+
+METRICS = {
+    "depth_class": ("exact", "mean_error_um"),
+    "deblurring": ("error", "psnr_db", "ssim"),
+    "depth_map": ("error", "cell_error"),
+    "masks": ("error", "cluster_sensitivity", "cluster_specificity"),
+}
+"""Metrics of the table of entries, by task."""
+
+
+class Moments(Section):
+    """Mean and standard deviation of an array."""
+
+    mean: float
+    sd: float
+
+    @classmethod
+    def from_values(cls, values: npt.NDArray[Any]) -> Self:
+        """Moments of all values of an array."""
+        return cls(mean=float(values.mean(dtype=float)), sd=float(values.std(dtype=float)))
+
+    def is_close(self, other: Self) -> bool:
+        """Whether other moments are the same but for rounding."""
+        pairs = ((self.mean, other.mean), (self.sd, other.sd))
+        return all(math.isclose(*pair, rel_tol=MOMENTS_TOLERANCE) for pair in pairs)
+
+
+class FrozenDataset(Section):
+    """Fingerprint of the test split of a dataset, and the task that methods are tested on."""
+
+    task: str
+    n_samples: Count
+    masks_sha256: str
+    depths_um_sha256: str
+    layers: Moments
+    sensors: Moments
+
+    @classmethod
+    def from_arrays(cls, task: str, arrays: Arrays) -> Self:
+        """Fingerprint of the arrays of a split, as `foci3d.io.shards` describes them."""
+        return cls(
+            task=task,
+            n_samples=len(arrays["masks"]),
+            masks_sha256=_sha256(arrays["masks"]),
+            depths_um_sha256=_sha256(arrays["depths_um"]),
+            layers=Moments.from_values(arrays["layers"]),
+            sensors=Moments.from_values(arrays["sensors"]),
+        )
+
+    def differences(self, other: Self) -> list[str]:
+        """Names of what differs in another fingerprint."""
+        equal = {
+            "n_samples": self.n_samples == other.n_samples,
+            "masks": self.masks_sha256 == other.masks_sha256,
+            "depths_um": self.depths_um_sha256 == other.depths_um_sha256,
+            "layers": self.layers.is_close(other.layers),
+            "sensors": self.sensors.is_close(other.sensors),
+        }
+        return [name for name, is_equal in equal.items() if not is_equal]
+
+
+def _sha256(values: npt.NDArray[Any]) -> str:
+    """Digest of the bytes in C order, little endian."""
+    return hashlib.sha256(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).data).hexdigest()
+
+
+def read_frozen(path: str | Path) -> dict[str, FrozenDataset]:
+    """Read the fingerprints of the frozen datasets (YAML), by name."""
+    return TypeAdapter(dict[str, FrozenDataset]).validate_python(yaml.safe_load(Path(path).read_text()))
+
+
+def require_frozen(datasets: Mapping[str, FrozenDataset], name: str, arrays: Arrays) -> FrozenDataset:
+    """The fingerprint of a dataset, which `arrays` of its test split must have.
+
+    Raises
+    ------
+    InputError
+        If the benchmark has no such dataset, or its fingerprint is another.
+    """
+    if name not in datasets:
+        raise InputError(
+            f"dataset {name} is not part of the benchmark; expected one of {', '.join(datasets)}, choose one of them."
+        )
+    frozen = datasets[name]
+    differences = frozen.differences(FrozenDataset.from_arrays(frozen.task, arrays))
+    if differences:
+        raise InputError(
+            f"dataset {name} is not the frozen one of the benchmark, as {', '.join(differences)} of its test split "
+            "differ; expected that of config/config.yaml, run without overlays and without changes of seed, imager, "
+            "psf, scene and n_samples."
+        )
+    return frozen
+
+
+def read_entry(path: str | Path) -> dict[str, npt.NDArray[Any]]:
+    """Arrays `output` and `depths_um` of a predictions file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file of `foci3d.io.predictions` (``.h5``), or of `numpy.savez` (``.npz``).
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or lacks an array.
+    """
+    path = Path(path)
+    if path.suffix == ".h5":
+        arrays = dict(Predictions.load(path).arrays)
+    else:
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+        except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"{path}: not a readable predictions file; expected .h5 of foci3d or .npz of numpy without objects, "
+                "save it again."
+            ) from error
+    missing = [name for name in ("output", "depths_um") if name not in arrays]
+    if missing:
+        raise InputError(
+            f"{path}: it has no array {' and no array '.join(missing)} but {', '.join(arrays) or 'none'}; expected "
+            "output and depths_um, add them."
+        )
+    return {name: arrays[name] for name in ("output", "depths_um")}
+
+
+def check_entry(
+    path: str | Path, entry: Arrays, task: str, depths_um: npt.NDArray[Any], shape: tuple[int, ...], max_depth_um: float
+) -> None:
+    """Check the arrays of a predictions file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, for messages.
+    entry : mapping of str to ndarray
+        Its arrays `output` and `depths_um`.
+    task : str
+        What the method predicts.
+    depths_um : ndarray (N, L)
+        Depths of the layers of the test samples [um].
+    shape : tuple of int
+        Shape that the output must have.
+    max_depth_um : float
+        Largest depth of the dataset [um].
+
+    Raises
+    ------
+    InputError
+        If the depths are not those of the test samples, or the output has another shape, is not finite or not in range.
+    """
+    output = entry["output"]
+    if entry["depths_um"].shape != depths_um.shape or not np.allclose(entry["depths_um"], depths_um, rtol=1e-5):
+        raise InputError(
+            f"{path}: depths_um {entry['depths_um'].shape} are not those of the test samples {depths_um.shape}; "
+            "expected predictions for all test samples in their order, and depths_um copied from the shards."
+        )
+    if output.shape != shape or output.dtype.kind != "f":
+        raise InputError(
+            f"{path}: output has shape {output.shape} and type {output.dtype}; expected {shape} of floating-point "
+            f"numbers for the task {task}, correct it."
+        )
+    low, high = {"deblurring": (-np.inf, np.inf), "depth_map": (0.0, max_depth_um)}.get(task, (0.0, 1.0))
+    if not np.isfinite(output).all() or output.min() < low or output.max() > high:
+        raise InputError(
+            f"{path}: output has values from {output.min():g} to {output.max():g}; expected finite numbers from "
+            f"{low:g} to {high:g} for the task {task}, correct it."
+        )
+    if task == "depth_class" and abs(output.sum(1) - 1).max() > SUM_TOLERANCE:
+        raise InputError(
+            f"{path}: output has sums from {output.sum(1).min():g} to {output.sum(1).max():g} over the depths; "
+            "expected probabilities with a sum of 1, normalize them."
+        )
+
+
+def benchmark_page(table: pd.DataFrame) -> TablePage:
+    """Format the scores of entries: one section per dataset and metric, the best entry first.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Summaries (`foci3d.evaluation.scores`) with a column kind: network, classical or entry.
+    """
+    note = (
+        "Scores on the frozen test datasets with 95 % bootstrap intervals over test samples. Networks are given the "
+        "measurements alone; networks that know the optics, and classical methods, the point-spread function, too; "
+        "classical methods also the depth of each layer."
+    )
+    return replace(comparison_page(select_metrics(table, METRICS)), title="Benchmark", note=note)

@@ -1,0 +1,37 @@
+"""Validation error of several trainings against time."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from foci3d.plots import style
+from foci3d.plots.style import SERIES
+
+
+def error_against_time(curves: Mapping[str, pd.DataFrame]) -> Figure:
+    """Draw the validation error of networks against the seconds that their trainings have taken.
+
+    Parameters
+    ----------
+    curves : mapping of str to DataFrame
+        By name of the network, a table with columns seconds and validation_score, which is an error from 0 to 1.
+
+    Returns
+    -------
+    Figure
+        One line per network, in the order of the mapping; both axes are logarithmic.
+    """
+    table = pd.concat(curves, names=["network"]).reset_index("network")
+    table["error"] = 100 * table["validation_score"]
+    figure = style.new_figure(style.FULL_WIDTH_MM, 90)
+    axes = figure.subplots()
+    # Colors repeat after six networks, dashes do not.
+    palette = {name: SERIES[index % len(SERIES)] for index, name in enumerate(curves)}
+    sns.lineplot(table, x="seconds", y="error", hue="network", style="network", palette=palette, markers=True, ax=axes)
+    axes.set(xlabel="training time [s]", ylabel="validation error [%]", xscale="log", yscale="log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
+    sns.move_legend(axes, "center left", bbox_to_anchor=(1, 0.5), title=None)
+    return figure
