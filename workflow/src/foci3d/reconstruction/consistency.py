@@ -1,0 +1,250 @@
+r"""Whether an answer explains its measurement: the answer is rendered again through the point-spread function.
+
+A layer is taken as :math:`g_l p_l + b_l`, its predicted probability of cells with a gain and a background that fit the
+measurement best. Three statistics compare the rendered answer with the measurement:
+
+- the power of the residual in octaves of spatial frequency, for each sensor. The speckle inside the cells is not
+  predicted, so the residual is never 0, but its spectrum varies little among samples that the network knows;
+- the relative error of the width of the point-spread function with which the answer fits best. A change of all
+  distances by the same factor cannot be undone by other depths: those from sensor A would grow, those from sensor B too,
+  but their sum is the separation of the sensors;
+- the entropy of the answer, which rises where layers cannot be told apart.
+
+`Reference` holds how they are distributed on validation samples, and gives the score of a sample.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.fft import dct, dctn
+from scipy.optimize import nnls
+from scipy.special import entr
+from sklearn.covariance import LedoitWolf
+from torch import Tensor
+
+from foci3d.evaluation.metrics import FloatArray
+from foci3d.optics.forward import ForwardModel
+
+BAND_EDGES = (0.0, 1 / 8, 1 / 4, 1 / 2, np.inf)
+"""Edges of the bands of spatial frequency [Nyquist frequency of the sensor]."""
+
+N_LOW = 16
+"""Frequencies in y and in x that the width is estimated from; masks say little about higher ones."""
+
+N_ITERATIONS = 3
+DEPTH_STEP_UM = 15.0
+"""Half the difference of distances behind a derivative [um]."""
+
+MAX_STEP_UM = 60.0
+"""Largest change of a depth in one iteration [um], within which rendering is nearly linear in depth."""
+
+RIDGE = 1e-6
+"""Added to the diagonal of normal equations, relative to its mean: backgrounds of far layers look alike."""
+
+BATCH_SIZE = 32
+
+
+def _render_layers(forward: ForwardModel, layers: Tensor, distances_um: Tensor) -> Tensor:
+    """Each of `layers (N, L, P, P)` alone at `distances_um (N, S, L)` as the sensors see it, `(N, L, S, P, P)`."""
+    within = distances_um.clamp(forward.depths_um[0], forward.depths_um[-1])
+    alone = within.mT.flatten(0, 1)[..., None]
+    return forward.project(layers.flatten(0, 1)[:, None], alone).unflatten(0, layers.shape[:2])
+
+
+def _nonnegative_fit(columns: Tensor, values: Tensor) -> Tensor:
+    """Coefficients `(N, C)` of at least 0 with which `columns (N, C, M)` come closest to `values (N, M)`."""
+    gram = columns @ columns.mT
+    ridge = RIDGE * gram.diagonal(dim1=-2, dim2=-1).mean(-1)[:, None, None] * torch.eye(gram.shape[-1])
+    factors = torch.linalg.cholesky(gram + ridge)
+    reduced = torch.linalg.solve_triangular(factors, columns @ values[..., None], upper=False)[..., 0]
+    pairs = zip(factors.mT.numpy(), reduced.numpy(), strict=True)
+    return torch.from_numpy(np.stack([nnls(matrix, vector)[0] for matrix, vector in pairs]))
+
+
+def rerender(forward: ForwardModel, measurements: Tensor, probabilities: Tensor, depths_um: Tensor) -> Tensor:
+    """Render an answer with the gains and backgrounds that fit the measurement best.
+
+    Parameters
+    ----------
+    forward : ForwardModel
+        The imager.
+    measurements : Tensor (N, S, P, P)
+        Measurements [a.u.].
+    probabilities : Tensor (N, L, P, P)
+        Predicted probabilities of a cell.
+    depths_um : Tensor (N, L)
+        Depths of the layers [um].
+
+    Returns
+    -------
+    Tensor (N, S, P, P), float64
+        The measurements that the answer predicts [a.u.].
+    """
+    distances_um = forward.distances_um(depths_um)
+    parts = [_render_layers(forward, part, distances_um) for part in (probabilities, torch.ones_like(probabilities))]
+    columns = torch.cat(parts, 1).flatten(2).double()
+    coefficients = _nonnegative_fit(columns, measurements.flatten(1).double())
+    return (coefficients[:, None] @ columns).view(measurements.shape)
+
+
+def width_errors(
+    forward: ForwardModel, measurements: Tensor, probabilities: Tensor, depths_um: Tensor, depth_sds_um: Tensor
+) -> Tensor:
+    """Estimate by how much the real point-spread function is wider than that of `forward`.
+
+    Gauss-Newton iterations over depths, gains and backgrounds on the low frequencies of a cosine transform; the width
+    follows from the last one. The estimate is biased, because probabilities blur the borders of masks: compare it with
+    that of other samples.
+
+    Parameters
+    ----------
+    forward, measurements, probabilities
+        As of `rerender`; the measurements in units of their mean.
+    depths_um, depth_sds_um : Tensor (N, L)
+        Depths of the layers before the measurement is seen, and their standard deviations [um].
+
+    Returns
+    -------
+    Tensor (N,), float64
+        Relative error: the real width minus that of `forward`, over the latter.
+    """
+    n_layers, n_pixels = probabilities.shape[1], probabilities.shape[-1]
+    transform = torch.from_numpy(dct(np.eye(n_pixels), axis=0, norm="ortho")[:N_LOW]).float()
+    prior = depth_sds_um.double() ** -2
+    signs = torch.tensor([1.0, -1.0])[: forward.n_sensors, None, None]  # of a distance's change with depth
+    sources = (probabilities, torch.ones_like(probabilities))
+    values = (transform @ measurements @ transform.mT).flatten(1).double()
+    current = depths_um.clone()
+
+    def render(distances_um: Tensor) -> Tensor:
+        parts = [_render_layers(forward, source, distances_um) for source in sources]
+        return transform @ torch.cat(parts, 1) @ transform.mT  # (N, 2 L, S, K, K)
+
+    for _ in range(N_ITERATIONS):
+        distances_um = forward.distances_um(current)
+        columns = render(distances_um).flatten(2).double()
+        slopes = (render(distances_um + DEPTH_STEP_UM) - render(distances_um - DEPTH_STEP_UM)) / (2 * DEPTH_STEP_UM)
+        coefficients = _nonnegative_fit(columns, values)
+        weighted = coefficients[..., None, None, None] * slopes
+        by_distance = weighted[:, :n_layers] + weighted[:, n_layers:]  # (N, L, S, K, K)
+        by_width = (by_distance * distances_um.mT[..., None, None]).sum(1, keepdim=True)
+        jacobian = torch.cat([by_width.flatten(2), (by_distance * signs).flatten(2), columns], 1)
+        residual = values - (coefficients[:, None] @ columns)[:, 0]
+        gradient = (jacobian @ residual[..., None])[..., 0]
+        hessian = jacobian @ jacobian.mT
+        variance = residual.square().mean(1, keepdim=True)
+        gradient[:, 1 : 1 + n_layers] -= variance * prior * (current - depths_um)
+        ridge = RIDGE * hessian.diagonal(dim1=-2, dim2=-1)
+        ridge[:, 1 : 1 + n_layers] += variance * prior
+        hessian = hessian + torch.diag_embed(ridge)
+        at_this_width = torch.linalg.solve(hessian[:, 1:, 1:], gradient[:, 1:])[:, :n_layers].float()
+        widths = torch.linalg.solve(hessian, gradient)[:, 0]
+        current = current + at_this_width.clamp(-MAX_STEP_UM, MAX_STEP_UM)
+    return widths
+
+
+def residual_bands(measurements: Tensor, rendered: Tensor) -> FloatArray:
+    """Logarithm of the mean power of the residual in each band of each sensor, `(N, S * bands)`."""
+    power = dctn((measurements - rendered).numpy(), axes=(-2, -1), norm="ortho") ** 2
+    index = np.arange(power.shape[-1]) / power.shape[-1]
+    frequency = np.hypot(index[:, None], index)
+    edges = zip(BAND_EDGES[:-1], BAND_EDGES[1:], strict=True)
+    bands = [(frequency >= low) & (frequency < high) & (frequency > 0) for low, high in edges]
+    means = np.stack([power[..., band].mean(-1) for band in bands], -1)
+    return np.asarray(np.log(np.maximum(means, np.finfo(float).tiny)).reshape(len(power), -1))
+
+
+@torch.inference_mode()
+def consistency_statistics(
+    forward: ForwardModel,
+    measurements: npt.NDArray[Any],
+    probabilities: npt.NDArray[Any],
+    depths_um: Sequence[float],
+    depth_sds_um: Sequence[float],
+) -> FloatArray:
+    """Statistics by which an answer is compared with its measurement.
+
+    Parameters
+    ----------
+    forward : ForwardModel
+        The imager, on the CPU.
+    measurements : ndarray (N, S, P, P)
+        Measurements in any unit, with positive means.
+    probabilities : ndarray (N, L, P, P)
+        Predicted probabilities of a cell, as a network gives them.
+    depths_um, depth_sds_um : sequence of L floats
+        Mean and standard deviation of the depth of each layer in the training data [um].
+
+    Returns
+    -------
+    ndarray (N, F)
+        Width error, logarithm of the mean entropy, and `residual_bands`.
+    """
+    scaled = (measurements / measurements.mean((1, 2, 3), keepdims=True)).astype(np.float32)
+    results = []
+    for first in range(0, len(scaled), BATCH_SIZE):
+        batch = slice(first, first + BATCH_SIZE)
+        images, answers = (torch.from_numpy(values[batch]).float() for values in (scaled, probabilities))
+        depths, sds = (torch.tensor(values).float().expand(len(images), -1) for values in (depths_um, depth_sds_um))
+        widths = width_errors(forward, images, answers, depths, sds)
+        entropy = (entr(answers.numpy()) + entr(1 - answers.numpy())).mean((1, 2, 3), dtype=float)
+        bands = residual_bands(images, rerender(forward, images, answers, depths))
+        results.append(np.column_stack([widths, np.log(np.maximum(entropy, np.finfo(float).tiny)), bands]))
+    return np.concatenate(results)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Distribution of the statistics on samples that the network knows, and the score of others.
+
+    Parameters
+    ----------
+    width_mean : float
+        Mean of the width errors.
+    band_means : tuple of float
+        Means of the residual bands.
+    band_precision : tuple of tuple of float
+        Inverse of their covariance.
+    means, sds : tuple of 3 floats
+        Of the three deviations of `_deviations`.
+    threshold : float
+        Score above which a sample is flagged.
+    """
+
+    width_mean: float
+    band_means: tuple[float, ...]
+    band_precision: tuple[tuple[float, ...], ...]
+    means: tuple[float, ...]
+    sds: tuple[float, ...]
+    threshold: float
+
+    @classmethod
+    def fit(cls, statistics: FloatArray, false_alarm_rate: float) -> "Reference":
+        """Fit to the `consistency_statistics (N, F)` of validation samples, of which a share is flagged."""
+        covariance = LedoitWolf().fit(statistics[:, 2:])
+        precision = tuple(tuple(row) for row in covariance.precision_.tolist())
+        location = tuple(covariance.location_.tolist())
+        raw = cls(float(statistics[:, 0].mean()), location, precision, (0.0,) * 3, (1.0,) * 3, 0.0)
+        deviations = raw._deviations(statistics)
+        means, sds = (tuple(values.tolist()) for values in (deviations.mean(0), deviations.std(0)))
+        scaled = cls(raw.width_mean, location, precision, means, sds, 0.0)
+        threshold = float(np.quantile(scaled.score(statistics), 1 - false_alarm_rate))
+        return cls(raw.width_mean, location, precision, means, sds, threshold)
+
+    def score(self, statistics: FloatArray) -> FloatArray:
+        """Score `(N,)` of samples with these `consistency_statistics (N, F)`.
+
+        The largest of the three deviations, in standard deviations above its mean on validation samples.
+        """
+        return np.asarray(((self._deviations(statistics) - self.means) / self.sds).max(1))
+
+    def _deviations(self, statistics: FloatArray) -> FloatArray:
+        """Deviation of the width, log entropy, and log distance of the residual from that of validation, `(N, 3)`."""
+        widths, entropies, bands = statistics[:, 0], statistics[:, 1], statistics[:, 2:]
+        offsets = bands - np.array(self.band_means)
+        distances = np.einsum("ni,ij,nj->n", offsets, np.array(self.band_precision), offsets)
+        return np.column_stack([abs(widths - self.width_mean), entropies, np.log1p(distances)])
