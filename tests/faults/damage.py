@@ -91,14 +91,16 @@ def damage_files(results: Path, kind: str, n_damages: int, seed: int) -> Counter
             copy.write_bytes(damage(path.read_bytes(), rng))
             if kind == "weights":
                 copy.with_suffix(".json").write_bytes(path.with_suffix(".json").read_bytes())
+            message, found = "", []
             try:
                 found = read(copy)
             except InputError as error:
-                assert str(error).startswith(str(copy)), error
-                outcomes["noticed"] += 1
-                continue
-            assert all(map(is_equal, found, read(path))), path
-            outcomes["harmless"] += 1
+                message = str(error)
+            if message:
+                assert message.startswith(str(copy)), message
+            else:
+                assert all(map(is_equal, found, read(path))), f"damage to {path} is not noticed"
+            outcomes["noticed" if message else "harmless"] += 1
     return outcomes
 
 

@@ -211,7 +211,9 @@ def test_shards(wildcards):
 onstart:
     folder = next(path for path in [Path(RESULTS), *Path(RESULTS).absolute().parents] if path.exists())
     if not os.access(folder, os.W_OK):
-        sys.exit(f"{folder}: cannot write; expected a folder for results, change its permissions or the key results.")
+        sys.exit(
+            f"{folder}: cannot write; expected a folder for results, change its permissions or the key results."
+        )
 
 
 include: "figure_helpers.smk"

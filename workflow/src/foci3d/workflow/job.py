@@ -74,7 +74,9 @@ def job_context(snakemake: Any) -> Iterator[None]:
     except Exception as error:
         problem = DISK_PROBLEMS.get(getattr(error, "errno", None))
         if problem:
-            log.error("cannot write: %s. Mend this, then give the same command again; complete files are kept.", problem)
+            log.error(
+                "cannot write: %s. Mend this, then give the same command again; complete files are kept.", problem
+            )
             sys.exit(1)
         log.exception("internal error in rule %s; the traceback is in %s", snakemake.rule, snakemake.log[0])
         sys.exit(1)
