@@ -79,6 +79,7 @@ def test_damaged_shard(snakemake: Callable[..., Any], project: Path) -> None:
     shard = "results/smoke/data/depth/validation-0.h5"
     (project / "config" / "mine.yaml").write_text("psf: {source: optics}\nn_samples: {validation: 8}")
     assert snakemake("--cores", "1", *SMOKE, "--", shard, folder=project).returncode == 0
+    content = (project / shard).read_bytes()
     with h5py.File(project / shard, "r+") as file:
         file["layers"][0, 0, 0, 0] += 1
     target = "results/smoke/models/depth_cnn.safetensors"
@@ -86,6 +87,9 @@ def test_damaged_shard(snakemake: Callable[..., Any], project: Path) -> None:
     assert (
         f"{shard}: the file is damaged (array 'layers' does not match its digest). Delete it and run again." in output
     )
+    (project / shard).unlink()
+    assert snakemake("--cores", "1", *SMOKE, "--", shard, folder=project).returncode == 0
+    assert (project / shard).read_bytes() == content
 
 
 def test_image_of_another_shape(snakemake: Callable[..., Any], project: Path, smoke: Path) -> None:

@@ -1,6 +1,7 @@
 # Checks the configuration and names the files that rules depend on. No rules here.
 # Reads config and the table of samples that it names. CONFIG holds the same as `config`, as a typed model.
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -234,6 +235,14 @@ def baseline_shards(wildcards):
 def test_shards(wildcards):
     """The shards of the test split of a dataset."""
     return shards(wildcards.dataset, "test")
+
+
+onstart:
+    folder = next(path for path in [Path(RESULTS), *Path(RESULTS).absolute().parents] if path.exists())
+    if not os.access(folder, os.W_OK):
+        sys.exit(
+            f"{folder}: cannot write; expected a folder for results, change its permissions or the key results."
+        )
 
 
 include: "figure_helpers.smk"

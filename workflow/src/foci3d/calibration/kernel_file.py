@@ -8,6 +8,7 @@ The stack is an HDF5 file with
 ``pixel_pitch_um``  attribute of the file: distance between the pixels of the kernels, that of the imager [um]
 ==================  ===============================================================================================
 
+An attribute ``sha256`` of an array, the digest of its bytes, is verified if there is one.
 Each kernel is normalized to sum 1. Kernels that are too small are padded with zeros, larger ones are cropped.
 """
 
@@ -21,7 +22,7 @@ import numpy.typing as npt
 import torch
 
 from foci3d.errors import InputError
-from foci3d.io.hdf5 import require_stored
+from foci3d.io.hdf5 import read_foreign_array
 from foci3d.optics.psf import PSF
 
 log = logging.getLogger(__name__)
@@ -86,14 +87,16 @@ def _read(path: str | Path) -> tuple[Floats, Floats, Any]:
                 raise InputError(
                     f"{path}: found {sorted(file)}; expected the arrays kernels (depth, y, x) and depths_um (depth)."
                 )
-            for name in ("kernels", "depths_um"):
-                require_stored(file[name])
-            kernels, depths_um = (np.asarray(file[name], dtype=np.float64) for name in ("kernels", "depths_um"))
+            kernels, depths_um = (
+                read_foreign_array(file[name]).astype(np.float64) for name in ("kernels", "depths_um")
+            )
             return kernels, depths_um, file.attrs.get("pixel_pitch_um")
     except InputError:
         raise
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        raise InputError(f"{path}: not a readable HDF5 file; expected the arrays kernels and depths_um.") from error
+        raise InputError(
+            f"{path}: not a readable HDF5 file ({error}); expected the arrays kernels and depths_um."
+        ) from error
 
 
 def _check_depths(path: str | Path, depths_um: Floats, kernels: Floats, pixel_pitch_um: float) -> None:

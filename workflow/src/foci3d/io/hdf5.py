@@ -285,18 +285,25 @@ def memmap_arrays(path: str | Path, kind: FileFormat, names: Sequence[str]) -> A
         return {name: _load(file, name, path, memmap=True) for name in names}
 
 
-def require_stored(data: h5py.Dataset) -> None:
-    """Check that an array of a user's file can be read without allocating more than the file can hold.
+def read_foreign_array(data: h5py.Dataset) -> npt.NDArray[Any]:
+    """Values of an array of a file that need not follow the conventions, such as one compressed by the user.
+
+    Nothing is allocated before it is certain that the file can hold the values. A digest is verified if there is one.
 
     Raises
     ------
     ValueError
-        If it holds no numbers, or fewer values than its shape says.
+        If the array holds no numbers, fewer values than its shape says, or others than its digest says.
     """
     if data.dtype.kind not in NUMBERS:
         raise ValueError(f"{data.name} holds no numbers")
     if data.external or data.is_virtual or data.nbytes > MAX_COMPRESSION * data.id.get_storage_size():
         raise ValueError(f"{data.name} is incomplete")
+    values = data[...]
+    digest = hashlib.sha256(values.data).hexdigest()
+    if read_attributes(data).get("sha256", digest) != digest:
+        raise ValueError(f"{data.name} does not match its digest")
+    return values
 
 
 def read_attributes(item: h5py.File | h5py.Dataset) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The training loop, with validation, early stopping and a checkpoint from which an interrupted training resumes."""
 
+import io
 import logging
 import math
 import time
@@ -203,5 +204,7 @@ def _load_checkpoint(setup: TrainingSetup, parts: Sequence[Any]) -> TrainingStat
 
 def _save_checkpoint(path: Path, parts: Sequence[Any], state: TrainingState) -> None:
     saved = {"parts": [part.state_dict() for part in parts], "state": vars(state)}
+    content = io.BytesIO()  # on a full disk, torch would not say why it fails
+    torch.save(saved, content)
     with atomic_path(path) as temporary:
-        torch.save(saved, temporary)
+        temporary.write_bytes(content.getbuffer())

@@ -1,5 +1,6 @@
 """The only module that knows Snakemake: log, errors and threads of one job, and the call of its script."""
 
+import errno
 import inspect
 import logging
 import os
@@ -17,6 +18,14 @@ from foci3d.io.hdf5 import stamped
 from foci3d.workflow.provenance import describe_job
 
 log = logging.getLogger("foci3d")
+
+DISK_PROBLEMS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file is larger than the system allows",
+    errno.EROFS: "the file system is read-only",
+}
+"""Errors of the system that are neither of the input nor of the code."""
 
 
 def run_job(main: Callable[..., None], snakemake: Any) -> None:
@@ -49,7 +58,8 @@ def run_job(main: Callable[..., None], snakemake: Any) -> None:
 def job_context(snakemake: Any) -> Iterator[None]:
     """Log to the rule's log file and to the terminal, and end the job with one line on an error.
 
-    The line for an error in the user's input says what to correct; any other error leaves its traceback in the log.
+    The line for an error in the user's input, or for a full or read-only disk, says what to correct; any other error
+    leaves its traceback in the log.
     Python's warnings go to the log, too.
 
     Parameters
@@ -57,6 +67,7 @@ def job_context(snakemake: Any) -> Iterator[None]:
     snakemake : snakemake.script.Snakemake
         The object that Snakemake gives to a script.
     """
+    logging.raiseExceptions = False  # on a full disk the log fails, too, and would print a traceback for each line
     handlers = _start_log(str(snakemake.log[0]), snakemake.rule)
     _limit_threads(snakemake.threads)
     start = time.perf_counter()
@@ -66,7 +77,13 @@ def job_context(snakemake: Any) -> Iterator[None]:
     except InputError as error:
         log.error("%s", error)
         sys.exit(1)
-    except Exception:
+    except Exception as error:
+        problem = DISK_PROBLEMS.get(getattr(error, "errno", None))
+        if problem:
+            log.error(
+                "cannot write: %s. Mend this, then give the same command again; complete files are kept.", problem
+            )
+            sys.exit(1)
         log.exception("internal error in rule %s; the traceback is in %s", snakemake.rule, snakemake.log[0])
         sys.exit(1)
     finally:
