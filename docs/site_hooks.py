@@ -64,7 +64,7 @@ def on_files(files: Files, config: Any) -> Files:
         files.append(File.generated(config, path, abs_src_path=str(PROJECT / path)))
     pages = {
         "gallery.md": _gallery(),
-        "reference/api.md": _api(),
+        **_api(),
         "reference/command-line.md": _command_line(),
         "reference/formats.md": _formats(),
     }
@@ -111,21 +111,26 @@ def _gallery() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _api() -> str:
+def _api() -> dict[str, str]:
+    """A page of the public names, and a page for each package."""
     library = PROJECT / "workflow" / "src" / "foci3d"
+    names = re.findall(r"^from \.(\S+) import (\S+) as", (library / "__init__.pyi").read_text(encoding="utf-8"), re.M)
+    links = [f"- [`foci3d.{name}`][foci3d.{module}.{name}]" for module, name in names]
     parts = [
         "# Python API",
-        "`import foci3d` gives the public names below; they are loaded on first use. Axes, units and shapes are in the "
-        "docstrings: axes are (sample, sensor or layer, y, x), depths are measured from sensor A [um].",
-        "```python\n" + (library / "__init__.pyi").read_text(encoding="utf-8") + "```",
+        "`import foci3d` gives the names below; they are loaded on first use. Shapes and units are in the docstrings: axes "
+        "are (sample, sensor or layer, y, x), depths are measured from sensor A [um].",
+        "\n".join(links),
+        "The pages of the packages list everything else, in the order in which data flow:",
+        "\n".join(f"- [`foci3d.{package}`]({package}.md)" for package in PACKAGES),
     ]
+    pages = {"reference/api/index.md": "\n\n".join(parts) + "\n"}
     for package in PACKAGES:
         paths = sorted((library / package).rglob("*.py")) or [library / f"{package}.py"]
-        for path in paths:
-            name = ".".join(path.relative_to(library.parent).with_suffix("").parts)
-            if path.stem != "__init__":
-                parts.append(f"::: {name}")
-    return "\n\n".join(parts) + "\n"
+        modules = [".".join(path.relative_to(library.parent).with_suffix("").parts) for path in paths]
+        contents = [f"::: {module}" for module in modules if not module.endswith("__init__")]
+        pages[f"reference/api/{package}.md"] = "\n\n".join([f"# foci3d.{package}", *contents]) + "\n"
+    return pages
 
 
 def _formats() -> str:
