@@ -12,7 +12,7 @@ UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cubla
   nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo paper unlock test lint format lock clean
+.PHONY: help env demo paper unlock test lint format docs lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,10 +59,13 @@ format: env  ## put the code in the project's format
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile workflow
 
+docs: env  ## the documentation site, into results/site; warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 lock:  ## resolve requirements.lock from pyproject.toml; UPGRADE=--upgrade for the newest versions
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra clusters --group dev --python-version 3.11 --generate-hashes \
-	  --no-annotate --no-header $(addprefix --no-emit-package ,$(UNLOCKED)) $(UPGRADE) --quiet --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra clusters --group dev --group docs --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-header $(addprefix --no-emit-package ,$(UNLOCKED)) $(UPGRADE) --quiet --output-file requirements.lock
 
 clean:  ## remove the small runs; results/paper stays
 	rm -rf results/quick results/smoke

@@ -1,0 +1,152 @@
+"""Hooks of MkDocs: pages from files outside `docs/`, generated pages, and links that are right on the site and on disk.
+
+Pages are written such that their links lead to the right file in the repository. On the site, links between pages stay,
+and links to files that are no pages become the path of the file.
+"""
+
+import posixpath
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jinja2
+import yaml
+from mkdocs.structure.files import File, Files
+
+from foci3d.cli import make_parser
+
+PROJECT = Path(__file__).parents[1]
+OUTSIDE = ["config/README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+"""Pages of the site that lie elsewhere in the repository, under the same path."""
+
+NOT_YET = {"benchmark.md", "cluster.md", "reliability.md"}
+"""Pages that the navigation leaves out while they do not exist."""
+
+LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
+
+PACKAGES = [
+    "errors",
+    "config",
+    "io",
+    "optics",
+    "calibration",
+    "simulation",
+    "evaluation",
+    "learning",
+    "reconstruction",
+    "plots",
+    "workflow",
+]
+"""Packages of the library in the order in which data flow."""
+
+FORMATS = ["io.hdf5", "optics.psf", "io.shards", "io.predictions", "learning.model_file", "io.matlab"]
+
+
+def on_config(config: Any) -> Any:
+    """Leave out the pages that do not exist yet."""
+    config.nav = _existing(config.nav)
+    return config
+
+
+def _existing(entries: Any) -> Any:
+    if isinstance(entries, str):
+        return entries if entries not in NOT_YET or (PROJECT / "docs" / entries).is_file() else None
+    if isinstance(entries, dict):
+        kept = {title: _existing(value) for title, value in entries.items()}
+        return {title: value for title, value in kept.items() if value} or None
+    return [kept for kept in map(_existing, entries) if kept]
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the pages from outside `docs/`, and the generated ones."""
+    for path in OUTSIDE:
+        files.append(File.generated(config, path, abs_src_path=str(PROJECT / path)))
+    pages = {
+        "gallery.md": _gallery(),
+        **_api(),
+        "reference/command-line.md": _command_line(),
+        "reference/formats.md": _formats(),
+    }
+    for path, content in pages.items():
+        files.append(File.generated(config, path, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+    """Correct the links of a page; code is left alone."""
+    parts = re.split(r"(^```.*?^```|`[^`\n]+`)", markdown, flags=re.DOTALL | re.MULTILINE)
+    for index in range(0, len(parts), 2):
+        parts[index] = LINK.sub(lambda match: _correct(match, page.file.src_uri, files), parts[index])
+    return "".join(parts)
+
+
+def _correct(match: re.Match[str], source: str, files: Files) -> str:
+    mark, text, target, anchor = match.groups(default="")
+    if re.match(r"[a-z]+:", target):
+        return match[0]
+    folder = posixpath.dirname(source if source in OUTSIDE else f"docs/{source}")
+    in_repository = posixpath.normpath(posixpath.join(folder, target))
+    on_site = in_repository.removeprefix("docs/")
+    if files.get_file_from_path(on_site) and (in_repository in OUTSIDE or in_repository.startswith("docs/")):
+        return f"{mark}[{text}]({posixpath.relpath(on_site, posixpath.dirname(source) or '.')}{anchor})"
+    if on_site in NOT_YET or not (PROJECT / in_repository).exists():
+        return match[0] if on_site not in NOT_YET else text
+    return text if in_repository in text else f"{text} (`{in_repository}`)"
+
+
+def _gallery() -> str:
+    """Each figure of the record with the caption of the report."""
+    configuration = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text(encoding="utf-8"))
+    values = SimpleNamespace(config=configuration)
+    parts = [
+        "# Gallery of figures",
+        "Figures of one run at the scale of the paper, described in [the paper at full scale](results/README.md).",
+    ]
+    for figure in sorted((PROJECT / "docs" / "results" / "figures").glob("*.png")):
+        caption = (PROJECT / "workflow" / "report" / f"{figure.stem}.rst").read_text(encoding="utf-8")
+        title = figure.stem.replace("fig_", "").replace("fig", "Figure ").capitalize()
+        text = jinja2.Template(caption).render(snakemake=values).strip().replace("``", "`")
+        parts.append(f"## {title}\n\n![{title}](results/figures/{figure.name})\n\n{text}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _api() -> dict[str, str]:
+    """A page of the public names, and a page for each package."""
+    library = PROJECT / "workflow" / "src" / "foci3d"
+    names = re.findall(r"^from \.(\S+) import (\S+) as", (library / "__init__.pyi").read_text(encoding="utf-8"), re.M)
+    links = [f"- [`foci3d.{name}`][foci3d.{module}.{name}]" for module, name in names]
+    parts = [
+        "# Python API",
+        "`import foci3d` gives the names below; they are loaded on first use. Shapes and units are in the docstrings: axes "
+        "are (sample, sensor or layer, y, x), depths are measured from sensor A [um].",
+        "\n".join(links),
+        "The pages of the packages list everything else, in the order in which data flow:",
+        "\n".join(f"- [`foci3d.{package}`]({package}.md)" for package in PACKAGES),
+    ]
+    pages = {"reference/api/index.md": "\n\n".join(parts) + "\n"}
+    for package in PACKAGES:
+        paths = sorted((library / package).rglob("*.py")) or [library / f"{package}.py"]
+        modules = [".".join(path.relative_to(library.parent).with_suffix("").parts) for path in paths]
+        contents = [f"::: {module}" for module in modules if not module.endswith("__init__")]
+        pages[f"reference/api/{package}.md"] = "\n\n".join([f"# foci3d.{package}", *contents]) + "\n"
+    return pages
+
+
+def _formats() -> str:
+    parts = [
+        "# File formats",
+        "`foci3d inspect FILE` shows what a file holds. Arrays of HDF5 files are plain: h5py, MATLAB, Julia and Fiji "
+        "read them without plugins.",
+    ]
+    options = "    options:\n      members: false\n      show_root_full_path: true"
+    return "\n\n".join([*parts, *(f"::: foci3d.{module}\n{options}" for module in FORMATS)]) + "\n"
+
+
+def _command_line() -> str:
+    parser = make_parser()
+    (commands,) = [action for action in parser._actions if isinstance(action.choices, dict)]
+    parts = [f"# Command line\n\n```text\n{parser.format_help()}```"]
+    for name, command in commands.choices.items():
+        parts.append(f"## foci3d {name}\n\n```text\n{command.format_help()}```")
+    return "\n\n".join(parts) + "\n"
