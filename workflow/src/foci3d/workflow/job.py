@@ -78,7 +78,7 @@ def job_context(snakemake: Any) -> Iterator[None]:
         log.error("%s", error)
         sys.exit(1)
     except Exception as error:
-        problem = DISK_PROBLEMS.get(getattr(error, "errno", None))
+        problem = DISK_PROBLEMS.get(getattr(error, "errno", None) or 0)
         if problem:
             log.error(
                 "cannot write: %s. Mend this, then give the same command again; complete files are kept.", problem
