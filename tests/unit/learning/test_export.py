@@ -72,7 +72,6 @@ def make_model(name: str, model_description, forward: ForwardModel) -> Model:
 @pytest.mark.parametrize("size", [33, 34])
 def test_the_bank_of_matrices_equals_the_one_of_fourier_transforms(forward: ForwardModel, size: int) -> None:
     bank = WienerBank(torch.tensor([150.0, 700.0]), 2, n_regularizations=2)
-    bank.set_optics(forward)
     kernels = forward.at(torch.tensor([[150.0, 700.0]])).kernels
     bank.transfer = torch.fft.rfft2(kernels, (size, size))[0]  # sizes of both parities
     measurements = torch.rand(3, 2, N_PIXELS, N_PIXELS)
