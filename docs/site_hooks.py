@@ -118,8 +118,8 @@ def _api() -> dict[str, str]:
     links = [f"- [`foci3d.{name}`][foci3d.{module}.{name}]" for module, name in names]
     parts = [
         "# Python API",
-        "`import foci3d` gives the names below; they are loaded on first use. Shapes and units are in the docstrings: axes "
-        "are (sample, sensor or layer, y, x), depths are measured from sensor A [um].",
+        "`import foci3d` gives the names below; they are loaded on first use. Shapes and units are in the docstrings: "
+        "axes are (sample, sensor or layer, y, x), depths are measured from sensor A [um].",
         "\n".join(links),
         "The pages of the packages list everything else, in the order in which data flow:",
         "\n".join(f"- [`foci3d.{package}`]({package}.md)" for package in PACKAGES),

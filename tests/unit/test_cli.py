@@ -124,6 +124,25 @@ def test_reconstruct_with_a_model_and_with_the_released_one(
     assert "no released model for 1 sensor" in capsys.readouterr().err
 
 
+def test_reconstruct_corrects_images_and_takes_time_series(tmp_path: Path, acquisition: dict[str, str]) -> None:
+    light = {name: tifffile.imread(acquisition[f"--sensor-{name}"]).astype(np.float32) for name in "ab"}
+    dark = np.full((13, 13), 50, np.float32)
+    tifffile.imwrite(tmp_path / "dark.tif", dark)
+    for name, image in light.items():
+        mirrored = image[:, ::-1] if name == "b" else image
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.stack([mirrored, 2 * mirrored]) + dark, metadata={"axes": "TYX"})
+    change = {"--out": str(tmp_path / "series"), "--dark-a": str(tmp_path / "dark.tif")}
+    change["--dark-b"] = change["--dark-a"]
+    assert main(["reconstruct", *arguments(acquisition | change), "--mirrored"]) == 0
+    for name, image in light.items():
+        tifffile.imwrite(tmp_path / f"{name}.tif", image)
+    assert main(["reconstruct", *arguments(acquisition)]) == 0
+    expected = tifffile.imread(tmp_path / "out" / "probability.ome.tif")
+    for frame in ("frame0000", "frame0001"):
+        found = tifffile.imread(tmp_path / "series" / frame / "probability.ome.tif")
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_reconstruct_reports_errors_in_one_line(
     tmp_path: Path, acquisition: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

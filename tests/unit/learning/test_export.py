@@ -25,12 +25,12 @@ from foci3d.optics.forward import ForwardModel
 
 N_PIXELS = 17
 CLASSES_UM = (100.0, 500.0, 900.0)
-DEPTHS = {"depth_range_um": (100.0, 900.0), "n_depths": 3}
+DEPTHS = {"depth_range_um": (100.0, 900.0), "n_depths": 3, "n_regularizations": 2}
 ARCHITECTURES = {
     "cnn_fc": (CnnFcConfig(name="cnn_fc", channels=(4, 6), kernel_size=3, hidden_features=8), "depth_class"),
     "conv_deconv": (ConvDeconvConfig(name="conv_deconv", channels=(4, 6), strides=(1, 2), kernel_size=3), "depth_map"),
     "resnet_cnn": (ResNetCnnConfig(name="resnet_cnn", stem_stride=2, head_channels=4, encoder="random"), "masks"),
-    "physics_unet": (PhysicsUNetConfig(name="physics_unet", channels=(4, 8, 8), attention=True, **DEPTHS), "masks"),
+    "physics_unet": (PhysicsUNetConfig(name="physics_unet", channels=(4, 8, 8), attention=True, **DEPTHS), "stacks"),
     "physics_unet, deblurring": (
         PhysicsUNetConfig(name="physics_unet", channels=(4, 8), attention=False, **DEPTHS),
         "deblurring",
@@ -66,13 +66,12 @@ def make_model(name: str, model_description, forward: ForwardModel) -> Model:
         torch.nn.init.uniform_(network.bank.log_regularization, -6, -2)
     with torch.no_grad():
         network.train()(torch.rand(8, 2, N_PIXELS, N_PIXELS) + 0.5)
-    return Model(network.eval(), description)
+    return Model(network.eval(), description, depth_scale=1.5)
 
 
 @pytest.mark.parametrize("size", [33, 34])
 def test_the_bank_of_matrices_equals_the_one_of_fourier_transforms(forward: ForwardModel, size: int) -> None:
-    bank = WienerBank(torch.tensor([150.0, 700.0]), 2)
-    bank.set_optics(forward)
+    bank = WienerBank(torch.tensor([150.0, 700.0]), 2, n_regularizations=2)
     kernels = forward.at(torch.tensor([[150.0, 700.0]])).kernels
     bank.transfer = torch.fft.rfft2(kernels, (size, size))[0]  # sizes of both parities
     measurements = torch.rand(3, 2, N_PIXELS, N_PIXELS)
@@ -91,10 +90,13 @@ def test_onnx_runtime_gives_the_predictions(
     measurements = 7 * np.random.default_rng(0).random((3, 2, N_PIXELS, N_PIXELS), np.float32) + 1
     expected = model.predict(measurements, "cpu")
     session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
-    (output,) = session.run(["output"], {"measurements": measurements})
-    # Depths are in um, deblurred layers in the unit of the measurements.
-    np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-4 * max(1.0, float(np.abs(expected).max())))
-    assert output.shape == expected.shape
+    names = [value.name for value in session.get_outputs()]
+    assert names == [*expected]
+    for name, output in zip(names, session.run(None, {"measurements": measurements}), strict=True):
+        # Depths are in um, deblurred layers in the unit of the measurements.
+        tolerance = 1e-4 * max(1.0, float(np.abs(expected[name]).max()))
+        np.testing.assert_allclose(output, expected[name], rtol=1e-4, atol=tolerance)
+        assert output.shape == expected[name].shape
 
     metadata = session.get_modelmeta().custom_metadata_map
     assert metadata["task"] == model.description.task

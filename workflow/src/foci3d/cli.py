@@ -176,14 +176,21 @@ def _add_reconstruct(commands: Any) -> None:
           overview.png         measurements, probability maps and layers in space
           view.html            interactive 3-D view
 
-        Images are linear in light, unsaturated, of equal exposure, and have the pixels of the model's imager. Sensor B
-        is in the orientation of sensor A: mirror it if it was recorded facing A.
+        A time series gives a folder for each frame, frame0000 and so on. Images are TIFF, OME-TIFF, PNG, NPY, HDF5 or
+        .mat (FILE.h5:/NAME for an array in a file), linear in light, unsaturated and of equal exposure.
         """,
     )
-    parser.add_argument("--sensor-a", type=Path, required=True, metavar="IMAGE", help="image of sensor A")
+    parser.add_argument("--sensor-a", required=True, metavar="IMAGE", help="image or time series of sensor A")
+    parser.add_argument("--sensor-b", metavar="IMAGE", help="the same of sensor B, for an imager with two sensors")
     parser.add_argument(
-        "--sensor-b", type=Path, metavar="IMAGE", help="image of sensor B, for an imager with two sensors"
+        "--mirrored", action="store_true", help="the image of sensor B is mirrored in x against sensor A"
     )
+    for sensor in "ab":
+        name = sensor.upper()
+        parser.add_argument(
+            f"--dark-{sensor}", metavar="IMAGE", help=f"image of sensor {name} without light, to subtract"
+        )
+        parser.add_argument(f"--flat-{sensor}", metavar="IMAGE", help=f"image of sensor {name} under even light")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the results")
     _add_model(parser, "trained model; by default the released one for the number of sensors")
     parser.add_argument(
@@ -216,6 +223,19 @@ def _add_model(parser: argparse.ArgumentParser, help_text: str, *, required: boo
         metavar="HDF5",
         help="point-spread function of the imager; networks that know the optics need it",
     )
+    parser.add_argument(
+        "--sensor-separation-um",
+        type=float,
+        metavar="UM",
+        help="distance between the sensors [um], if it is not that of the model's training data",
+    )
+
+
+IMAGES = ("sensor_a", "sensor_b", "dark_a", "dark_b", "flat_a", "flat_b")
+"""Options of `reconstruct` that name an image, as the columns of the table of samples."""
+
+RESULTS = ("probability.ome.tif", "foci.csv", "overview.png", "view.html")
+"""Files of a reconstruction."""
 
 
 def reconstruct(options: argparse.Namespace) -> None:
@@ -228,25 +248,25 @@ def reconstruct(options: argparse.Namespace) -> None:
     from foci3d.plots.reconstruction_files import write_reconstruction
     from foci3d.reconstruction.volume import reconstruct as reconstruct_volume
 
-    paths = [path for path in (options.sensor_a, options.sensor_b) if path]
-    model = load_model(options.model or released_model(len(paths)), psf=PSF.load(options.psf) if options.psf else None)
-    row = {
-        "sample": "acquisition",
-        "sensor_a": str(options.sensor_a),
-        "sensor_b": str(options.sensor_b or ""),
-        "pixel_pitch_um": model.description.pixel_pitch_um,
-    }
-    acquisition = Acquisition.model_validate(row)
-    result = reconstruct_volume(
-        read_acquisition(acquisition, model.description.n_pixels).values[0],
-        model,
-        threshold=options.threshold,
-        device=options.device,
-        average_symmetries=options.average_symmetries,
-    )
-    names = ("probability.ome.tif", "foci.csv", "overview.png", "view.html")
-    write_reconstruction(result, *(options.out / name for name in names))
-    _write(f"{options.out}: {len(result.foci)} foci in {len(result.depths_um)} layers")
+    description = options.model or released_model(2 if options.sensor_b else 1)
+    psf = PSF.load(options.psf) if options.psf else None
+    model = load_model(description, psf=psf, sensor_separation_um=options.sensor_separation_um)
+    images = {name: str(getattr(options, name) or "") for name in IMAGES}
+    facts = {"sample": "acquisition", "pixel_pitch_um": model.description.pixel_pitch_um}
+    mirrored = "yes" if options.mirrored else "no"
+    acquisition = Acquisition.model_validate({**facts, **images, "mirrored": mirrored})
+    frames = read_acquisition(acquisition, model.description.n_pixels).values
+    for number, frame in enumerate(frames):
+        result = reconstruct_volume(
+            frame,
+            model,
+            threshold=options.threshold,
+            device=options.device,
+            average_symmetries=options.average_symmetries,
+        )
+        folder = options.out / f"frame{number:04d}" if len(frames) > 1 else options.out
+        write_reconstruction(result, *(folder / name for name in RESULTS))
+        _write(f"{folder}: {len(result.foci)} foci in {len(result.depths_um)} layers")
 
 
 def _add_track(commands: Any) -> None:
@@ -323,6 +343,7 @@ def export(options: argparse.Namespace) -> None:
     writers = {".onnx": export_onnx, ".zip": write_package}
     if options.out.suffix not in writers:
         raise InputError(f"--out: found {options.out}; expected a name that ends in .onnx or .zip. Rename it.")
-    model = load_model(options.model, psf=PSF.load(options.psf) if options.psf else None)
+    psf = PSF.load(options.psf) if options.psf else None
+    model = load_model(options.model, psf=psf, sensor_separation_um=options.sensor_separation_um)
     writers[options.out.suffix](model, options.out)
     _write(f"{options.out}: {model.description.network}, {model.description.task}")

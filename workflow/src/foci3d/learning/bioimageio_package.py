@@ -1,6 +1,7 @@
 """Trained models as packages of the BioImage Model Zoo: an ONNX file with its description and a test sample."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ MEANINGS = {
     "deblurring": "the layer without blur, in the unit of the measurement",
     "depth_map": "the depth of the cell at each pixel [um], 0 where there is none",
     "masks": "the probability of a cell at each pixel of each layer",
+    "stacks": "the probability of a cell at each pixel of each layer, and the depths of the layers [um]",
 }
 
 
@@ -64,11 +66,11 @@ def write_package(model: Model, path: str | Path) -> None:
         opset = onnx.load(folder / "model.onnx", load_external_data=False).opset_import[0].version
         shape = (1, model.description.in_channels, model.description.n_pixels, model.description.n_pixels)
         measurements = np.random.default_rng(0).random(shape, np.float32) + 0.5
-        output = model.predict(measurements, "cpu")["output"]
-        np.save(folder / "measurements.npy", measurements)
-        np.save(folder / "output.npy", output)
+        outputs = model.predict(measurements, "cpu")
+        for tensor, values in {"measurements": measurements, **outputs}.items():
+            np.save(folder / f"{tensor}.npy", values)
         (folder / "README.md").write_text(_documentation(model), encoding="utf-8")
-        description = _describe(model, folder, output, opset)
+        description = _describe(model, folder, outputs, opset)
         with atomic_path(path) as temporary:
             save_bioimageio_package(description, output_path=temporary)
 
@@ -79,7 +81,7 @@ def _documentation(model: Model) -> str:
     return DOCUMENTATION.format(name=description.network, meaning=meaning, **description.model_dump())
 
 
-def _describe(model: Model, folder: Path, output: npt.NDArray[np.float32], opset: int) -> Any:
+def _describe(model: Model, folder: Path, outputs: Mapping[str, npt.NDArray[np.float32]], opset: int) -> Any:
     """The description of the package, whose files are in a folder."""
     from bioimageio.spec.model import v0_5
 
@@ -91,13 +93,15 @@ def _describe(model: Model, folder: Path, output: npt.NDArray[np.float32], opset
         axes=_axes(model, sensors, v0_5.SpaceInputAxis),
         test_tensor=v0_5.FileDescr(source=folder / "measurements.npy"),
     )
-    channels = [f"channel_{number}" for number in range(1, output.shape[1] + 1)]
-    outputs = v0_5.OutputTensorDescr(
-        id=v0_5.TensorId("output"),
-        description=MEANINGS.get(description.task, description.task)[:128],
-        axes=_axes(model, channels, v0_5.SpaceOutputAxis)[: output.ndim],
-        test_tensor=v0_5.FileDescr(source=folder / "output.npy"),
-    )
+    described = [
+        v0_5.OutputTensorDescr(
+            id=v0_5.TensorId(name),
+            description=(MEANINGS.get(description.task, description.task) if name == "output" else name)[:128],
+            axes=_axes(model, _number_channels(values.shape[1]), v0_5.SpaceOutputAxis)[: values.ndim],
+            test_tensor=v0_5.FileDescr(source=folder / f"{name}.npy"),
+        )
+        for name, values in outputs.items()
+    ]
     return v0_5.ModelDescr(
         name=f"foci3d {description.network}".replace("-", " "),
         description=f"3D maps of cells from lensless imagers: {description.task} on {description.dataset}",
@@ -106,9 +110,13 @@ def _describe(model: Model, folder: Path, output: npt.NDArray[np.float32], opset
         license=v0_5.LicenseId("MIT"),
         documentation=v0_5.FileDescr(source=folder / "README.md"),
         inputs=[inputs],
-        outputs=[outputs],
+        outputs=described,
         weights=v0_5.WeightsDescr(onnx=v0_5.OnnxWeightsDescr(source=folder / "model.onnx", opset_version=opset)),
     )
+
+
+def _number_channels(n_channels: int) -> list[str]:
+    return [f"channel_{number}" for number in range(1, n_channels + 1)]
 
 
 def _axes(model: Model, channels: list[str], space_axis: Any) -> list[Any]:

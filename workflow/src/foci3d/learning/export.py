@@ -8,7 +8,6 @@ regularized inverses are computed with products of real matrices.
 
 import json
 import math
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -60,32 +59,29 @@ class MatrixWienerBank(nn.Module):
         weight[0] = 1
         if size % 2 == 0:
             weight[-1] = 1
-        inverse = (bank.transfer.conj() / (bank.transfer.abs().square() + _regularization(bank))).detach()
+        transfer = bank.transfer[:, :, None]  # (S, D, R, F, F')
+        power = transfer.abs().square() + bank.log_regularization.detach().exp()[..., None, None]
         for name, values in {
             "to_rows": _phases(-frequencies, shifted, size),
             "to_columns": _phases(-frequencies[:half], shifted, size).mT,
             "from_rows": _phases(pixels, frequencies, size) / size,
             "from_columns": (_phases(pixels, frequencies[:half], size) * (weight / size)).mT,
-            "inverse": inverse,
+            "inverse": transfer.conj() / power,
         }.items():
             self.register_buffer(f"{name}_real", values.real.float().contiguous())
             self.register_buffer(f"{name}_imag", values.imag.float().contiguous())
 
-    def forward(self, measurements: Tensor) -> Tensor:
-        """Deconvolved images `(N, S * D, P, P)` of `measurements (N, S, P, P)`."""
+    def forward(self, measurements: Tensor, transfer: None = None) -> Tensor:
+        """Deconvolved images `(N, S * D * R, P, P)` of `measurements (N, S, P, P)`."""
         rows = (self.to_rows_real @ measurements, self.to_rows_imag @ measurements)
         spectra = _matmul(rows, (self.to_columns_real, self.to_columns_imag))
-        real, imag = (part[:, :, None] for part in spectra)
+        real, imag = (part[:, :, None, None] for part in spectra)
         filtered = (
             real * self.inverse_real - imag * self.inverse_imag,
             real * self.inverse_imag + imag * self.inverse_real,
         )
         real, imag = _matmul((self.from_rows_real, self.from_rows_imag), filtered)
-        return (real @ self.from_columns_real - imag @ self.from_columns_imag).flatten(1, 2)
-
-
-def _regularization(bank: WienerBank) -> Tensor:
-    return bank.log_regularization.exp()[..., None, None]
+        return (real @ self.from_columns_real - imag @ self.from_columns_imag).flatten(1, 3)
 
 
 def _phases(rows: Tensor, columns: Tensor, size: int) -> Tensor:
@@ -112,20 +108,23 @@ class ExportedModel(nn.Module):
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.task: Task = model.task
+        self.depth_scale = model.depth_scale
         self.network = _copy_network(model)
 
     def forward(self, measurements: Tensor) -> tuple[Tensor, ...]:
         """Outputs for `measurements (N, S, Y, X)`, in the order of `output_names`."""
-        decoded = self.task.decode(compute_logits(self.network, measurements), measurements)
-        return tuple(_by_name(decoded).values())
+        return tuple(self._decode(measurements).values())
 
     def output_names(self, measurements: Tensor) -> list[str]:
         """Names of the outputs."""
-        return [*_by_name(self.task.decode(compute_logits(self.network, measurements), measurements))]
+        return [*self._decode(measurements)]
 
-
-def _by_name(decoded: Tensor | Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    return decoded if isinstance(decoded, Mapping) else {"output": decoded}
+    def _decode(self, measurements: Tensor) -> dict[str, Tensor]:
+        logits = compute_logits(self.network, measurements)
+        values = self.task.layer_values(logits)
+        for name in {"predicted_depths_um", "predicted_depth_sds_um"} & values.keys():
+            values[name] = self.depth_scale * values[name]
+        return {"output": self.task.decode(logits, measurements), **values}
 
 
 def _copy_network(model: Model) -> nn.Module:
