@@ -36,8 +36,9 @@ SPLITS = ["train", "validation", "test"]
 TRAINED_DATASETS = {method.dataset for method in [*NETWORKS.values(), *BASELINES.values(), CONFIG.pretraining]}
 PSF = f"{RESULTS}/psf/{CONFIG.psf.source}.h5"
 FIGURES = "fig2a fig2b fig3a fig3b fig4a fig4b fig4c fig5a fig5b fig6a fig6b fig7 figS1 figS2 figS3 figS4".split()
+FIGURES += ["fig_reliability", "fig_risk_coverage", "fig_ood"]
 FIGURES += ["fig_psf", "fig_scenes", "fig_training"]
-TABLES = ["table1", "tableS1", "scorecard", "baselines"]
+TABLES = ["table1", "tableS1", "scorecard", "baselines", "trust"]
 
 
 def wildcard_regex(names):

@@ -62,7 +62,7 @@ def find_conflicts(config: Config) -> Iterator[ConfigProblem]:
     """
     data = (_intervals, _psf_sources, _geometry, _dataset_sources, _shard_counts)
     networks = (_references, _tasks, _training, _models, _strides, _encoders, _seed_replicates)
-    uses = (_ablation, _baselines, _benchmark_entries, _test_datasets, _figures, _reconstruction)
+    uses = (_ablation, _baselines, _benchmark_entries, _test_datasets, _figures, _trust, _reconstruction)
     return itertools.chain.from_iterable(check(config) for check in (*data, *networks, *uses))
 
 
@@ -368,6 +368,20 @@ def _figures(config: Config) -> Iterator[ConfigProblem]:
         if found_scene != scene:
             found = f"{shown.dataset} with scene {found_scene}"
             yield _problem((*path, "dataset"), found, f"a dataset with scene {scene}", "choose another")
+
+
+def _trust(config: Config) -> Iterator[ConfigProblem]:
+    trust, path = config.trust, ("trust", "network")
+    if trust.network not in config.networks:
+        yield _unknown_name(path, trust.network, config.networks)
+        return
+    network = config.networks[trust.network]
+    if network.task not in MASK_TASKS:
+        yield _problem(
+            path, trust.network, f"a network whose task is {' or '.join(MASK_TASKS)}", "choose another network"
+        )
+    if trust.dataset not in network.test_datasets:
+        yield _unknown_name(("trust", "dataset"), trust.dataset, network.test_datasets)
 
 
 def _reconstruction(config: Config) -> Iterator[ConfigProblem]:

@@ -363,6 +363,16 @@ class ReconstructConfig(Section):
     threshold: Fraction = Field(description="probability above which a pixel holds a cell")
 
 
+class TrustConfig(Section):
+    """What a network knows of its own errors: calibration, abstention, and a flag of inputs that do not fit."""
+
+    network: Text = Field(description="network that is tested, of a task with masks")
+    dataset: Text = Field(description="one of its test_datasets")
+    n_samples: int = Field(ge=10, description="validation samples to fit to, and samples of each kind of inputs")
+    coverage: Fraction = Field(description="share of the pixels that a map does not abstain from, on validation")
+    false_alarm_rate: Fraction = Field(description="share of the validation samples that are flagged")
+
+
 class BoundsConfig(Section):
     """Bounds set by the optics."""
 
@@ -407,6 +417,7 @@ class Config(Section):
     )
     figures: FiguresConfig = Field(description="what each figure of the paper shows")
     reconstruct: ReconstructConfig = Field(description="reconstruction of acquisitions")
+    trust: TrustConfig = Field(description="what a network knows of its own errors")
     bounds: BoundsConfig = Field(description="bounds set by the optics")
     n_bootstrap: int = Field(ge=10, description="resamplings behind every confidence interval")
     compute: ComputeConfig = Field(description="the machine")

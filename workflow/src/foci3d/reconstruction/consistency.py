@@ -5,9 +5,8 @@ measurement best. Three statistics compare the rendered answer with the measurem
 
 - the power of the residual in octaves of spatial frequency, for each sensor. The speckle inside the cells is not
   predicted, so the residual is never 0, but its spectrum varies little among samples that the network knows;
-- the relative error of the width of the point-spread function with which the answer fits best. A change of all
-  distances by the same factor cannot be undone by other depths: those from sensor A would grow, those from sensor B too,
-  but their sum is the separation of the sensors;
+- the relative error of the width of the point-spread function with which the answer fits best. With two sensors, other
+  depths cannot undo it: all distances would grow by a factor, but their sum is the separation of the sensors;
 - the entropy of the answer, which rises where layers cannot be told apart.
 
 `Reference` holds how they are distributed on validation samples, and gives the score of a sample.
@@ -15,6 +14,7 @@ measurement best. Three statistics compare the rendered answer with the measurem
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -97,8 +97,8 @@ def width_errors(
     """Estimate by how much the real point-spread function is wider than that of `forward`.
 
     Gauss-Newton iterations over depths, gains and backgrounds on the low frequencies of a cosine transform; the width
-    follows from the last one. The estimate is biased, because probabilities blur the borders of masks: compare it with
-    that of other samples.
+    follows from the last one. Frequencies are weighted by their root, as residuals are larger at lower ones. The
+    estimate is biased, because probabilities blur the borders of masks: compare it with that of other samples.
 
     Parameters
     ----------
@@ -117,12 +117,14 @@ def width_errors(
     prior = depth_sds_um.double() ** -2
     signs = torch.tensor([1.0, -1.0])[: forward.n_sensors, None, None]  # of a distance's change with depth
     sources = (probabilities, torch.ones_like(probabilities))
-    values = (transform @ measurements @ transform.mT).flatten(1).double()
+    index = torch.arange(len(transform), dtype=torch.float32)
+    emphasis = (torch.hypot(index[:, None], index) + 0.1).sqrt()
+    values = (transform @ measurements @ transform.mT * emphasis).flatten(1).double()
     current = depths_um.clone()
 
     def render(distances_um: Tensor) -> Tensor:
         parts = [_render_layers(forward, source, distances_um) for source in sources]
-        return transform @ torch.cat(parts, 1) @ transform.mT  # (N, 2 L, S, K, K)
+        return transform @ torch.cat(parts, 1) @ transform.mT * emphasis  # (N, 2 L, S, K, K)
 
     for _ in range(N_ITERATIONS):
         distances_um = forward.distances_um(current)
@@ -152,8 +154,7 @@ def residual_bands(measurements: Tensor, rendered: Tensor) -> FloatArray:
     power = dctn((measurements - rendered).numpy(), axes=(-2, -1), norm="ortho") ** 2
     index = np.arange(power.shape[-1]) / power.shape[-1]
     frequency = np.hypot(index[:, None], index)
-    edges = zip(BAND_EDGES[:-1], BAND_EDGES[1:], strict=True)
-    bands = [(frequency >= low) & (frequency < high) & (frequency > 0) for low, high in edges]
+    bands = [(frequency >= low) & (frequency < high) & (frequency > 0) for low, high in pairwise(BAND_EDGES)]
     means = np.stack([power[..., band].mean(-1) for band in bands], -1)
     return np.asarray(np.log(np.maximum(means, np.finfo(float).tiny)).reshape(len(power), -1))
 

@@ -181,14 +181,14 @@ def resample_stacks(
         is_empty = torch.rand(layers.shape[:2], generator=generator, device=layers.device) < dataset.empty_layers
         kept = kept & ~is_empty[..., None, None]
     if kept is not cells:
-        layers = torch.where(cells & ~kept, _resample_background(layers, cells, generator), layers)
+        layers = torch.where(cells & ~kept, resample_background(layers, cells, generator), layers)
     stacks = {"layers": layers, "masks": kept.to(torch.uint8), "depths_um": depths_um}
     if dataset.empty_layers:
         stacks = occupied_first(stacks)
     return {**stacks, "sensors": forward(stacks["layers"], stacks["depths_um"])}
 
 
-def _resample_background(layers: Tensor, cells: Tensor, generator: torch.Generator) -> Tensor:
+def resample_background(layers: Tensor, cells: Tensor, generator: torch.Generator) -> Tensor:
     """Layers `(N, L, Y, X)` of background alone: each pixel repeats a random one without cells of its layer."""
     pixels = layers.flatten(-2).flatten(0, -2)
     # The small weight lets a layer that is full of cells, and has no background, repeat its cells.

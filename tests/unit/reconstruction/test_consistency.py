@@ -1,0 +1,105 @@
+"""Re-rendering of answers and its statistics, on stacks that are known exactly."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from foci3d.optics.forward import ForwardModel
+from foci3d.optics.psf import PSF
+from foci3d.reconstruction import consistency
+from foci3d.reconstruction.consistency import Reference
+
+N_PIXELS = 31
+DEPTHS_UM = [150.0, 500.0, 850.0]
+SDS_UM = [60.0, 60.0, 60.0]
+
+
+@pytest.fixture(scope="module")
+def forward(make_psf: Callable[..., PSF]) -> ForwardModel:
+    return ForwardModel(make_psf(N_PIXELS), N_PIXELS, 2, 1000.0)
+
+
+def draw_stacks(n_samples: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Masks of squares `(N, 3, P, P)` at depths `(N, 3)` around the mean ones [um]."""
+    generator = torch.Generator().manual_seed(seed)
+    masks = torch.zeros(n_samples, 3, N_PIXELS, N_PIXELS)
+    corners = torch.randint(2, N_PIXELS - 12, (n_samples, 3, 2), generator=generator)
+    for sample in range(n_samples):
+        for layer in range(3):
+            y, x = corners[sample, layer]
+            masks[sample, layer, y : y + 10, x : x + 10] = 1
+    return masks, torch.tensor(DEPTHS_UM) + 25 * torch.randn(n_samples, 3, generator=generator)
+
+
+def test_exact_answer_explains_its_measurement(forward):
+    masks, depths_um = draw_stacks(4, 0)
+    measurements = forward(masks * torch.tensor([2.0, 0.5, 1.0])[:, None, None] + 0.3, depths_um)
+    rendered = consistency.rerender(forward, measurements, masks, depths_um)
+    assert rendered.numpy() == pytest.approx(measurements.numpy(), rel=2e-3)
+
+
+def test_no_gain_or_background_is_negative(forward):
+    masks, depths_um = draw_stacks(4, 0)
+    measurements = -forward(masks, depths_um)
+    assert not consistency.rerender(forward, measurements, masks, depths_um).any()
+
+
+@pytest.mark.parametrize("width_error", [-0.1, 0.0, 0.1])
+def test_width_of_the_real_psf_is_found(forward, width_error):
+    masks, depths_um = draw_stacks(6, 1)
+    distances_um = (1 + width_error) * forward.distances_um(depths_um)
+    measurements = forward.project(masks + 0.3, distances_um)
+    prior, sds = (torch.tensor(values).expand(6, -1) for values in (DEPTHS_UM, SDS_UM))
+    widths = consistency.width_errors(forward, measurements, masks, prior, sds)
+    assert widths.median().item() == pytest.approx(width_error, abs=0.025)
+
+
+def test_bands_hold_the_power_of_the_residual(forward):
+    rows = torch.arange(N_PIXELS).double() + 0.5
+    wave = torch.cos(torch.pi * 20 * rows / N_PIXELS).expand(1, 2, N_PIXELS, N_PIXELS)  # 20/31 of Nyquist
+    bands = np.exp(consistency.residual_bands(wave, torch.zeros_like(wave)))
+    last = len(consistency.BAND_EDGES) - 2
+    assert bands.reshape(2, -1).argmax(1).tolist() == [last, last]
+    assert bands.reshape(2, -1)[:, :last].max() < 1e-20
+
+
+def test_statistics_do_not_depend_on_the_unit_of_the_measurement(forward):
+    masks, depths_um = draw_stacks(3, 2)
+    measurements = forward(masks + 0.3, depths_um).numpy()
+    answers = (0.8 * masks + 0.1).numpy()
+    one, other = (
+        consistency.consistency_statistics(forward, scale * measurements, answers, DEPTHS_UM, SDS_UM)
+        for scale in (1, 1000)
+    )
+    assert one == pytest.approx(other, rel=1e-2, abs=1e-4)
+
+
+def test_answer_for_another_measurement_is_flagged(forward):
+    masks, depths_um = draw_stacks(60, 3)
+    generator = torch.Generator().manual_seed(0)
+    speckle = 1 + 0.3 * torch.randn(masks.shape, generator=generator)
+    measurements = forward((masks + 0.3) * speckle, depths_um).numpy()
+    answers = (0.8 * masks + 0.1).numpy()
+
+    def statistics(shift: int) -> np.ndarray:
+        return consistency.consistency_statistics(
+            forward, measurements, np.roll(answers, shift, 0), DEPTHS_UM, SDS_UM
+        )
+
+    right, wrong = statistics(0), statistics(1)
+    reference = Reference.fit(right[:40], false_alarm_rate=0.05)
+    assert (reference.score(right[:40]) > reference.threshold).mean() == pytest.approx(0.05, abs=0.03)
+    assert (reference.score(right[40:]) > reference.threshold).mean() < 0.3
+    assert (reference.score(wrong[40:]) > reference.threshold).mean() > 0.9
+
+
+def test_one_sensor_is_enough(make_psf):
+    forward = ForwardModel(make_psf(N_PIXELS), N_PIXELS, 1, 1000.0)
+    masks, depths_um = draw_stacks(2, 4)
+    measurements = forward(masks + 0.3, depths_um).numpy()
+    statistics = consistency.consistency_statistics(forward, measurements, masks.numpy(), DEPTHS_UM, SDS_UM)
+    assert statistics.shape == (2, 2 + len(consistency.BAND_EDGES) - 1)
+    assert np.isfinite(statistics).all()

@@ -1,0 +1,61 @@
+"""Test the calibration, the abstention and the flag of unfamiliar inputs of a network.
+
+Reads the model (JSON and safetensors), its calibration (JSON), the PSF and the predictions for the test split (HDF5);
+writes the reliability diagram, the risk by coverage and the scores of unfamiliar inputs (CSV), and the table (CSV, HTML
+and Markdown).
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from foci3d.evaluation import calibration as calibrations
+from foci3d.evaluation.calibration import reliability_sums, reliability_table
+from foci3d.io.hdf5 import atomic_path
+from foci3d.io.predictions import Predictions
+from foci3d.learning.inference import load_model
+from foci3d.optics.psf import PSF
+from foci3d.reconstruction.trust import NetworkCalibration, assess_trust, score_unfamiliar, trust_page
+from foci3d.workflow.job import run_job
+
+
+def main(
+    model: Path,
+    weights: Path,
+    calibration: Path,
+    psf: Path,
+    predictions: Path,
+    n_samples: int,
+    device: str,
+    n_bootstrap: int,
+    seed: int,
+    reliability: Path,
+    risk: Path,
+    scores: Path,
+    csv: Path,
+    html: Path,
+    markdown: Path,
+) -> None:
+    kernels, arrays = PSF.load(psf), Predictions.load(predictions).arrays
+    trained = load_model(model, weights, kernels)
+    calibrated = NetworkCalibration.load(calibration, trained.description.digests.weights)
+    target, answers = (
+        arrays["target"] > 0,
+        {"before": arrays["output"], "after": calibrated.calibrator(arrays["output"])},
+    )
+    diagrams = [
+        reliability_table(reliability_sums(values, target).sum(0)).assign(calibration=when)
+        for when, values in answers.items()
+    ]
+    first = {name: values[:n_samples] for name, values in arrays.items() if len(values) == len(target)}
+    unfamiliar = score_unfamiliar(trained, kernels, calibrated, first, device, seed)
+    curve = calibrations.risk_coverage(answers["after"], target)
+    for table, path in ((pd.concat(diagrams), reliability), (curve, risk), (unfamiliar, scores)):
+        with atomic_path(path) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.6g")
+    table = assess_trust(arrays, calibrated, unfamiliar, n_bootstrap, seed)
+    trust_page(table, calibrated).save(csv, html, markdown)
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)

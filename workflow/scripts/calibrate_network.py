@@ -1,0 +1,35 @@
+"""Fit the calibration of a network to validation samples.
+
+Reads the model (JSON and safetensors), the PSF and validation shards (HDF5); writes the calibration of the
+probabilities, the confidence below which to abstain, and the reference of the flag of unfamiliar inputs (JSON).
+"""
+
+from pathlib import Path
+
+from foci3d.config.models import TrustConfig
+from foci3d.io.shards import read_shards
+from foci3d.learning.inference import load_model
+from foci3d.optics.psf import PSF
+from foci3d.reconstruction import trust as trusting
+from foci3d.workflow.job import run_job
+
+
+def main(
+    model: Path,
+    weights: Path,
+    psf: Path,
+    validation: list[Path],
+    trust: TrustConfig,
+    device: str,
+    average_symmetries: bool,
+    calibration: Path,
+) -> None:
+    kernels, samples = PSF.load(psf), read_shards(validation, ["sensors", "masks"])
+    trained = load_model(model, weights, kernels)
+    trusting.calibrate_network(trained, kernels, samples, trust, device, average_symmetries=average_symmetries).save(
+        calibration
+    )
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)
