@@ -56,20 +56,24 @@ class Kill:
     n_complete: int
 
 
+def environment(project: Path) -> dict[str, str]:
+    """Environment in which Python imports the library of `project`."""
+    return os.environ | {"PYTHONPATH": str(project / "workflow" / "src")}
+
+
 def start_run(project: Path) -> subprocess.Popen[bytes]:
     """Start the run in a process group of its own; its output goes to `output.txt`."""
     with (project / "output.txt").open("wb") as output:
         command = [sys.executable, "-m", "snakemake", *RUN]
-        environment = os.environ | {"PYTHONPATH": str(project / "workflow" / "src")}
         return subprocess.Popen(
-            command, cwd=project, env=environment, stdout=output, stderr=output, start_new_session=True
+            command, cwd=project, env=environment(project), stdout=output, stderr=output, start_new_session=True
         )
 
 
 def unlock(project: Path) -> None:
     """Release the lock of Snakemake that a killed run leaves, as `make unlock` does."""
     command = [sys.executable, "-m", "snakemake", "--unlock", *RUN[2:5]]
-    subprocess.run(command, cwd=project, check=True, capture_output=True)
+    subprocess.run(command, cwd=project, env=environment(project), check=True, capture_output=True)
 
 
 def result_files(project: Path) -> list[Path]:

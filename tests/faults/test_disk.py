@@ -57,7 +57,7 @@ def test_full_disk(imported: Path) -> None:
     {COMMAND} && test -s {OUTPUT} && echo repaired
     """
     output = run_shell(imported, script)
-    line = "import_psf: cannot write: the disk is full. Mend this, then give the same command again"
+    line = "import_psf: cannot write: the disk is full. Mend this and run again; complete files are kept."
     assert line in output
     assert "refused" in output
     assert "partial" not in output.split("refused")[1].split("SNAKEMAKE")[0]

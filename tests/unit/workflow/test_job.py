@@ -1,3 +1,4 @@
+import errno
 import logging
 import os
 import warnings
@@ -68,6 +69,15 @@ def test_error_of_the_user_is_one_line(stub: SimpleNamespace) -> None:
         raise InputError("a.tif: too small.")
     assert end.value.code == 1
     assert text(stub).splitlines()[-1].endswith("score: a.tif: too small.")
+    assert "Traceback" not in text(stub)
+
+
+def test_full_disk_is_one_line(stub: SimpleNamespace) -> None:
+    with pytest.raises(SystemExit) as end, job.job_context(stub):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert end.value.code == 1
+    line = "score: cannot write: the disk is full. Mend this and run again; complete files are kept."
+    assert text(stub).splitlines()[-1].endswith(line)
     assert "Traceback" not in text(stub)
 
 

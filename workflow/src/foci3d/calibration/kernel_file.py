@@ -95,7 +95,7 @@ def _read(path: str | Path) -> tuple[Floats, Floats, Any]:
         raise
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise InputError(
-            f"{path}: not a readable HDF5 file ({error}); expected the arrays kernels and depths_um."
+            f"{path}: not a readable HDF5 file ({error}); expected the arrays kernels and depths_um. Export it again."
         ) from error
 
 

@@ -78,13 +78,11 @@ def job_context(snakemake: Any) -> Iterator[None]:
         log.error("%s", error)
         sys.exit(1)
     except Exception as error:
-        problem = DISK_PROBLEMS.get(getattr(error, "errno", None) or 0)
+        problem = DISK_PROBLEMS.get(error.errno or 0) if isinstance(error, OSError) else None
         if problem:
-            log.error(
-                "cannot write: %s. Mend this, then give the same command again; complete files are kept.", problem
-            )
-            sys.exit(1)
-        log.exception("internal error in rule %s; the traceback is in %s", snakemake.rule, snakemake.log[0])
+            log.error("cannot write: %s. Mend this and run again; complete files are kept.", problem)
+        else:
+            log.exception("internal error in rule %s; the traceback is in %s", snakemake.rule, snakemake.log[0])
         sys.exit(1)
     finally:
         logging.captureWarnings(False)
