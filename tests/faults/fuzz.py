@@ -37,6 +37,7 @@ import torch
 import yaml
 from generators import (
     PICKLE,
+    OpensFile,
     damaged,
     edited,
     forged_hdf5,
@@ -56,11 +57,11 @@ from foci3d.calibration.bead_scan import find_beads, read_scan
 from foci3d.calibration.kernel_file import read_kernel_stack
 from foci3d.config.architectures import ConvDeconvConfig
 from foci3d.config.models import Config
-from foci3d.config.samples import COLUMNS, read_samples
+from foci3d.config.samples import Acquisition, read_samples
 from foci3d.config.validation import check_config
 from foci3d.errors import InputError
 from foci3d.io import matlab, predictions, shards
-from foci3d.io.images import read_image
+from foci3d.io.images import read_acquisition
 from foci3d.learning.datasets import open_dataset
 from foci3d.learning.inference import load_model
 from foci3d.learning.model_file import Digests, LayerDepth, ModelDescription, save_model
@@ -228,15 +229,15 @@ def read_config() -> None:
 
 
 ROWS = [
-    COLUMNS,
-    ["first", "a.tif", "b.tif", "55", "two sensors"],
-    ["second", "a.tif", "b.tif", "55.0", ""],
+    ["sample", "sensor_a", "sensor_b", "pixel_pitch_um", "mirrored", "dark_a", "frame_interval_s", "description"],
+    ["first", "a.tif", "b.tif", "55", "yes", "a.tif", "0.5", "two sensors"],
+    ["second", "a.tif", "b.h5:/image", "55.0", "", "", "", ""],
 ]
 
 
 def sample_files() -> Files:
     table = "\n".join("\t".join(row) for row in ROWS)
-    return {"samples.tsv": table.encode(), "a.tif": b"", "b.tif": b""}
+    return {"samples.tsv": table.encode(), "a.tif": b"", "b.tif": b"", "b.h5": b""}
 
 
 def generated_samples(files: Files) -> st.SearchStrategy[Files]:
@@ -262,24 +263,35 @@ def tiff_bytes(values: np.ndarray, **options: Any) -> bytes:
 
 
 def image_files() -> Files:
-    buffer = io.BytesIO()
-    Image.fromarray(grey_image()).save(buffer, "PNG")
-    variants = {"": {}, "zlib": {"compression": "zlib"}, "ome": {"ome": True}, "tiles": {"tile": (16, 16)}}
+    png, npy, h5, mat = (io.BytesIO() for _ in range(4))
+    Image.fromarray(grey_image()).save(png, "PNG")
+    np.save(npy, grey_image())
+    savemat(mat, {"tumorImage_withPSF_A": grey_image()})
+    with h5py.File(h5, "w") as file:
+        file.create_dataset("image", data=grey_image(), compression="gzip")
+    variants = {"plain": {}, "zlib": {"compression": "zlib"}, "ome": {"ome": True}, "tiles": {"tile": (16, 16)}}
     files = {f"{name}.tif": tiff_bytes(grey_image(), **options) for name, options in variants.items()}
-    return {**files, "image.png": buffer.getvalue()}
+    others = {"image.png": png, "image.npy": npy, "image.h5": h5, "image.mat": mat}
+    return {**files, **{name: buffer.getvalue() for name, buffer in others.items()}}
 
 
 def generated_images(files: Files) -> st.SearchStrategy[Files]:
-    contents = [*files.values()]
-    names = st.sampled_from(["image.tif", "image.png"])
-    return st.builds(lambda name, content: {name: Content(content)}, names, damaged(contents) | images(n_axes=2))
+    names = st.sampled_from(["image.tif", "image.png", "image.npy", "image.h5", "image.mat"])
+    unpickling = io.BytesIO()
+    np.save(unpickling, np.array([OpensFile()]), allow_pickle=True)
+    contents = [st.sampled_from(list(files.values())), damaged([*files.values()]), images(n_axes=2)]
+    forged = one_of("image.h5", forged_hdf5(files["image.h5"])) | one_of("image.npy", st.just(unpickling.getvalue()))
+    damages = [one_of(name, damaged([content])) for name, content in files.items()]
+    mixed = st.builds(lambda name, content: {name: Content(content)}, names, st.one_of(contents))
+    return st.one_of(*damages, one_of("image.tif", images(n_axes=2)), mixed, forged)
 
 
 def read_images() -> None:
     for path in sorted(Path().iterdir()):
-        image = read_image(path, N_PIXELS)
-        assert image.shape == (N_PIXELS, N_PIXELS)
-        assert np.isfinite(image).all()
+        row = Acquisition(sample="x", sensor_a=str(path), pixel_pitch_um=55.0)
+        measurements = read_acquisition(row, N_PIXELS)
+        assert min(measurements.values.shape[-2:]) >= N_PIXELS
+        assert np.isfinite(measurements.values).all()
 
 
 SCAN_DEPTHS = [["depth_um"], ["100"], ["200"], ["300.5"]]

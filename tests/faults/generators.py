@@ -190,7 +190,7 @@ def images(draw: st.DrawFn, n_axes: int) -> bytes:
         Image.fromarray(values).convert(mode).save(buffer, "PNG")
         return buffer.getvalue()
     variants = [{}, {"compression": "zlib"}, {"ome": True}, {"tile": (16, 16)}, {"bigtiff": True}, {"shaped": False}]
-    options = {} if dtype in ("?", "c8") else draw(st.sampled_from(variants))
+    options = {} if dtype in ("?", "c8", "<f2") else draw(st.sampled_from(variants))
     tifffile.imwrite(buffer, values, photometric="minisblack", **options)
     return buffer.getvalue()
 
