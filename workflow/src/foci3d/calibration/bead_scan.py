@@ -132,7 +132,7 @@ def _read_depths(path: str | Path, pixel_pitch_um: float) -> Floats:
     if len(invalid):
         row = invalid[0]
         raise InputError(
-            f"{path}: depth_um of row {row + 1} is {table['depth_um'][row]}; expected numbers of at least 0."
+            f"{path}: depth_um of row {row + 1} is {table['depth_um'].iloc[row]}; expected numbers of at least 0."
         )
     decreasing = np.flatnonzero(np.diff(depths_um) <= 0)
     if len(decreasing):
