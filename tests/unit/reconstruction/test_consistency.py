@@ -85,9 +85,7 @@ def test_answer_for_another_measurement_is_flagged(forward):
     answers = (0.8 * masks + 0.1).numpy()
 
     def statistics(shift: int) -> np.ndarray:
-        return consistency.consistency_statistics(
-            forward, measurements, np.roll(answers, shift, 0), DEPTHS_UM, SDS_UM
-        )
+        return consistency.consistency_statistics(forward, measurements, np.roll(answers, shift, 0), DEPTHS_UM, SDS_UM)
 
     right, wrong = statistics(0), statistics(1)
     reference = Reference.fit(right[:40], false_alarm_rate=0.05)

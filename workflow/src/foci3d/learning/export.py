@@ -132,7 +132,13 @@ def _copy_network(model: Model) -> nn.Module:
     network = model.description.build_network()
     network.load_state_dict(model.network.state_dict())
     if isinstance(network, PhysicsNetwork) and isinstance(model.network, PhysicsNetwork):
-        network.bank = MatrixWienerBank(model.network.bank.cpu(), model.description.n_pixels)  # type: ignore[assignment]
+        bank = model.network.bank
+        if not isinstance(bank, WienerBank):
+            raise InputError(
+                f"export: the network {model.description.network} has no bank of Wiener filters; expected physics_unet, "
+                "physics_encoder or a network without optics. Choose another model."
+            )
+        network.bank = MatrixWienerBank(bank.cpu(), model.description.n_pixels)  # type: ignore[assignment]
     return network.cpu().eval()
 
 
