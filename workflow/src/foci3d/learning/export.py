@@ -135,7 +135,7 @@ def _copy_network(model: Model) -> nn.Module:
         bank = model.network.bank
         if not isinstance(bank, WienerBank):
             raise InputError(
-                f"export: the network {model.description.network} has no bank of Wiener filters; expected physics_unet, "
+                f"export: the network {model.description.network} has no Wiener filters; expected physics_unet, "
                 "physics_encoder or a network without optics. Choose another model."
             )
         network.bank = MatrixWienerBank(bank.cpu(), model.description.n_pixels)  # type: ignore[assignment]
