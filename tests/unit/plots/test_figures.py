@@ -23,6 +23,7 @@ from foci3d.plots import (
     slides,
     stacks,
     training,
+    trust,
     view3d,
 )
 
@@ -83,6 +84,31 @@ def draw_architecture(request: pytest.FixtureRequest) -> Figure:
     return architecture.architecture(network, "a_cnn", next(get(request, "make_stack"))(), PITCH_UM)
 
 
+def draw_reliability(request: pytest.FixtureRequest) -> Figure:
+    share = np.linspace(0.05, 0.95, 8)
+    parts = [
+        pd.DataFrame({"calibration": when, "layer": layer, "predicted": share, "observed": share**1.1})
+        for when in trust.WHEN
+        for layer in (1, 2)
+    ]
+    rows = [(metric, of, 0.01) for _, metric in trust.WHEN.values() for of in ("1", "2", "all")]
+    return trust.reliability(pd.concat(parts), pd.DataFrame(rows, columns=["metric", "of", "value"]))
+
+
+def draw_risk_coverage(request: pytest.FixtureRequest) -> Figure:
+    coverage = np.linspace(0.1, 1, 50)
+    curve = pd.DataFrame({"coverage": coverage, "risk": coverage**2 / 10, "ideal_risk": np.maximum(coverage - 0.9, 0)})
+    return trust.risk_coverage(curve, 0.9)
+
+
+def draw_trust_scores(request: pytest.FixtureRequest) -> Figure:
+    rng = np.random.default_rng(0)
+    parts = [pd.DataFrame({"kind": kind, "score": rng.normal(n, 1, 30)}) for n, kind in enumerate(trust.KINDS)]
+    table = pd.concat(parts, ignore_index=True)
+    summary = pd.DataFrame({"metric": "auroc", "of": [*trust.KINDS][1:], "value": 0.9})
+    return trust.scores(table.assign(flagged=(table["score"] > 2).astype(int)), summary)
+
+
 BOUNDS = pd.DataFrame({"depth_um": [50.0, 1950.0], "class_accuracy": [0.98, 0.9]})
 FIGURES: dict[str, Draw] = {
     "2a": lambda request: depth_classes.predictions_by_depth(*get(request, "depth_samples")),
@@ -104,8 +130,11 @@ FIGURES: dict[str, Draw] = {
         next(get(request, "make_stack"))(1), *get(request, "mask_samples"), PITCH_UM
     ),
     "S3": draw_architecture,
+    "ood": draw_trust_scores,
     "psf": draw_psf,
     "reconstruction": draw_reconstruction,
+    "reliability": draw_reliability,
+    "risk_coverage": draw_risk_coverage,
     "scenes": draw_scenes,
     "training": lambda request: training.curves(dict.fromkeys("abcd", *get(request, "training_table"))),
 }

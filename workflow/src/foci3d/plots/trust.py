@@ -118,5 +118,5 @@ def scores(table: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     if len(familiar) and len(flagged):
         axes.axvline((familiar.max() + flagged.min()) / 2, color=COLORS["vermilion"], linewidth=0.8)
     axes.set_xscale("symlog", linthresh=5)
-    axes.set(xlabel="score: standard deviations above the mean of validation samples", ylabel="")
+    axes.set(xlabel="score: standard deviations above the mean of validation samples", ylabel="input")
     return figure
