@@ -20,9 +20,6 @@ PROJECT = Path(__file__).parents[1]
 OUTSIDE = ["config/README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 """Pages of the site that lie elsewhere in the repository, under the same path."""
 
-NOT_YET = {"benchmark.md", "cluster.md", "reliability.md"}
-"""Pages that the navigation leaves out while they do not exist."""
-
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 
 PACKAGES = [
@@ -41,21 +38,6 @@ PACKAGES = [
 """Packages of the library in the order in which data flow."""
 
 FORMATS = ["io.hdf5", "optics.psf", "io.shards", "io.predictions", "learning.model_file", "io.matlab"]
-
-
-def on_config(config: Any) -> Any:
-    """Leave out the pages that do not exist yet."""
-    config.nav = _existing(config.nav)
-    return config
-
-
-def _existing(entries: Any) -> Any:
-    if isinstance(entries, str):
-        return entries if entries not in NOT_YET or (PROJECT / "docs" / entries).is_file() else None
-    if isinstance(entries, dict):
-        kept = {title: _existing(value) for title, value in entries.items()}
-        return {title: value for title, value in kept.items() if value} or None
-    return [kept for kept in map(_existing, entries) if kept]
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -90,8 +72,8 @@ def _correct(match: re.Match[str], source: str, files: Files) -> str:
     on_site = in_repository.removeprefix("docs/")
     if files.get_file_from_path(on_site) and (in_repository in OUTSIDE or in_repository.startswith("docs/")):
         return f"{mark}[{text}]({posixpath.relpath(on_site, posixpath.dirname(source) or '.')}{anchor})"
-    if on_site in NOT_YET or not (PROJECT / in_repository).exists():
-        return match[0] if on_site not in NOT_YET else text
+    if not (PROJECT / in_repository).exists():
+        return match[0]
     return text if in_repository in text else f"{text} (`{in_repository}`)"
 
 

@@ -192,7 +192,7 @@ def _add_reconstruct(commands: Any) -> None:
         )
         parser.add_argument(f"--flat-{sensor}", metavar="IMAGE", help=f"image of sensor {name} under even light")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the results")
-    _add_model(parser, "trained model; by default the released one for the number of sensors")
+    _add_model(parser, "trained model")
     parser.add_argument(
         "--threshold",
         type=_probability,
