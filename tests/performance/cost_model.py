@@ -92,7 +92,7 @@ def synthesize(folder: Path, n_samples: int) -> Cost:
         n_shards=1,
         n_samples=n_samples,
         dataset_config=CONFIG.datasets[DATASET],
-        scene=CONFIG.scene,
+        scene=CONFIG.appearances["paper"],
         tissue=CONFIG.tissue,
         imager=CONFIG.imager,
         seed=CONFIG.seed,

@@ -33,7 +33,10 @@ def main(
     trained = load_model(model, weights, PSF.load(psf))
     frames = read_acquisition(acquisition, trained.description.n_pixels).values
     if len(frames) > 1:
-        raise InputError(f"{acquisition.sensor_a}: found {len(frames)} frames; expected one. Split the series.")
+        raise InputError(
+            f"{acquisition.sensor_a}: found {len(frames)} frames; expected one. Reconstruct a time series with the "
+            "command foci3d reconstruct."
+        )
     measurement = frames[0]
     result = reconstruct(
         measurement,

@@ -37,6 +37,16 @@ def test_agrees_with_scipy() -> None:
         assert foci[foci.layer == layer + 1].area_um2.is_monotonic_decreasing
 
 
+def test_depth_of_a_focus_is_the_mean_of_a_map_over_it() -> None:
+    probability = np.zeros((1, 20, 20))
+    probability[0, 2:4, 2:6], probability[0, 10:12, 10:14] = 0.9, 0.8
+    depths_um = np.arange(400.0).reshape(1, 20, 20)
+    foci = find_foci(probability, 0.5, depths_um, 0 * depths_um + 7, 1.0)
+    expected = [depths_um[0, 2:4, 2:6].mean(), depths_um[0, 10:12, 10:14].mean()]
+    assert sorted(foci.depth_um) == pytest.approx(expected)
+    assert set(foci.depth_sd_um) == {7.0}
+
+
 def test_corners_connect_and_the_threshold_itself_is_no_cell() -> None:
     probability = np.zeros((1, 9, 9))
     probability[0, [2, 3], [2, 3]] = 0.9

@@ -75,7 +75,9 @@ def test_assignment_is_the_best_of_all_partial_assignments() -> None:
 
 def test_a_simulated_cluster_is_followed_through_the_layers(config: Config) -> None:
     dataset = config.datasets["moving"]
-    scene = config.scene.model_copy(update={"threshold": (0.999, 1.0)})  # no cells but those of the cluster
+    scene = config.appearances["paper"].model_copy(
+        update={"threshold": (0.999, 1.0)}
+    )  # no cells but those of the cluster
     samples = draw_moving([np.random.default_rng(seed) for seed in range(3)], scene, dataset, 51)
     n_layers = dataset.n_layers
     for first in range(0, len(samples["step"]), n_layers):

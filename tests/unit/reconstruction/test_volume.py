@@ -8,6 +8,7 @@ from foci3d.errors import InputError
 from foci3d.learning.inference import Model
 from foci3d.learning.model_file import ModelDescription
 from foci3d.reconstruction.foci import find_foci
+from foci3d.reconstruction.tiles import Tiling, predict_field
 from foci3d.reconstruction.volume import reconstruct
 
 MEASUREMENT = np.random.default_rng(0).uniform(1, 2, (2, 13, 13))
@@ -36,6 +37,29 @@ def test_depths_are_those_that_the_model_predicts(model_description: ModelDescri
     assert result.depth_sds_um == tuple(outputs["predicted_depth_sds_um"][0].tolist())
     assert result.occupancy == tuple(outputs["occupancy"][0].tolist())
     assert result.sensor_depths_um == (0.0, 1500.0)
+
+
+def test_a_larger_field_is_reconstructed_by_tiles(model_description: ModelDescription) -> None:
+    """Away from the ramps between tiles, the field is the answer of one tile; foci have the depth where they are."""
+    description = model_description.model_copy(update={"task": "stacks", "out_channels": 12})
+    model = Model(description.build_network().eval(), description)
+    field = np.random.default_rng(1).uniform(1, 2, (2, 40, 29))
+    fields = predict_field(model.predict, field, Tiling(13, 2, 2))
+    threshold = float(np.quantile(fields["output"].max(0), 0.7))
+    result = reconstruct(field, model, threshold=threshold)
+    np.testing.assert_array_equal(result.probability, fields["output"])
+    corner = model.predict(field[None, :, :13, :13])
+    np.testing.assert_allclose(result.probability[:, :8, :8], corner["output"][0, :, :8, :8], atol=1e-6)
+    maps = (fields["predicted_depths_um"], fields["predicted_depth_sds_um"])
+    assert result.foci.equals(find_foci(fields["output"], threshold, *maps, 55.0))
+    assert result.foci.depth_um.nunique() > 1
+    for depth_um, depths_um in zip(result.depths_um, maps[0], strict=True):
+        assert depths_um.min() < depth_um < depths_um.max()
+
+
+def test_a_field_smaller_than_that_of_the_model(model: Model) -> None:
+    with pytest.raises(InputError, match="found 12 x 40 pixels; expected at least 13 x 13"):
+        reconstruct(np.ones((2, 12, 40)), model)
 
 
 @pytest.mark.parametrize("quantile", [0.3, 0.7])

@@ -1,10 +1,9 @@
 """Foci: connected groups of cell pixels, each with its position and size."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import ndimage
 from skimage.measure import label, regionprops_table
 
 COLUMNS = ["layer", "depth_um", "depth_sd_um", "y_um", "x_um", "area_um2", "probability"]
@@ -13,8 +12,8 @@ COLUMNS = ["layer", "depth_um", "depth_sd_um", "y_um", "x_um", "area_um2", "prob
 def find_foci(
     probability: npt.NDArray[np.floating],
     threshold: float,
-    layer_depths_um: Sequence[float],
-    layer_sds_um: Sequence[float],
+    layer_depths_um: npt.ArrayLike,
+    layer_sds_um: npt.ArrayLike,
     pixel_pitch_um: float,
 ) -> pd.DataFrame:
     """Find the foci in each layer: pixels above the threshold that are connected by edges or corners.
@@ -25,8 +24,8 @@ def find_foci(
         Probability of a cell, 0 to 1.
     threshold : float
         Probability above which a pixel is classified as a cell.
-    layer_depths_um, layer_sds_um : sequence of L floats
-        Depth of each layer with its standard deviation [um].
+    layer_depths_um, layer_sds_um : array_like (L,) or (L, Y, X)
+        Depth of each layer with its standard deviation [um], or maps of them, whose mean over a focus is taken.
     pixel_pitch_um : float
         Distance between neighbouring pixels [um].
 
@@ -39,12 +38,13 @@ def find_foci(
     properties = ("centroid", "num_pixels", "intensity_mean")
     tables = []
     for index, layer in enumerate(probability):
-        regions = regionprops_table(label(layer > threshold, connectivity=2), layer, properties=properties)
+        labels = label(layer > threshold, connectivity=2)
+        regions = regionprops_table(labels, layer, properties=properties)
         table = pd.DataFrame(
             {
                 "layer": index + 1,
-                "depth_um": layer_depths_um[index],
-                "depth_sd_um": layer_sds_um[index],
+                "depth_um": _by_region(layer_depths_um, index, labels),
+                "depth_sd_um": _by_region(layer_sds_um, index, labels),
                 "y_um": (regions["centroid-0"] + 0.5) * pixel_pitch_um,
                 "x_um": (regions["centroid-1"] + 0.5) * pixel_pitch_um,
                 "area_um2": regions["num_pixels"] * pixel_pitch_um**2,
@@ -53,3 +53,9 @@ def find_foci(
         )
         tables.append(table.sort_values("area_um2", ascending=False, kind="stable"))
     return pd.concat(tables, ignore_index=True)[COLUMNS]
+
+
+def _by_region(values: npt.ArrayLike, index: int, labels: npt.NDArray[np.integer]) -> npt.NDArray[np.floating]:
+    """Value of layer `index` for each of the regions of `labels (Y, X)`: its own, or the mean of a map."""
+    value, regions = np.asarray(values, float)[index], np.arange(1, labels.max() + 1)
+    return np.asarray(ndimage.mean(value, labels, regions)) if value.ndim else np.full(len(regions), value)

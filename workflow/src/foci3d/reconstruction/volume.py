@@ -15,6 +15,7 @@ from foci3d.evaluation.metrics import CELL_THRESHOLD
 from foci3d.learning.inference import Model
 from foci3d.learning.model_file import ModelDescription
 from foci3d.reconstruction.foci import find_foci
+from foci3d.reconstruction.tiles import Tiling, predict_field
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def reconstruct(
     Parameters
     ----------
     measurement : ndarray (S, Y, X)
-        Images of the sensors, linear in light, in any unit that they share.
+        Images of the sensors, linear in light, in any unit that they share. A field larger than that of the model is
+        reconstructed by overlapping tiles, see `foci3d.reconstruction.tiles`.
     model : Model
         A model for the task `stacks` or `masks`.
     threshold : float
@@ -95,8 +97,17 @@ def reconstruct(
             f"model {description.network}: the task is {description.task}; expected one of {', '.join(MASK_TASKS)}, "
             "choose another model."
         )
-    outputs = model.predict(measurement[None], device, average_symmetries=average_symmetries)
-    probability = outputs["output"][0]
+
+    def predict(tiles: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+        return model.predict(tiles, device, average_symmetries=average_symmetries)
+
+    n_pixels = description.n_pixels
+    if measurement.shape[1:] == (n_pixels, n_pixels):
+        outputs = {name: values[0] for name, values in predict(measurement[None]).items()}
+    else:
+        edge = n_pixels // 6
+        outputs = predict_field(predict, measurement, Tiling(n_pixels, cut=edge, ramp=edge))
+    probability = outputs["output"]
     depths_um, depth_sds_um, occupancy = _layer_values(outputs, description)
     pitch_um = description.pixel_pitch_um if pixel_pitch_um is None else pixel_pitch_um
     return Reconstruction(
@@ -105,7 +116,13 @@ def reconstruct(
         depths_um=depths_um,
         depth_sds_um=depth_sds_um,
         occupancy=occupancy,
-        foci=find_foci(probability, threshold, depths_um, depth_sds_um, pitch_um),
+        foci=find_foci(
+            probability,
+            threshold,
+            outputs.get("predicted_depths_um", depths_um),
+            outputs.get("predicted_depth_sds_um", depth_sds_um),
+            pitch_um,
+        ),
         threshold=threshold,
         pixel_pitch_um=pitch_um,
         sensor_depths_um=(0.0, model.depth_scale * description.sensor_separation_um)[: len(measurement)],
@@ -115,9 +132,14 @@ def reconstruct(
 def _layer_values(
     outputs: Mapping[str, npt.NDArray[np.float32]], description: ModelDescription
 ) -> tuple[tuple[float, ...], ...]:
-    """Depths with their standard deviations [um] and probabilities of cells of the layers of one acquisition."""
+    """Depths with their standard deviations [um] and probabilities of cells of the layers of one acquisition.
+
+    `outputs` are values (L,), or maps (L, Y, X) of a field of tiles, whose mean is weighted with the probability.
+    """
     names = ("predicted_depths_um", "predicted_depth_sds_um", "occupancy")
-    if names[0] in outputs:
-        return tuple(tuple(outputs[name][0].tolist()) for name in names)
-    layers = description.layer_depths_um
-    return tuple(layer.mean for layer in layers), tuple(layer.sd for layer in layers), (1.0,) * len(layers)
+    if names[0] not in outputs:
+        layers = description.layer_depths_um
+        return tuple(layer.mean for layer in layers), tuple(layer.sd for layer in layers), (1.0,) * len(layers)
+    weights = outputs["output"] if outputs[names[0]].ndim == 3 else np.ones_like(outputs[names[0]])
+    axes = tuple(range(1, weights.ndim))
+    return tuple(tuple(np.average(outputs[name], axes, weights).tolist()) for name in names)
