@@ -102,7 +102,7 @@ def _select_frames(path: str, file: ImageFile, channel: int | None) -> npt.NDArr
     found = f"found {_size(values)} with the axes {' '.join(axes)}"
     if "S" in axes:
         raise InputError(f"{path}: {found}, which means colours; expected grey images. Convert them.")
-    if "Y" not in axes or "X" not in axes:
+    if "Y" not in axes or "X" not in axes or values.size == 0:
         raise InputError(f"{path}: {found}; expected images with the axes y and x. Export them again.")
     if channel is not None:
         axes = axes if "C" in axes or len(axes) != 3 else "CYX"
