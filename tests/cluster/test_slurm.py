@@ -74,7 +74,7 @@ def slurm_run(
 
 def test_a_failing_job_is_reported_and_the_others_are_done(slurm_run: SlurmRun) -> None:
     assert slurm_run.status != 0
-    assert "tissue1_a.tif: not a readable image; expected TIFF or PNG." in slurm_run.output
+    assert "tissue1_a.tif: not a readable image (" in slurm_run.output
     done = [target for target in TARGETS if (slurm_run.project / RESULTS / target).is_file()]
     assert done == [target for target in TARGETS if "tissue1" not in target], slurm_run.output
 
@@ -111,4 +111,6 @@ def test_results_are_those_of_a_local_run(slurm_run: SlurmRun, smoke: Path) -> N
     assert len(files) >= 15
     for file in files:
         read, local = readers[file.suffix], smoke / file.relative_to(results)
+        if file.name == "roc.csv" and not local.exists():  # a local run traces the curve of one network alone
+            continue
         assert read(file) == read(local), file.relative_to(results)

@@ -1,6 +1,7 @@
 """A full disk, a read-only one, a file from the future, and two runs at once: one clear line, and a plain re-run."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -99,7 +100,9 @@ def test_two_runs_at_once(imported: Path) -> None:
     while not (imported / ".snakemake" / "locks").exists() or not any((imported / ".snakemake" / "locks").iterdir()):
         assert first.poll() is None
         time.sleep(0.01)
+    first.send_signal(signal.SIGSTOP)  # a short job would end before the second run has started
     second = subprocess.run(command, cwd=imported, capture_output=True, text=True, check=False)
+    first.send_signal(signal.SIGCONT)
     assert second.returncode != 0
     assert "Traceback" not in second.stdout + second.stderr
     assert "Error: Directory cannot be locked." in second.stdout + second.stderr

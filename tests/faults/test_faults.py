@@ -102,4 +102,4 @@ def test_image_of_another_shape(snakemake: Callable[..., Any], project: Path, sm
     target = "results/smoke/reconstructions/tissue1/overview.png"
     arguments = ("--cores", "1", "--configfile", "config/smoke.yaml", "--rerun-triggers", "input")
     output = refusal(snakemake, project, *arguments, "--allowed-rules", "reconstruct_sample", "--", target)
-    assert "tissue1_a.tif: the image has 48 x 64 pixels; expected 51 x 51 as imager.n_pixels. Crop or bin it." in output
+    assert "tissue1_a.tif: the image has 48 x 64 pixels; expected at least 51 x 51" in output

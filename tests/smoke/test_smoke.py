@@ -139,7 +139,7 @@ def test_an_edit_of_the_scores_trains_nothing(smoke: Path, plan: Plan) -> None:
 
 TRAINING = (
     "max_steps: 6, batch_size: 16, optimizer: adamw, max_learning_rate: 0.001, weight_decay: 0, weight_averaging: 0, "
-    "augment: true, resample_stacks: true"
+    "augment: true, resample_stacks: true, imagers: null"
 )
 CNN = "{name: conv_deconv, channels: [8], strides: [1], kernel_size: 3}"
 COMPUTING = {"simulate_scan", "calibrate_psf", "synthesize_shard", "cut_slides", "pretrain_encoder", "train"}
@@ -151,7 +151,7 @@ COMPUTING = {"simulate_scan", "calibrate_psf", "synthesize_shard", "cut_slides",
         pytest.param("compute: {threads: 2}", {}, set(), id="threads"),
         pytest.param(
             "datasets: {close: {source: synthetic, scene: layers, appearance: paper, n_layers: 1, sensors: A, "
-            "depth_range_um: [0, 400], depth_step_um: 0, minimum_gap_um: 0, overlap: keep}}\n"
+            "depth_range_um: [0, 400], depth_step_um: 0, minimum_gap_um: 0, overlap: keep, empty_layers: 0}}\n"
             "networks: {deblur_cnn: {test_datasets: [deblur, close]}}",
             {"synthesize_shard": 1, "predict": 1},
             {"score", "make_scorecard"},
@@ -162,7 +162,8 @@ COMPUTING = {"simulate_scan", "calibrate_psf", "synthesize_shard", "cut_slides",
         ),
         pytest.param(
             f"networks: {{more: {{dataset: deblur, test_datasets: [deblur], task: deblurring, architecture: {CNN}, "
-            f"training: {{{TRAINING}, validation_interval: 3, patience: 1}}, average_symmetries: false}}}}",
+            f"training: {{{TRAINING}, validation_interval: 3, patience: 1}}, average_symmetries: false, "
+            "weights: trained}}",
             {"train": 1, "predict": 1},
             {"score", "fig_training", "make_scorecard"},
             id="network",

@@ -17,8 +17,6 @@ CONDA_PIP = next(entry["pip"] for entry in CONDA if isinstance(entry, dict))
 
 NEVER_IMPORTED = {
     "pooch",  # fetches images of scikit-image
-    "snakemake",  # runs the rules
-    "tabulate",  # pandas writes Markdown with it
 }
 
 
@@ -28,7 +26,9 @@ def names(requirements: list[str]) -> set[str]:
 
 DEPENDENCIES = names(SETTINGS["project"]["dependencies"])
 DEVELOPMENT = names(SETTINGS["dependency-groups"]["dev"])
-CLUSTERS = names(SETTINGS["project"]["optional-dependencies"]["clusters"])
+EXTRAS = SETTINGS["project"]["optional-dependencies"]
+CLUSTERS = names(EXTRAS["clusters"])
+EXPORT = names([*EXTRAS["onnx"], *EXTRAS["bioimageio"]]) - DEPENDENCIES
 
 
 def locked_versions() -> dict[str, str]:
@@ -46,7 +46,7 @@ def imported_distributions(folder: Path) -> set[str]:
                 modules |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 modules.add(node.module.split(".")[0])
-    local = {path.stem for path in folder.iterdir()} | {"foci3d"}
+    local = {path.stem for path in (*folder.iterdir(), *folder.rglob("*.py"))} | {"foci3d"}
     installed = packages_distributions()
     known = {"mpl_toolkits": ["matplotlib"], "pydantic_core": ["pydantic"]}
     found = [{**installed, **known}.get(module, [module]) for module in modules - local - set(sys.stdlib_module_names)]
@@ -54,12 +54,14 @@ def imported_distributions(folder: Path) -> set[str]:
 
 
 def test_dependencies_are_those_that_the_library_and_the_scripts_import() -> None:
-    assert imported_distributions(PROJECT / "workflow") == DEPENDENCIES - NEVER_IMPORTED
+    found = imported_distributions(PROJECT / "workflow")
+    assert found - EXPORT == DEPENDENCIES - NEVER_IMPORTED
+    assert found & EXPORT
 
 
 @pytest.mark.parametrize("folder", ["tests", "resources"])
 def test_what_tests_import_is_declared(folder: str) -> None:
-    assert imported_distributions(PROJECT / folder) <= DEPENDENCIES | DEVELOPMENT
+    assert imported_distributions(PROJECT / folder) <= DEPENDENCIES | DEVELOPMENT | EXPORT
 
 
 def test_the_lock_holds_every_dependency() -> None:

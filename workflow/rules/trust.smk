@@ -20,9 +20,6 @@ rule calibrate_network:
     conda:
         "../../envs/foci3d.yaml"
     threads: config["compute"]["threads"]
-    resources:
-        mem_mb=3000,
-        runtime=30,
     params:
         trust=config["trust"],
         device=config["compute"]["device"],
@@ -52,9 +49,6 @@ rule assess_trust:
     conda:
         "../../envs/foci3d.yaml"
     threads: config["compute"]["threads"]
-    resources:
-        mem_mb=3000,
-        runtime=60,
     params:
         n_samples=CONFIG.trust.n_samples,
         device=config["compute"]["device"],

@@ -39,10 +39,8 @@ def main(
     kernels, arrays = PSF.load(psf), Predictions.load(predictions).arrays
     trained = load_model(model, weights, kernels)
     calibrated = NetworkCalibration.load(calibration, trained.description.digests.weights)
-    target, answers = (
-        arrays["target"] > 0,
-        {"before": arrays["output"], "after": calibrated.calibrator(arrays["output"])},
-    )
+    target = arrays["target"] > 0
+    answers = {"before": arrays["output"], "after": calibrated.calibrator(arrays["output"])}
     diagrams = [
         reliability_table(reliability_sums(values, target).sum(0)).assign(calibration=when)
         for when, values in answers.items()
