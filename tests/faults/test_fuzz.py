@@ -1,7 +1,8 @@
 """The readers with a few generated inputs each; `fuzz.py` reads many more."""
 
 import pytest
-from fuzz import READERS, fuzz, read_files
+from harness import fuzz, read_files
+from readers import READERS
 
 N_INPUTS = 40
 

@@ -37,7 +37,8 @@ from torch.optim import AdamW
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import DataLoader
 
-from foci3d.config.models import Config, TrainingConfig
+from foci3d.config.models import Config
+from foci3d.config.training import TrainingConfig
 from foci3d.learning.datasets import open_dataset
 from foci3d.learning.networks import PhysicsNetwork, ResNetCnn
 from foci3d.learning.run import TrainingInputs, TrainingRun, run_training

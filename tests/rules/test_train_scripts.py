@@ -312,7 +312,9 @@ def test_a_network_for_many_imagers_serves_another_one(many_imagers: Files, make
 def copy_model(run_script: RunScript, source: str, folder: Path, n_layers: int) -> Files:
     output = {key: str(folder / f"mine.{suffix}") for key, suffix in SUFFIXES.items()}
     params = {"task": "stacks", "n_sensors": 2, "n_layers": n_layers}
-    run_script("copy_model", input={"source": source}, output=output, params=params, wildcards={"network": "mine"})
+    stem = source.removesuffix("json")
+    inputs = {"source": source, "source_weights": f"{stem}safetensors", "source_curves": f"{stem}csv"}
+    run_script("copy_model", input=inputs, output=output, params=params, wildcards={"network": "mine"})
     return output
 
 

@@ -12,7 +12,6 @@ import pytest
 import tifffile
 
 from foci3d.cli import main, make_parser
-from foci3d.learning import released_models
 from foci3d.learning.model_file import ModelDescription, save_model
 from foci3d.optics.psf import PSF
 
@@ -103,25 +102,14 @@ def test_validate_reports_what_is_no_configuration(
     assert "cannot be read (No such file or directory)" in capsys.readouterr().err
 
 
-def test_reconstruct_with_a_model_and_with_the_released_one(
-    tmp_path: Path, acquisition: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_reconstruct_writes_the_files_of_an_acquisition(
+    tmp_path: Path, acquisition: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["reconstruct", *arguments(acquisition)]) == 0
     names = {"probability.ome.tif", "foci.csv", "overview.png", "view.html"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
     foci = pd.read_csv(tmp_path / "out" / "foci.csv")
     assert f"{len(foci)} foci in 3 layers" in capsys.readouterr().out
-
-    monkeypatch.setattr(released_models, "FOLDER", tmp_path)
-    released = {**acquisition, "--out": str(tmp_path / "released")}
-    del released["--model"]
-    assert main(["reconstruct", *arguments(released)]) == 0
-    for name in ("probability.ome.tif", "foci.csv", "view.html"):
-        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "released" / name).read_bytes()
-
-    del released["--sensor-b"]
-    assert main(["reconstruct", *arguments(released)]) == 1
-    assert "no released model for 1 sensor" in capsys.readouterr().err
 
 
 def test_reconstruct_corrects_images_and_takes_time_series(tmp_path: Path, acquisition: dict[str, str]) -> None:

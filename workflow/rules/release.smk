@@ -20,7 +20,7 @@ rule release_model:
     conda:
         "../../envs/foci3d.yaml"
     params:
-        command="snakemake --configfile config/release.yaml -- release",
+        command=f"snakemake --configfile {' '.join(map(str, workflow.overwrite_configfiles))} -- release",
         code=code_of("release_model"),
     script:
         "../scripts/release_model.py"

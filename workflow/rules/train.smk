@@ -30,8 +30,8 @@ rule copy_model:
     """Take a model that is already trained, and its curves, for a network of the configuration."""
     input:
         source=lambda wildcards: NETWORKS[wildcards.network].weights,
-        weights=lambda wildcards: NETWORKS[wildcards.network].weights.removesuffix("json") + "safetensors",
-        curves=lambda wildcards: NETWORKS[wildcards.network].weights.removesuffix("json") + "csv",
+        source_weights=lambda wildcards: NETWORKS[wildcards.network].weights.removesuffix("json") + "safetensors",
+        source_curves=lambda wildcards: NETWORKS[wildcards.network].weights.removesuffix("json") + "csv",
     output:
         weights=f"{RESULTS}/models/{{network}}.safetensors",
         model=f"{RESULTS}/models/{{network}}.json",

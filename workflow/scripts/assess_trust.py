@@ -7,15 +7,18 @@ and Markdown).
 
 from pathlib import Path
 
-import pandas as pd
-
-from foci3d.evaluation import calibration as calibrations
-from foci3d.evaluation.calibration import reliability_sums, reliability_table
+from foci3d.evaluation.calibration import risk_coverage
 from foci3d.io.hdf5 import atomic_path
 from foci3d.io.predictions import Predictions
 from foci3d.learning.inference import load_model
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction.trust import NetworkCalibration, assess_trust, score_unfamiliar, trust_page
+from foci3d.reconstruction.trust import (
+    NetworkCalibration,
+    assess_trust,
+    reliability_diagrams,
+    score_unfamiliar,
+    trust_page,
+)
 from foci3d.workflow.job import run_job
 
 
@@ -39,16 +42,11 @@ def main(
     kernels, arrays = PSF.load(psf), Predictions.load(predictions).arrays
     trained = load_model(model, weights, kernels)
     calibrated = NetworkCalibration.load(calibration, trained.description.digests.weights)
-    target = arrays["target"] > 0
-    answers = {"before": arrays["output"], "after": calibrated.calibrator(arrays["output"])}
-    diagrams = [
-        reliability_table(reliability_sums(values, target).sum(0)).assign(calibration=when)
-        for when, values in answers.items()
-    ]
-    first = {name: values[:n_samples] for name, values in arrays.items() if len(values) == len(target)}
+    first = {name: values[:n_samples] for name, values in arrays.items() if len(values) == len(arrays["output"])}
     unfamiliar = score_unfamiliar(trained, kernels, calibrated, first, device, seed)
-    curve = calibrations.risk_coverage(answers["after"], target)
-    for table, path in ((pd.concat(diagrams), reliability), (curve, risk), (unfamiliar, scores)):
+    curve = risk_coverage(calibrated.calibrator(arrays["output"]), arrays["target"] > 0)
+    diagrams = reliability_diagrams(arrays, calibrated)
+    for table, path in ((diagrams, reliability), (curve, risk), (unfamiliar, scores)):
         with atomic_path(path) as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g")
     table = assess_trust(arrays, calibrated, unfamiliar, n_bootstrap, seed)

@@ -12,13 +12,22 @@ from foci3d.workflow.job import run_job
 
 
 def main(
-    source: Path, network: str, task: str, n_sensors: int, n_layers: int, model: Path, weights: Path, curves: Path
+    source: Path,
+    source_weights: Path,
+    source_curves: Path,
+    network: str,
+    task: str,
+    n_sensors: int,
+    n_layers: int,
+    model: Path,
+    weights: Path,
+    curves: Path,
 ) -> None:
-    description, values = read_model(source, source.with_suffix(".safetensors"))
+    description, values = read_model(source, source_weights)
     check_task(source, description, task, n_sensors, n_layers)
     save_weights(values, description.model_copy(update={"network": network}), model, weights)
     with atomic_path(curves) as path:
-        shutil.copyfile(source.with_suffix(".csv"), path)
+        shutil.copyfile(source_curves, path)
 
 
 if __name__ == "__main__":

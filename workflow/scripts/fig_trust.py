@@ -1,6 +1,6 @@
 """Draw the reliability diagram, the risk-coverage curve and the scores of unfamiliar inputs.
 
-Reads the tables of rule assess_trust (CSV) and the calibration of the network (JSON).
+Reads the tables of rule assess_trust (CSV).
 """
 
 from pathlib import Path

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from foci3d.config.models import ImagerRangesConfig
+from foci3d.config.training import ImagerRangesConfig
 from foci3d.learning.imagers import RandomImagers, add_noise
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 

@@ -119,3 +119,15 @@ def test_model_needs_the_psf(forward, make_psf, model_description, tmp_path):
     model = load_model(tmp_path / "model.json", psf=make_psf(N_PIXELS))
     expected = network(measurements / measurements.mean()).sigmoid().detach().numpy()
     np.testing.assert_allclose(model.predict(measurements.numpy(), "cpu")["output"], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_an_imager_that_the_model_was_not_trained_for_is_named(forward, make_psf, model_description, tmp_path, caplog):
+    change = {"architecture": UNET, "n_pixels": N_PIXELS, "out_channels": 4, "n_layers": 4}
+    description = model_description.model_copy(update=change)
+    save_model(build(UNET, forward), description, tmp_path / "model.json", tmp_path / "model.safetensors")
+    load_model(tmp_path / "model.json", psf=make_psf(N_PIXELS))
+    assert caplog.messages == []
+    load_model(tmp_path / "model.json", psf=make_psf(N_PIXELS, pixel_pitch_um=80.0), sensor_separation_um=900.0)
+    assert len(caplog.messages) == 2
+    assert "trained for pixel_pitch_um from 55 to 55, and 80 of this imager is outside" in caplog.messages[0]
+    assert "sensor_separation_um from 1000 to 1000, and 900" in caplog.messages[1]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from foci3d.config.architectures import ConvDeconvConfig
-from foci3d.config.models import TrainingConfig
+from foci3d.config.training import TrainingConfig
 from foci3d.errors import InputError
 from foci3d.learning.networks import build_network
 from foci3d.learning.tasks import Samples, make_task

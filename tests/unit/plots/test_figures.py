@@ -106,7 +106,7 @@ def draw_trust_scores(request: pytest.FixtureRequest) -> Figure:
     parts = [pd.DataFrame({"kind": kind, "score": rng.normal(n, 1, 30)}) for n, kind in enumerate(trust.KINDS)]
     table = pd.concat(parts, ignore_index=True)
     summary = pd.DataFrame({"metric": "auroc", "of": [*trust.KINDS][1:], "value": 0.9})
-    return trust.scores(table.assign(flagged=(table["score"] > 2).astype(int)), summary)
+    return trust.scores(table.assign(threshold=2.0), summary)
 
 
 BOUNDS = pd.DataFrame({"depth_um": [50.0, 1950.0], "class_accuracy": [0.98, 0.9]})

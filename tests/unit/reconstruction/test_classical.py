@@ -35,7 +35,7 @@ def random_operator(n_sensors, n_layers, n_pixels, peak=0.0):
     shape = (1, n_sensors, n_layers, 2 * n_pixels - 1, 2 * n_pixels - 1)
     kernels = torch.rand(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     kernels[..., n_pixels - 1, n_pixels - 1] += peak
-    return FourierOperator(kernels / kernels.sum((-2, -1), keepdim=True))
+    return FourierOperator.from_kernels(kernels / kernels.sum((-2, -1), keepdim=True))
 
 
 def noise(*shape):

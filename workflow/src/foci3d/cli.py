@@ -19,7 +19,7 @@ EPILOG = """\
 examples:
   foci3d inspect results/quick/psf/scan.h5
   foci3d validate config/quick.yaml config/mine.yaml
-  foci3d reconstruct --psf psf.h5 --sensor-a a.tif --sensor-b b.tif --out maps/sample1
+  foci3d reconstruct --model model.json --psf psf.h5 --sensor-a a.tif --sensor-b b.tif --out maps/sample1
   foci3d track maps/t0/foci.csv maps/t1/foci.csv --max-lateral-um 100 --max-depth-um 300 --out maps/tracks
   foci3d export --model results/quick/models/stack2_cnn.json --out stack2_cnn.onnx
 
@@ -192,7 +192,7 @@ def _add_reconstruct(commands: Any) -> None:
         )
         parser.add_argument(f"--flat-{sensor}", metavar="IMAGE", help=f"image of sensor {name} under even light")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the results")
-    _add_model(parser, "trained model")
+    _add_model(parser)
     parser.add_argument(
         "--threshold",
         type=_probability,
@@ -215,8 +215,8 @@ def _probability(text: str) -> float:
     return value
 
 
-def _add_model(parser: argparse.ArgumentParser, help_text: str, *, required: bool = False) -> None:
-    parser.add_argument("--model", type=Path, required=required, metavar="JSON", help=help_text)
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", type=Path, required=True, metavar="JSON", help="trained model")
     parser.add_argument(
         "--psf",
         type=Path,
@@ -243,16 +243,15 @@ def reconstruct(options: argparse.Namespace) -> None:
     from foci3d.config.samples import Acquisition
     from foci3d.io.images import read_acquisition
     from foci3d.learning.inference import load_model
-    from foci3d.learning.released_models import released_model
     from foci3d.optics.psf import PSF
     from foci3d.plots.reconstruction_files import write_reconstruction
     from foci3d.reconstruction.volume import reconstruct as reconstruct_volume
 
-    description = options.model or released_model(2 if options.sensor_b else 1)
     psf = PSF.load(options.psf) if options.psf else None
-    model = load_model(description, psf=psf, sensor_separation_um=options.sensor_separation_um)
+    model = load_model(options.model, psf=psf, sensor_separation_um=options.sensor_separation_um)
     images = {name: str(getattr(options, name) or "") for name in IMAGES}
-    facts = {"sample": "acquisition", "pixel_pitch_um": model.description.pixel_pitch_um}
+    pixel_pitch_um = psf.pixel_pitch_um if psf else model.description.pixel_pitch_um
+    facts = {"sample": "acquisition", "pixel_pitch_um": pixel_pitch_um}
     mirrored = "yes" if options.mirrored else "no"
     acquisition = Acquisition.model_validate({**facts, **images, "mirrored": mirrored})
     frames = read_acquisition(acquisition, model.description.n_pixels).values
@@ -261,6 +260,7 @@ def reconstruct(options: argparse.Namespace) -> None:
             frame,
             model,
             threshold=options.threshold,
+            pixel_pitch_um=pixel_pitch_um,
             device=options.device,
             average_symmetries=options.average_symmetries,
         )
@@ -329,7 +329,7 @@ def _add_export(commands: Any) -> None:
         `bioimageio`: pip install 'foci3d[onnx,bioimageio]'.
         """,
     )
-    _add_model(parser, "trained model", required=True)
+    _add_model(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write: .onnx or .zip")
 
 

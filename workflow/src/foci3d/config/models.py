@@ -38,6 +38,7 @@ from foci3d.config.fields import (
     TestDatasets,
     Text,
 )
+from foci3d.config.training import TrainingConfig
 
 
 class ImagerConfig(Section):
@@ -233,40 +234,6 @@ class SlidesConfig(Section):
     image: Literal["ihc", "human_mitosis"] = Field(description="image of scikit-image")
     binning: Count = Field(description="pixels of the image averaged into one of the imager, along each axis")
     n_stacks: Count = Field(description="stacks of crops")
-
-
-class ImagerRangesConfig(Section):
-    """Imagers that one network is trained for; each has its own optics, uniform in these intervals."""
-
-    n_imagers: Count = Field(description="imagers; each step has one of them")
-    fwhm_deg: PositiveInterval = Field(description="full width at half maximum of the angular acceptance [degrees]")
-    standoff_um: Interval = Field(description="thickness of filter and passivation above the pixels [um]")
-    linear_fill_factor: PositiveInterval = Field(description="light-sensitive width of a pixel [pitches]")
-    pixel_pitch_um: PositiveInterval = Field(description="distance between neighbouring pixels [um]")
-    sensor_separation_um: PositiveInterval = Field(
-        description="distance between two sensors [um]; the depths of the dataset are scaled with it"
-    )
-    noisy_share: float = Field(ge=0, le=1, description="share of samples with shot noise and read noise")
-    full_well_electrons: PositiveInterval = Field(description="electrons of the brightest pixel, log-uniform")
-    read_noise_electrons: Interval = Field(description="standard deviation of the read noise [electrons]")
-
-
-class TrainingConfig(Section):
-    """How a network is trained."""
-
-    max_steps: Count = Field(description="optimiser steps")
-    batch_size: Count = Field(description="samples in a step")
-    optimizer: Literal["adamw", "muon"] = Field(description="optimizer; muon: Muon for hidden layers, AdamW beside it")
-    max_learning_rate: Positive = Field(description="peak of the one-cycle schedule")
-    weight_decay: NonNegative = Field(description="weight decay")
-    weight_averaging: float = Field(ge=0, lt=1, description="decay per step of the weights' moving average, or 0")
-    augment: bool = Field(description="flips, rotations and, where it is exact, the exchange of the sensors")
-    resample_stacks: bool = Field(description="new combinations and depths of the stored layers in each step")
-    imagers: ImagerRangesConfig | None = Field(
-        description="imagers with other optics and noise to train for, or null: the configured imager alone"
-    )
-    validation_interval: Count = Field(description="steps between validations")
-    patience: Count = Field(description="validations without a new best before stopping")
 
 
 class NetworkConfig(Section):

@@ -119,7 +119,7 @@ def require_frozen(datasets: Mapping[str, FrozenDataset], name: str, arrays: Arr
         raise InputError(
             f"dataset {name} is not the frozen one of the benchmark, as {', '.join(differences)} of its test split "
             "differ; expected that of config/config.yaml, run without overlays and without changes of seed, imager, "
-            "psf, scene and n_samples."
+            "psf, appearances and n_samples."
         )
     return frozen
 

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foci3d.config.models import DatasetConfig, TrainingConfig
+from foci3d.config.models import DatasetConfig
+from foci3d.config.training import TrainingConfig
 from foci3d.learning.datasets import ShardDataset
 from foci3d.learning.imagers import TrainingImager, add_noise
 from foci3d.learning.symmetries import DIHEDRAL, is_sensor_symmetric, view_from_opposite

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from foci3d.errors import InputError
 from foci3d.io.hdf5 import atomic_path
-from foci3d.learning.inference import Model
+from foci3d.learning.inference import Model, decode_outputs
 from foci3d.learning.networks.physics import PhysicsNetwork, WienerBank
-from foci3d.learning.tasks import Task, compute_logits
+from foci3d.learning.tasks import Task
 
 
 class MatrixWienerBank(nn.Module):
@@ -120,11 +120,7 @@ class ExportedModel(nn.Module):
         return [*self._decode(measurements)]
 
     def _decode(self, measurements: Tensor) -> dict[str, Tensor]:
-        logits = compute_logits(self.network, measurements)
-        values = self.task.layer_values(logits)
-        for name in {"predicted_depths_um", "predicted_depth_sds_um"} & values.keys():
-            values[name] = self.depth_scale * values[name]
-        return {"output": self.task.decode(logits, measurements), **values}
+        return decode_outputs(self.network, self.task, measurements, self.depth_scale)
 
 
 def _copy_network(model: Model) -> nn.Module:

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foci3d.config.models import DatasetConfig, ImagerConfig, ImagerRangesConfig
+from foci3d.config.models import DatasetConfig, ImagerConfig
+from foci3d.config.training import ImagerRangesConfig
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF, depth_grid

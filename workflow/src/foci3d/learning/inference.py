@@ -27,8 +27,22 @@ from foci3d.optics.psf import PSF
 log = logging.getLogger(__name__)
 
 BATCH_SIZE = 64
+SCALED_VALUES = {"predicted_depths_um", "predicted_depth_sds_um"}
+"""Predicted values of layers that are distances."""
+
 LOG_INTERVAL_S = 10.0
 """Seconds between progress messages."""
+
+
+def decode_outputs(network: nn.Module, task: Task, measurements: Tensor, depth_scale: float = 1.0) -> dict[str, Tensor]:
+    """Outputs of a network by name for measurements `(N, S, Y, X)` in any unit, as `Model.predict` describes them.
+
+    `depth_scale` is that of `Model`.
+    """
+    logits = compute_logits(network, measurements)
+    values = task.layer_values(logits)
+    scaled = {name: depth_scale * values[name] for name in SCALED_VALUES & values.keys()}
+    return {"output": task.decode(logits, measurements), **values, **scaled}
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,11 @@ class Model:
     network: nn.Module
     description: ModelDescription
     depth_scale: float = 1.0
+
+    @property
+    def sensor_separation_um(self) -> float:
+        """Distance between the sensors of the imager at hand [um]."""
+        return self.depth_scale * self.description.sensor_separation_um
 
     @property
     def task(self) -> Task:
@@ -89,14 +108,13 @@ class Model:
         swap_sensors = self.description.is_sensor_symmetric and task.has_layer_channels
 
         def decode(images: Tensor) -> dict[str, Tensor]:
-            logits = compute_logits(network, images)
-            return {"output": task.decode(logits, images), **task.layer_values(logits)}
+            return decode_outputs(network, task, images, self.depth_scale)
 
         last_log_time = time.perf_counter()
         for first in range(0, len(measurements), BATCH_SIZE):
             batch = torch.from_numpy(measurements[first : first + BATCH_SIZE].astype(np.float32)).to(device)
             if average_symmetries:
-                separation_um = self.description.sensor_separation_um if swap_sensors else None
+                separation_um = self.sensor_separation_um if swap_sensors else None
                 output = average_over_symmetries(decode, batch, separation_um)
             else:
                 output = decode(batch)
@@ -104,10 +122,7 @@ class Model:
             if time.perf_counter() - last_log_time > LOG_INTERVAL_S:
                 last_log_time = time.perf_counter()
                 log.info("%d of %d samples", first + len(batch), len(measurements))
-        results = {name: np.concatenate([output[name] for output in outputs]) for name in outputs[0]}
-        for name in {"predicted_depths_um", "predicted_depth_sds_um"} & results.keys():
-            results[name] *= np.float32(self.depth_scale)
-        return results
+        return {name: np.concatenate([output[name] for output in outputs]) for name in outputs[0]}
 
 
 def load_model(
@@ -154,7 +169,28 @@ def load_model(
             )
         forward = ForwardModel(psf, description.n_pixels, description.in_channels, separation_um)
         network.set_optics(forward, depth_scale)
+        _warn_of_other_imager(description, psf, separation_um)
     return Model(network.eval(), description, depth_scale)
+
+
+def _warn_of_other_imager(description: ModelDescription, psf: PSF, sensor_separation_um: float) -> None:
+    """Log each quantity of an imager that lies outside what a model was trained for."""
+    values = {"pixel_pitch_um": psf.pixel_pitch_um}
+    values |= {
+        name: float(value) for name in ("fwhm_deg", "standoff_um") if (value := psf.attributes.get(name)) is not None
+    }
+    if description.in_channels > 1:
+        values["sensor_separation_um"] = sensor_separation_um
+    for name, (low, high) in description.imager_ranges().items():
+        if name in values and not low <= values[name] <= high:
+            log.warning(
+                "model %s was trained for %s from %g to %g, and %g of this imager is outside; its errors are unknown",
+                description.network,
+                name,
+                low,
+                high,
+                values[name],
+            )
 
 
 def predict_dataset(

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pandas as pd
 from torch import Tensor
 
-from foci3d.config.models import ImagerRangesConfig
 from foci3d.learning.model_file import ModelDescription
 
 SCORES = ("exact", "error", "dice", "depth_error_um", "depth_coverage_68", "depth_coverage_95", "psnr_db", "ssim")
@@ -66,37 +65,9 @@ def write_card(description: ModelDescription, summary: pd.DataFrame, commit: str
 
 
 def _imager_rows(description: ModelDescription) -> Iterator[tuple[str, str]]:
-    ranges = description.training.imagers
-    if ranges is None:
-        yield "pixel_pitch_um", f"{description.pixel_pitch_um:g}"
-        yield "sensor_separation_um", f"{description.sensor_separation_um:g}"
-        return
-    for name, value in ranges:
-        if isinstance(value, tuple):
-            yield name, f"{value[0]:g} to {value[1]:g}"
-    yield "noisy_share", f"{ranges.noisy_share:g}"
+    for name, (low, high) in description.imager_ranges().items():
+        yield name, f"{low:g} to {high:g}" if low < high else f"{low:g}"
 
 
 def _digest_rows(description: ModelDescription) -> list[tuple[str, str]]:
     return [(name, f"`{value}`") for name, value in description.digests if value]
-
-
-def outside_ranges(ranges: ImagerRangesConfig, values: dict[str, float]) -> Iterator[str]:
-    """Find quantities of an imager outside the ranges that a model was trained for.
-
-    Parameters
-    ----------
-    ranges : ImagerRangesConfig
-        The ranges.
-    values : dict of str to float
-        Quantities of the imager at hand, by the names of the ranges.
-
-    Yields
-    ------
-    str
-        A clause about a quantity: its name and value, and the range.
-    """
-    for name, value in values.items():
-        low, high = getattr(ranges, name)
-        if not low <= value <= high:
-            yield f"{name} is {value:g}, outside {low:g} to {high:g}"

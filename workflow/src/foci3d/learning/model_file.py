@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from foci3d.config.architectures import Architecture
 from foci3d.config.fields import Count, Section
-from foci3d.config.models import TrainingConfig
+from foci3d.config.training import TrainingConfig
 from foci3d.errors import InputError
 from foci3d.io.hdf5 import atomic_path
 from foci3d.learning.device import Precision
@@ -72,6 +72,13 @@ class ModelDescription(Section):
     seed: int
     versions: dict[str, str]
     digests: Digests
+
+    def imager_ranges(self) -> dict[str, tuple[float, float]]:
+        """Intervals of the optics, geometry and noise that the model was trained for, by name."""
+        if self.training.imagers:
+            return {name: value for name, value in self.training.imagers if isinstance(value, tuple)}
+        values = {"pixel_pitch_um": self.pixel_pitch_um, "sensor_separation_um": self.sensor_separation_um}
+        return {name: (value, value) for name, value in values.items()}
 
     def build_network(self) -> nn.Module:
         """The network with random weights."""

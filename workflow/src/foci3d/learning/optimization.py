@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Muon, Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from foci3d.config.models import TrainingConfig
+from foci3d.config.training import TrainingConfig
 
 HEAD = "head"
 """Name of the module of a network that gives its output; Muon is meant for the hidden layers alone."""

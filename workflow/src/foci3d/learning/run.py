@@ -14,7 +14,8 @@ from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from foci3d.config.architectures import Architecture
-from foci3d.config.models import DatasetConfig, ImagerConfig, TrainingConfig
+from foci3d.config.models import DatasetConfig, ImagerConfig
+from foci3d.config.training import TrainingConfig
 from foci3d.errors import InputError
 from foci3d.io import hdf5, shards
 from foci3d.io.digests import digest

@@ -14,7 +14,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from foci3d.config.models import TrainingConfig
+from foci3d.config.training import TrainingConfig
 from foci3d.errors import InputError
 from foci3d.io.hdf5 import atomic_path
 from foci3d.learning.device import Precision

@@ -10,6 +10,7 @@ fixed depths as a `FourierOperator`, exact to rounding, whose transfer functions
 """
 
 from itertools import pairwise
+from typing import Self
 
 import torch
 from scipy.fft import next_fast_len
@@ -60,6 +61,11 @@ def periodic_transfer(kernels: Tensor, n_pixels: int) -> Tensor:
     tiles = torch.nn.functional.pad(kernels.double(), (0, rest, 0, rest))
     wrapped = tiles.unflatten(-1, (-1, n_pixels)).unflatten(-3, (-1, n_pixels)).sum((-4, -2))
     return torch.fft.fft2(wrapped.roll((-(extent // 2), -(extent // 2)), (-2, -1)))
+
+
+def padded_size(n_pixels: int) -> tuple[int, int]:
+    """Size of the Fourier transforms with which the convolution of images of P pixels does not wrap around."""
+    return (next_fast_len(2 * n_pixels - 1, real=True),) * 2
 
 
 def separable_terms(kernels: Tensor, n_terms: int) -> tuple[Tensor, Tensor]:
@@ -184,7 +190,7 @@ class ForwardModel(torch.nn.Module):
     def at(self, depths_um: Tensor) -> "FourierOperator":
         """The exact operator for stacks whose layers are at `depths_um (N, L)`."""
         (kernels,) = self._interpolate(self.distances_um(depths_um), self.kernels)
-        return FourierOperator(kernels)
+        return FourierOperator.from_kernels(kernels)
 
     def transfer_function(self, depths_um: Tensor) -> Tensor:
         """Transfer functions `(N, S, L, P, P)` of layers at `depths_um (N, L)`; see `periodic_transfer`."""
@@ -213,18 +219,29 @@ class FourierOperator:
 
     Parameters
     ----------
-    kernels : Tensor (N, S, L, K, K)
-        Centred kernels of the layers as seen by each sensor, with ``K = 2 * P - 1``.
+    transfer : Tensor (N, S, L, F, F')
+        Transfer functions of the layers as seen by each sensor, as `from_kernels` computes them.
+    n_pixels : int
+        Pixels P of layers and measurements in y and x.
     """
 
-    def __init__(self, kernels: Tensor) -> None:
-        extent = kernels.shape[-1]
-        self.kernels = kernels
-        self.n_pixels = (extent + 1) // 2
-        self.size = (next_fast_len(extent, real=True),) * 2
-        self.transfer = torch.fft.rfft2(kernels, self.size)
+    def __init__(self, transfer: Tensor, n_pixels: int) -> None:
+        extent = 2 * n_pixels - 1
+        self.transfer, self.n_pixels, self.size = transfer, n_pixels, padded_size(n_pixels)
         # The centre of a kernel is at P - 1, which shifts measurements by as many pixels.
-        self.window = (..., slice(self.n_pixels - 1, extent), slice(self.n_pixels - 1, extent))
+        self.window = (..., slice(n_pixels - 1, extent), slice(n_pixels - 1, extent))
+
+    @classmethod
+    def from_kernels(cls, kernels: Tensor) -> Self:
+        """The operator of centred `kernels (N, S, L, K, K)` with ``K = 2 * P - 1``."""
+        n_pixels = (kernels.shape[-1] + 1) // 2
+        return cls(torch.fft.rfft2(kernels, padded_size(n_pixels)), n_pixels)
+
+    @property
+    def kernels(self) -> Tensor:
+        """Centred kernels `(N, S, L, K, K)`."""
+        extent = 2 * self.n_pixels - 1
+        return torch.fft.irfft2(self.transfer, self.size)[..., :extent, :extent]
 
     def forward(self, layers: Tensor) -> Tensor:
         """Measurements `(N, S, P, P)` of `layers (N, L, P, P)`."""

@@ -88,7 +88,7 @@ def scores(table: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        Columns kind (of `KINDS`), score [standard deviations] and flagged (0 or 1).
+        Columns kind (of `KINDS`), score [standard deviations], and threshold, above which samples are flagged.
     summary : DataFrame
         Columns metric, of and value: the area under the ROC of each kind.
 
@@ -114,9 +114,7 @@ def scores(table: pd.DataFrame, summary: pd.DataFrame) -> Figure:
         legend=False,
         ax=axes,
     )
-    familiar, flagged = (table.loc[table["flagged"] == value, "score"] for value in (0, 1))
-    if len(familiar) and len(flagged):
-        axes.axvline((familiar.max() + flagged.min()) / 2, color=COLORS["vermilion"], linewidth=0.8)
+    axes.axvline(table["threshold"].iloc[0], color=COLORS["vermilion"], linewidth=0.8)
     axes.set_xscale("symlog", linthresh=5)
     axes.set(xlabel="score: standard deviations above the mean of validation samples", ylabel="input")
     return figure

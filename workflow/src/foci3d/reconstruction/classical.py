@@ -71,7 +71,7 @@ def classical_method(name: str, settings: type[ClassicalMethod]) -> Callable[[Me
 @classical_method("identity", IdentityConfig)
 def identity(measurements: Tensor, operator: FourierOperator) -> Tensor:
     """Sensor A's measurement as every layer: no reconstruction at all."""
-    return measurements[:, :1].expand(-1, operator.kernels.shape[2], -1, -1)
+    return measurements[:, :1].expand(-1, operator.transfer.shape[2], -1, -1)
 
 
 @classical_method("wiener", WienerConfig)
@@ -155,7 +155,7 @@ def nonnegative_least_squares(measurements: Tensor, operator: FourierOperator, i
         Layers.
     """
     # No kernel amplifies any frequency, so the squared norm of the S x L operator is at most S L.
-    step = 1 / (operator.kernels.shape[1] * operator.kernels.shape[2])
+    step = 1 / (operator.transfer.shape[1] * operator.transfer.shape[2])
     layers = torch.zeros_like(operator.adjoint(measurements))
     ahead, momentum = layers, 1.0
     for _ in range(iterations):

@@ -7,7 +7,7 @@ measurement best. Three statistics compare the rendered answer with the measurem
   predicted, so the residual is never 0, but its spectrum varies little among samples that the network knows;
 - the relative error of the width of the point-spread function with which the answer fits best. With two sensors, other
   depths cannot undo it: all distances would grow by a factor, but their sum is the separation of the sensors;
-- the entropy of the answer, which rises where layers cannot be told apart.
+- the entropy of the answer, which rises where layers cannot be distinguished.
 
 `Reference` holds how they are distributed on validation samples, and gives the score of a sample.
 """

@@ -20,7 +20,6 @@ from foci3d.evaluation.tables import TablePage, format_estimates
 from foci3d.evaluation.uncertainty import Estimate
 from foci3d.io.hdf5 import atomic_path
 from foci3d.learning.inference import Model
-from foci3d.learning.model_file import ModelDescription
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
 from foci3d.reconstruction.consistency import Reference, consistency_statistics
@@ -79,9 +78,9 @@ class NetworkCalibration(Section):
         return found
 
 
-def optics_of(description: ModelDescription, psf: PSF) -> ForwardModel:
-    """The forward operator of the imager that a model was trained for."""
-    return ForwardModel(psf, description.n_pixels, description.in_channels, description.sensor_separation_um)
+def optics_of(model: Model, psf: PSF) -> ForwardModel:
+    """The forward operator of the imager that a model is used for."""
+    return ForwardModel(psf, model.description.n_pixels, model.description.in_channels, model.sensor_separation_um)
 
 
 def answer_statistics(
@@ -90,7 +89,7 @@ def answer_statistics(
     """`consistency_statistics (N, F)` of a model's `probabilities (N, L, Y, X)` for `measurements (N, S, Y, X)`."""
     layers = model.description.layer_depths_um
     means, sds = [layer.mean for layer in layers], [layer.sd for layer in layers]
-    return consistency_statistics(optics_of(model.description, psf), measurements, probabilities, means, sds)
+    return consistency_statistics(optics_of(model, psf), measurements, probabilities, means, sds)
 
 
 def calibrate_network(
@@ -163,11 +162,12 @@ def score_unfamiliar(
     Returns
     -------
     DataFrame
-        Columns kind (`FAMILIAR`, or a kind of `unfamiliar_measurements`), sample, score, flagged (0 or 1).
+        Columns kind (`FAMILIAR`, or a kind of `unfamiliar_measurements`), sample, score, threshold (of the score) and
+        flagged (0 or 1).
     """
     samples = {name: torch.from_numpy(arrays[name]) for name in ("layers", "masks", "depths_um")}
     generator = torch.Generator().manual_seed(seed)
-    unfamiliar = unfamiliar_measurements(samples, optics_of(model.description, psf), generator)
+    unfamiliar = unfamiliar_measurements(samples, optics_of(model, psf), generator)
     inputs = {kind: values.numpy() for kind, values in unfamiliar.items()}
     answers = {
         kind: model.predict(images, device, average_symmetries=calibrated.average_symmetries)["output"]
@@ -177,9 +177,33 @@ def score_unfamiliar(
     for kind, images in ({FAMILIAR: arrays["sensors"]} | inputs).items():
         answer = answers.get(kind, arrays["output"])
         score = calibrated.reference.score(answer_statistics(model, psf, images, answer))
-        flagged = (score > calibrated.reference.threshold).astype(int)
-        parts.append(pd.DataFrame({"kind": kind, "sample": range(len(score)), "score": score, "flagged": flagged}))
-    return pd.concat(parts, ignore_index=True)
+        parts.append(pd.DataFrame({"kind": kind, "sample": range(len(score)), "score": score}))
+    scores = pd.concat(parts, ignore_index=True).assign(threshold=calibrated.reference.threshold)
+    return scores.assign(flagged=(scores["score"] > scores["threshold"]).astype(int))
+
+
+def reliability_diagrams(arrays: Mapping[str, npt.NDArray[Any]], calibrated: NetworkCalibration) -> pd.DataFrame:
+    """Reliability of a network's predictions before and after their calibration.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        Arrays of the predictions: output and target (N, L, Y, X).
+    calibrated : NetworkCalibration
+        Calibration of the network.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `foci3d.evaluation.calibration.reliability_table`, and calibration (before, after).
+    """
+    answers = {"before": arrays["output"], "after": calibrated.calibrator(arrays["output"])}
+    return pd.concat(
+        calibration.reliability_table(calibration.reliability_sums(values, arrays["target"] > 0).sum(0)).assign(
+            calibration=when
+        )
+        for when, values in answers.items()
+    )
 
 
 def assess_trust(

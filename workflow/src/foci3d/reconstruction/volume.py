@@ -125,7 +125,7 @@ def reconstruct(
         ),
         threshold=threshold,
         pixel_pitch_um=pitch_um,
-        sensor_depths_um=(0.0, model.depth_scale * description.sensor_separation_um)[: len(measurement)],
+        sensor_depths_um=(0.0, model.sensor_separation_um)[: len(measurement)],
     )
 
 

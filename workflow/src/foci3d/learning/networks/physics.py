@@ -122,9 +122,7 @@ class OperatorBank(Bank):
         """Images `(N, n_images, P, P)` of `measurements (N, S, P, P)`, in float32."""
         transfer = self.transfer if transfer is None else transfer
         with torch.autocast(measurements.device.type, enabled=False):
-            size, extent = (transfer.shape[-2],) * 2, 2 * measurements.shape[-1] - 1
-            kernels = torch.fft.irfft2(transfer, size)[None, ..., :extent, :extent]
-            return self.images(FourierOperator(kernels), measurements.float())
+            return self.images(FourierOperator(transfer[None], measurements.shape[-1]), measurements.float())
 
 
 class PhysicsNetwork(nn.Module):

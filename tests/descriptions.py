@@ -1,0 +1,37 @@
+"""The description of a small model, for tests that need no training."""
+
+from foci3d.config.architectures import ConvDeconvConfig
+from foci3d.config.models import Config
+from foci3d.learning.model_file import Digests, LayerDepth, ModelDescription
+
+
+def small_description(config: Config) -> ModelDescription:
+    """A model of three layers and two sensors of 13 pixels; its weights are random."""
+    return ModelDescription(
+        network="small",
+        dataset="stack",
+        task="masks",
+        architecture=ConvDeconvConfig(name="conv_deconv", channels=(4, 6), strides=(1, 2), kernel_size=3),
+        in_channels=2,
+        out_channels=3,
+        n_pixels=13,
+        n_layers=3,
+        n_parameters=7,
+        layer_depths_um=(
+            LayerDepth(mean=100.0, sd=20.0),
+            LayerDepth(mean=400.0, sd=30.0),
+            LayerDepth(mean=800.0, sd=9.0),
+        ),
+        classes_um=(),
+        pixel_pitch_um=55.0,
+        sensor_separation_um=1000.0,
+        normalization="mean",
+        training=config.networks["stack2_cnn"].training,
+        precision="float32",
+        is_sensor_symmetric=False,
+        best_step=1,
+        validation_score=0.5,
+        seed=0,
+        versions={"foci3d": "0"},
+        digests=Digests(code="a", data="b", psf="c", weights="abc"),
+    )
