@@ -48,7 +48,7 @@ def reliability(table: pd.DataFrame, summary: pd.DataFrame) -> Figure:
             label = f"layer {layer}, {errors[metric, str(layer)]:.2g} %"
             axes.plot(100 * rows["predicted"], 100 * deviation, "o-", label=label)
         axes.set(xlabel="predicted probability of a cell [%]", title=title, xlim=(0, 100))
-        axes.legend(title="calibration error", title_fontsize=7)
+        axes.legend(title="calibration error", title_fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
     panels[0].set(ylabel="share of cells − predicted [%]")
     return figure
 
