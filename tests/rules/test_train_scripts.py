@@ -230,6 +230,7 @@ def test_the_checkpoint_is_the_same_on_every_machine(
 ) -> None:
     """Where `auto` chooses another precision than at the start, the training resumes in that of the start."""
     files = split_files(STACK)
+    monkeypatch.setattr("foci3d.learning.device.cpu_vendor", lambda: "AuthenticAMD")
     monkeypatch.setattr("foci3d.learning.device.cpu_instructions", lambda: {"avx512_bf16"})
     with interrupted_at(3), pytest.raises(KeyboardInterrupt):
         train("stack", files, precision="auto")
