@@ -4,6 +4,7 @@ from .learning.datasets import ShardDataset as ShardDataset
 from .learning.datasets import open_dataset as open_dataset
 from .learning.inference import Model as Model
 from .learning.inference import load_model as load_model
+from .learning.released import released_model as released_model
 from .optics.forward import ForwardModel as ForwardModel
 from .optics.psf import PSF as PSF
 from .reconstruction.foci import find_foci as find_foci

@@ -1,0 +1,36 @@
+"""The released models, which the repository keeps in resources/models."""
+
+from pathlib import Path
+
+from foci3d.errors import InputError
+
+FOLDER = Path(__file__).parents[4] / "resources" / "models"
+
+
+def released_model(name: str) -> Path:
+    """Find a released model.
+
+    Parameters
+    ----------
+    name : str
+        Its name: ``two_sensors`` or ``one_sensor`` for four layers of cells, ``deblurring``, ``depth_map`` or
+        ``depth_classes``.
+
+    Returns
+    -------
+    Path
+        Its JSON file, for `foci3d.load_model`; the card is the Markdown file beside it.
+
+    Raises
+    ------
+    InputError
+        If there is no such model.
+    """
+    path = FOLDER / f"{name}.json"
+    if not path.is_file():
+        names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.json"))) or "none"
+        raise InputError(
+            f"{path}: there is no released model {name}; expected one of those there ({names}), correct the name or "
+            "install foci3d from a clone of its repository with `pip install --editable`."
+        )
+    return path
