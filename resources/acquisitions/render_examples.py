@@ -16,7 +16,7 @@ from foci3d.config.models import Config
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF, depth_grid
-from foci3d.simulation.slides import load_label
+from foci3d.simulation.slides import load_tissue
 
 HERE = Path(__file__).parent
 CONFIG = Config(**yaml.safe_load((HERE.parents[1] / "config" / "config.yaml").read_text()))
@@ -52,7 +52,7 @@ def read_out(light: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.ND
 
 def main() -> None:
     """Write both measurements of every example."""
-    tissue, forward = load_label("ihc", BINNING), make_forward_model()
+    tissue, forward = load_tissue(BINNING), make_forward_model()
     for seed, (name, example) in enumerate(EXAMPLES.items()):
         extent = forward.n_pixels
         layers = np.stack([tissue[y : y + extent, x : x + extent] for y, x in example["corners"]])

@@ -156,7 +156,8 @@ def test_fig6(files, draw):
 
 
 def test_fig7(files, draw):
-    draw("fig7", ["figure"], only(files("masks", layers=4, sensors=2), "predictions", "samples"), GEOMETRY)
+    paths = files("masks", layers=4, sensors=2)
+    draw("fig7", ["figure"], only(paths, "predictions", "samples", "summary"), GEOMETRY)
 
 
 def test_figS1(files, draw):  # noqa: N802
@@ -192,7 +193,7 @@ def test_damaged_file_is_reported_in_one_line(files, run_script, tmp_path):
     paths["predictions"].write_bytes(b"nothing")
     output = {"figure": [tmp_path / "fig7.png", tmp_path / "fig7.svg"]}
     with pytest.raises(SystemExit):
-        run_script("fig7", input=only(paths, "predictions", "samples"), output=output, params=GEOMETRY)
+        run_script("fig7", input=only(paths, "predictions", "samples", "summary"), output=output, params=GEOMETRY)
     log = (tmp_path / "fig7.log").read_text()
     assert "not a readable HDF5 file" in log
     assert "Traceback" not in log

@@ -56,6 +56,7 @@ rule cut_slides:
     """Crops of a real microscope image as layers at random depths, for Fig. 7."""
     input:
         psf=PSF,
+        nuclei=workflow.source_path("../../resources/cells/human_mitosis.tif"),
     output:
         samples=f"{RESULTS}/data/{{dataset}}/test-0.h5",
     log:

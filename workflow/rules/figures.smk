@@ -99,7 +99,7 @@ rule fig6:
 rule fig7:
     """Fig. 7: real images; layers, measurements, outputs and overlay."""
     input:
-        **figure_inputs("fig7", "predictions", "samples"),
+        **figure_inputs("fig7", "predictions", "samples", "summary"),
     output:
         figure=figure_output("fig7", "Real images"),
     log:

@@ -1,7 +1,7 @@
 """Crop the layers of a dataset from a real microscope image.
 
-Reads the PSF and an image of scikit-image; writes crops as layers (sample, layer, y, x), their masks, measurements
-(sample, sensor, y, x) and depths [um] to HDF5.
+Reads the PSF and the image (TIFF, or that of scikit-image); writes crops as layers (sample, layer, y, x), their masks,
+measurements (sample, sensor, y, x) and depths [um] to HDF5.
 """
 
 from pathlib import Path
@@ -16,6 +16,7 @@ from foci3d.workflow.job import run_job
 
 def main(
     psf: Path,
+    nuclei: Path,
     dataset: str,
     dataset_config: DatasetConfig,
     slides: SlidesConfig,
@@ -28,7 +29,9 @@ def main(
     kernels, split = PSF.load(psf), Split(seed, dataset, "test", dataset_config)
     # Nothing is known beyond the edges of a crop.
     tissue = tissue.model_copy(update={"margin_pixels": 0})
-    arrays = generate_slides(split, slides, Imager.from_config(kernels, imager, tissue, dataset_config.n_sensors))
+    arrays = generate_slides(
+        split, slides, nuclei, Imager.from_config(kernels, imager, tissue, dataset_config.n_sensors)
+    )
     origin = {"source": slides.image, "psf": kernels.digest, "code": code, "seed": seed}
     shards.write(samples, arrays, shards.attributes(dataset, split.name, 0, dataset_config, imager, **origin))
 

@@ -1,7 +1,7 @@
 """Draw Fig. 7: real images as layers, the measurements, the detected cells, and both together.
 
-Reads predictions of task masks on slides (HDF5) and their table of samples (CSV). Shown is the stack with the median
-error.
+Reads predictions of task masks on slides (HDF5), their table of samples and their summary (CSV). Shown is the
+stack with the median error.
 """
 
 from pathlib import Path
@@ -15,12 +15,13 @@ from foci3d.plots.stacks import Stack
 from foci3d.workflow.job import run_job
 
 
-def main(predictions: Path, samples: Path, pixel_pitch_um: float, figure: list[Path]) -> None:
+def main(predictions: Path, samples: Path, summary: Path, pixel_pitch_um: float, figure: list[Path]) -> None:
     style.use_style()
     table = pd.read_csv(samples)
     shown = median_sample(table)
     stack = Stack.from_predictions(Predictions.load(predictions).arrays, shown)
-    style.save(slides.slides(stack, table[table["sample"] == shown], pixel_pitch_um), *figure)
+    scores = table[table["sample"] == shown], pd.read_csv(summary, dtype={"layer": str})
+    style.save(slides.slides(stack, *scores, pixel_pitch_um), *figure)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def test_saved_files_hold_the_table(tmp_path):
 def compared() -> pd.DataFrame:
     networks = pd.concat([stack("cnn", "stack2", [0.1] * 4), summary("cnn", "stack2", "auc", {"all": 0.9})])
     classical = pd.concat([stack("wiener", "stack2", [0.3] * 4), stack("nnls", "stack2", [0.05] * 4)])
-    others = summary("cnn", "stack2", "dice", {"all": 0.9})
+    others = summary("cnn", "stack2", "empty_error", {"all": 0.9})
     deblurred = summary("rl", "deblur", "error", {"0-200 um": 0.01, "200-400 um": 0.03, "all": 0.02}).assign(
         task="deblurring"
     )

@@ -86,6 +86,14 @@ def mask_samples(rng: np.random.Generator) -> pd.DataFrame:
 
 
 @pytest.fixture
+def mask_summary() -> pd.DataFrame:
+    values = {"error": 0.12, "dice": 0.85, "empty_error": 0.3}
+    rows = [(metric, layer, values[metric]) for metric in values for layer in ("1", "all")]
+    table = pd.DataFrame(rows, columns=["metric", "layer", "value"])
+    return table.assign(ci_low=table["value"] - 0.02, ci_high=table["value"] + 0.03, n=[6, 24] * 3)
+
+
+@pytest.fixture
 def moving_summary(rng: np.random.Generator) -> pd.DataFrame:
     metrics = ["sensitivity", "specificity", "cluster_sensitivity", "cluster_specificity", "error"]
     rows = [(metric, layer) for metric in metrics for layer in ("1", "2", "3", "4", "all")]

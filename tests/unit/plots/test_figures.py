@@ -50,8 +50,8 @@ def draw_depth_maps(request: pytest.FixtureRequest) -> Figure:
 
 
 def draw_slides(request: pytest.FixtureRequest) -> Figure:
-    make_stack, samples = get(request, "make_stack", "mask_samples")
-    return slides.slides(make_stack(), samples[samples["sample"] == 3], PITCH_UM)
+    make_stack, samples, summary = get(request, "make_stack", "mask_samples", "mask_summary")
+    return slides.slides(make_stack(), samples[samples["sample"] == 3], summary, PITCH_UM)
 
 
 def draw_psf(request: pytest.FixtureRequest) -> Figure:

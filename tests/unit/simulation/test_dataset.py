@@ -2,6 +2,7 @@
 
 import hashlib
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,7 +127,7 @@ def test_slides_have_measurements_of_their_layers(psf, config):
     dataset = config.datasets["slides"]
     imager = Imager.from_config(psf, config.imager, config.tissue, dataset.n_sensors)
     slides = config.slides.model_copy(update={"image": "ihc", "n_stacks": 3})
-    arrays = generate_slides(Split(1, "slides", "test", dataset), slides, imager)
+    arrays = generate_slides(Split(1, "slides", "test", dataset), slides, Path("not read"), imager)
     assert arrays["index"].tolist() == [0, 1, 2]
     layers, depths_um = (torch.from_numpy(arrays[name]) for name in ("layers", "depths_um"))
     np.testing.assert_array_equal(arrays["sensors"], imager.forward_model(layers, depths_um))

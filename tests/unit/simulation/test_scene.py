@@ -8,7 +8,7 @@ from skimage.filters import threshold_otsu
 
 from foci3d.simulation import scene
 from foci3d.simulation.dataset import Split
-from foci3d.simulation.slides import load_label
+from foci3d.simulation.slides import load_tissue
 from foci3d.simulation.statistics import measure_layers
 
 
@@ -128,7 +128,7 @@ def test_persistence_makes_borders_smooth_or_ragged(draw_textured):
 
 
 def test_real_cells_are_among_the_layers_of_the_wide_appearance(generators, config):
-    image = load_label("ihc", 4)
+    image = load_tissue(4)
     crops = np.stack([image[y : y + 51, x : x + 51] for y in (0, 38, 77) for x in (0, 38, 77)])[:, None]
     names = ["coverage", "intensity_cv", "tumour_to_background", "background_cv", "focus_width_px"]
     real = measure_layers(crops, crops > threshold_otsu(image))[names].median()

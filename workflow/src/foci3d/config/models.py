@@ -231,9 +231,9 @@ class DatasetConfig(Section):
 class SlidesConfig(Section):
     """Real microscope images as layers."""
 
-    image: Literal["ihc", "human_mitosis"] = Field(description="image of scikit-image")
+    image: Literal["human_mitosis", "ihc"] = Field(description="fluorescent nuclei, or colon tissue with a DAB stain")
     binning: Count = Field(description="pixels of the image averaged into one of the imager, along each axis")
-    n_stacks: Count = Field(description="stacks of crops")
+    n_stacks: Count = Field(description="stacks of crops, of which no two overlap")
 
 
 class NetworkConfig(Section):

@@ -22,6 +22,7 @@ COMPARED = {
     "depth_map": {"error": "Error [%]", "cell_error": "Error on cells [%]"},
     "masks": {
         "error": "Error [%]",
+        "dice": "Dice",
         "balanced_accuracy": "Balanced accuracy [%]",
         "auc": "AUC",
         "sensitivity": "Sensitivity [%]",

@@ -11,7 +11,7 @@ from foci3d.plots.stacks import Stack
 OUTLINES = {"target": style.COLORS["orange"], "output": style.MARK}
 
 
-def slides(stack: Stack, scores: pd.DataFrame, pixel_pitch_um: float) -> Figure:
+def slides(stack: Stack, scores: pd.DataFrame, summary: pd.DataFrame, pixel_pitch_um: float) -> Figure:
     """Show real layers, the measurements, the outputs, and outlines of output and target on the layers (Fig. 7).
 
     Parameters
@@ -20,6 +20,9 @@ def slides(stack: Stack, scores: pd.DataFrame, pixel_pitch_um: float) -> Figure:
         The stack of real images.
     scores : DataFrame
         Rows of the table of samples for this stack, one per layer, with columns error and dice (0 to 1).
+    summary : DataFrame
+        Summary of the whole test: columns metric, layer, value, ci_low, ci_high and n; the score of all stacks is
+        the title.
     pixel_pitch_um : float
         Distance between neighbouring pixels [um].
 
@@ -48,4 +51,18 @@ def slides(stack: Stack, scores: pd.DataFrame, pixel_pitch_um: float) -> Figure:
         overlays[index].set_title(f"error {100 * error:.1f} %, Dice {dice:.2f}")
     lines = [Line2D([], [], color=color, label=label) for label, color in OUTLINES.items()]
     figure.legend(handles=lines, loc="outside lower right", ncols=2)
+    figure.suptitle(_score_of_all(summary), fontsize=8)
     return figure
+
+
+def _score_of_all(summary: pd.DataFrame) -> str:
+    """Error and Dice coefficient of all stacks with their 95 % intervals."""
+    n_stacks = summary.loc[(summary["metric"] == "error") & (summary["layer"] == "1"), "n"].item()
+    means = summary[summary["layer"] == "all"].set_index("metric")[["value", "ci_low", "ci_high"]]
+    error, low, high = 100 * means.loc["error"].to_numpy(float)
+    dice, dice_low, dice_high = means.loc["dice"].to_numpy(float)
+    empty_error = 100 * means["value"].to_dict()["empty_error"]
+    return (
+        f"all {n_stacks} stacks: error {error:.1f} % ({low:.1f} to {high:.1f}), Dice {dice:.2f} ({dice_low:.2f} to "
+        f"{dice_high:.2f}); no cells anywhere: error {empty_error:.1f} %"
+    )

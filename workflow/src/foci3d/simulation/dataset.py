@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
@@ -112,7 +113,7 @@ def _generate_block(split: Split, samples: range, scene: SceneConfig, imager: Im
     return arrays
 
 
-def generate_slides(split: Split, slides: SlidesConfig, imager: Imager) -> dict[str, npt.NDArray[Any]]:
+def generate_slides(split: Split, slides: SlidesConfig, nuclei: Path, imager: Imager) -> dict[str, npt.NDArray[Any]]:
     """Generate stacks of crops of a real microscope image, and their measurements.
 
     Parameters
@@ -121,6 +122,8 @@ def generate_slides(split: Split, slides: SlidesConfig, imager: Imager) -> dict[
         The split.
     slides : SlidesConfig
         The image and the number of stacks.
+    nuclei : Path
+        File of the image ``human_mitosis``.
     imager : Imager
         The imager, without margin: a crop has nothing beyond its edges.
 
@@ -132,10 +135,10 @@ def generate_slides(split: Split, slides: SlidesConfig, imager: Imager) -> dict[
     Raises
     ------
     InputError
-        If the image cannot be loaded or is too small.
+        If the image cannot be read or is too small.
     """
     generators = [split.generator(index) for index in range(slides.n_stacks)]
-    stacks = crop_stacks(load_label(slides.image, slides.binning), generators, split.dataset, imager.n_pixels)
+    stacks = crop_stacks(load_label(slides, nuclei), generators, split.dataset, imager.n_pixels)
     sensors = simulate_measurements(imager, stacks["layers"], stacks["depths_um"], generators)
     arrays = {**stacks, "sensors": sensors, "index": torch.arange(slides.n_stacks)}
     return {name: values.numpy() for name, values in arrays.items()}

@@ -5,6 +5,7 @@ the scenes the texture of tissue, not its scale.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -16,26 +17,25 @@ from skimage.filters import threshold_otsu
 from skimage.transform import downscale_local_mean
 from torch import Tensor
 
-from foci3d.config.models import DatasetConfig
+from foci3d.config.models import DatasetConfig, SlidesConfig
 from foci3d.errors import InputError
+from foci3d.io.image_formats import read_image_file
 from foci3d.simulation.scene import place_depths
-
-LOADERS = {"ihc": "immunohistochemistry", "human_mitosis": "human_mitosis"}
-"""Images of scikit-image by name, and the function that loads each."""
 
 DAB = 2
 """Channel of the stain that marks the cells, of the channels haematoxylin, eosin and DAB."""
 
 
-def load_label(name: str, binning: int) -> npt.NDArray[np.float32]:
-    """Load an image and average its pixels.
+def load_label(slides: SlidesConfig, nuclei: Path) -> npt.NDArray[np.float32]:
+    """Load an image of cells and average its pixels.
 
     Parameters
     ----------
-    name : str
-        ``ihc``, colon tissue of which the DAB stain is taken; or ``human_mitosis``, fluorescent nuclei.
-    binning : int
-        Pixels of the image that are averaged into one, along each axis.
+    slides : SlidesConfig
+        The image, ``human_mitosis`` (fluorescent nuclei) or ``ihc`` (colon tissue, of which the DAB stain is taken),
+        and the number of pixels to average.
+    nuclei : Path
+        The file of ``human_mitosis``. The package scikit-image holds ``ihc``.
 
     Returns
     -------
@@ -45,17 +45,17 @@ def load_label(name: str, binning: int) -> npt.NDArray[np.float32]:
     Raises
     ------
     InputError
-        If the image is neither stored nor available for download.
+        If the file cannot be read.
     """
-    try:
-        image = getattr(data, LOADERS[name])()
-    except (OSError, ValueError, ImportError) as error:
-        raise InputError(
-            f"slides.image: {name} could not be fetched ({type(error).__name__}); expected a network connection, or "
-            "the file in the folder SKIMAGE_DATADIR. Provide one of them or choose ihc, which needs neither."
-        ) from error
-    label = rgb2hed(image)[..., DAB] if image.ndim == 3 else image.astype(float)
-    return downscale_local_mean(label.clip(min=0), binning).astype(np.float32)
+    if slides.image == "ihc":
+        return load_tissue(slides.binning)
+    return downscale_local_mean(read_image_file(nuclei).values.astype(float), slides.binning).astype(np.float32)
+
+
+def load_tissue(binning: int) -> npt.NDArray[np.float32]:
+    """Amount of DAB stain `(Y, X)` in the colon tissue of scikit-image, averaged over `binning` pixels in y and x."""
+    stain = rgb2hed(data.immunohistochemistry())[..., DAB].clip(min=0)
+    return downscale_local_mean(stain, binning).astype(np.float32)
 
 
 def crop_stacks(
@@ -63,15 +63,16 @@ def crop_stacks(
 ) -> dict[str, Tensor]:
     """Crop stacks of layers from an image.
 
-    The crops of a stack do not overlap, and each is mirrored and rotated at random. Cells are where the label exceeds
-    the image's threshold of Otsu; layers are scaled so that the mean of all cells in the image is 1.
+    No two crops overlap, so that stacks are independent samples of the image, and each crop is mirrored and rotated at
+    random. Cells are where the label exceeds the image's threshold of Otsu; layers are scaled so that the mean of all
+    cells in the image is 1.
 
     Parameters
     ----------
     label : ndarray (Y, X)
         Amount of label.
     generators : sequence of numpy.random.Generator
-        One for each of N stacks.
+        One for each of N stacks; the first also chooses the crops.
     dataset : DatasetConfig
         Number of layers and depths.
     n_pixels : int
@@ -85,11 +86,23 @@ def crop_stacks(
     Raises
     ------
     InputError
-        If the image holds fewer crops than a stack has layers.
+        If the image holds fewer crops than the stacks have layers.
     """
-    threshold = threshold_otsu(label)
-    layers = np.stack([_crop(label, generator, dataset.n_layers, n_pixels) for generator in generators])
-    uniform = np.stack([generator.random(dataset.n_layers) for generator in generators])
+    threshold, n_layers = threshold_otsu(label), dataset.n_layers
+    crops = generators[0].permutation(_tiles(label, n_pixels))
+    if len(crops) < len(generators) * n_layers:
+        raise InputError(
+            f"slides.n_stacks is {len(generators)}; expected at most {len(crops) // n_layers}, because the averaged "
+            f"image has {label.shape[0]} x {label.shape[1]} pixels, which hold {len(crops)} crops of {n_pixels} x "
+            f"{n_pixels}. Lower n_stacks or slides.binning."
+        )
+    layers = np.stack(
+        [
+            [_turn(crops[index * n_layers + layer], generator) for layer in range(n_layers)]
+            for index, generator in enumerate(generators)
+        ]
+    )
+    uniform = np.stack([generator.random(n_layers) for generator in generators])
     return {
         "layers": torch.from_numpy(layers / label[label > threshold].mean()),
         "masks": torch.from_numpy((layers > threshold).astype(np.uint8)),
@@ -97,18 +110,14 @@ def crop_stacks(
     }
 
 
-def _crop(
-    label: npt.NDArray[np.float32], generator: Generator, n_layers: int, n_pixels: int
-) -> npt.NDArray[np.float32]:
-    """Crops `(L, Y, X)` from a grid whose corner is random."""
+def _tiles(label: npt.NDArray[np.float32], n_pixels: int) -> npt.NDArray[np.float32]:
+    """The tiles `(N, P, P)` of a grid in the middle of an image."""
     rows, columns = (length // n_pixels for length in label.shape)
-    if rows * columns < n_layers:
-        raise InputError(
-            f"slides.binning: the averaged image has {label.shape[0]} x {label.shape[1]} pixels, which hold "
-            f"{rows * columns} crops of {n_pixels} x {n_pixels}; expected at least {n_layers}. Lower the binning."
-        )
-    top, left = (int(generator.integers(length % n_pixels + 1)) for length in label.shape)
+    top, left = (length % n_pixels // 2 for length in label.shape)
     grid = label[top : top + rows * n_pixels, left : left + columns * n_pixels]
-    tiles = grid.reshape(rows, n_pixels, columns, n_pixels).swapaxes(1, 2).reshape(-1, n_pixels, n_pixels)
-    crops = generator.permutation(tiles)[:n_layers]
-    return np.stack([np.rot90(crop[:, :: generator.choice([-1, 1])], int(generator.integers(4))) for crop in crops])
+    return grid.reshape(rows, n_pixels, columns, n_pixels).swapaxes(1, 2).reshape(-1, n_pixels, n_pixels)
+
+
+def _turn(crop: npt.NDArray[np.float32], generator: Generator) -> npt.NDArray[np.float32]:
+    """A crop, mirrored and rotated at random."""
+    return np.rot90(crop[:, :: generator.choice([-1, 1])], int(generator.integers(4)))
