@@ -10,9 +10,11 @@ import pytest
 import tifffile
 import torch
 
+from foci3d.config.models import TrustConfig
 from foci3d.learning.inference import load_model
 from foci3d.learning.model_file import LayerDepth, ModelDescription, save_model
 from foci3d.optics.psf import PSF
+from foci3d.reconstruction.trust import calibrate_network
 
 ACQUISITIONS = Path(__file__).parents[2] / "resources" / "acquisitions"
 IMAGES = [str(ACQUISITIONS / f"tissue1_{sensor}.tif") for sensor in "ab"]
@@ -37,17 +39,19 @@ def reconstruct(
 ) -> Callable[[list[str]], Path]:
     psf.save(tmp_path / "psf.h5")
 
-    def run(images: list[str]) -> Path:
-        names = {"probability": "probability.ome.tif", "foci": "foci.csv", "overview": "o.png", "view": "view.html"}
+    def run(images: list[str], calibration: tuple[str, ...] = ()) -> Path:
+        names = {"volume": "volume.ome.tif", "foci": "foci.csv", "quality": "quality.csv", "tracks": "tracks"}
+        names |= {"overview": "o.png", "view": "view.html"}
         run_script(
             "reconstruct_sample",
-            input={"images": images, **model, "psf": str(tmp_path / "psf.h5")},
+            input={"images": images, **model, "psf": str(tmp_path / "psf.h5"), "calibration": list(calibration)},
             output={key: str(tmp_path / "out" / name) for key, name in names.items()},
             params={
                 "acquisition": {"sample": "tissue1", "pixel_pitch_um": 55.0}
                 | dict(zip(["sensor_a", "sensor_b"], images, strict=False)),
                 "pixel_pitch_um": 55.0,
                 "threshold": THRESHOLD,
+                "tracking": {"max_lateral_um": 110.0, "max_depth_um": 300.0, "max_gap": 0},
                 "device": "cpu",
                 "average_symmetries": False,
             },
@@ -62,9 +66,12 @@ def test_writes_the_prediction_of_the_model(reconstruct: Callable[[list[str]], P
     out = reconstruct(IMAGES)
     measurement = np.stack([tifffile.imread(path) for path in IMAGES])
     expected = load_model(model["model"]).predict(measurement[None])["output"][0]
-    with tifffile.TiffFile(out / "probability.ome.tif") as file:
-        np.testing.assert_allclose(file.asarray(), expected, atol=1e-6)
+    with tifffile.TiffFile(out / "volume.ome.tif") as file:
+        probability, mask, uncertainty = file.asarray()
         assert 'PositionZ="380.5"' in file.ome_metadata
+    np.testing.assert_allclose(probability, expected, atol=1e-6)
+    np.testing.assert_array_equal(mask, probability > THRESHOLD)
+    np.testing.assert_allclose(uncertainty, np.minimum(expected, 1 - expected), atol=1e-6)
     foci = pd.read_csv(out / "foci.csv")
     for layer, depth in enumerate(DEPTHS_UM, 1):
         found = foci[foci.layer == layer]
@@ -82,8 +89,33 @@ def test_the_3d_view_needs_no_internet(reconstruct: Callable[[list[str]], Path])
 
 
 def test_the_same_bytes_each_time(reconstruct: Callable[[list[str]], Path]) -> None:
-    first = {path.name: path.read_bytes() for path in reconstruct(IMAGES).iterdir()}
-    assert {path.name: path.read_bytes() for path in reconstruct(IMAGES).iterdir()} == first
+    first = {path.name: path.read_bytes() for path in reconstruct(IMAGES).iterdir() if path.is_file()}
+    second = {path.name: path.read_bytes() for path in reconstruct(IMAGES).iterdir() if path.is_file()}
+    assert second == first
+
+
+def test_quality_without_and_with_a_calibration(
+    reconstruct: Callable[..., Path], model: dict[str, str], psf: PSF, tmp_path: Path
+) -> None:
+    (row,) = pd.read_csv(reconstruct(IMAGES) / "quality.csv").to_dict("records")
+    assert 0 < row["residual"] < 1
+    assert row["flagged"] == "not available"
+    assert "not available: the model has no calibration" in (tmp_path / "reconstruct_sample.log").read_text()
+
+    trained = load_model(model["model"], psf=psf)
+    rng = np.random.default_rng(0)
+    samples = {"sensors": rng.uniform(1, 2, (12, 2, 51, 51)), "masks": rng.random((12, 2, 51, 51)) > 0.8}
+    trust = TrustConfig(network="small", dataset="stack", n_samples=12, coverage=0.9, false_alarm_rate=0.05)
+    calibration = calibrate_network(trained, psf, samples, trust, "cpu", average_symmetries=False)
+    calibration.save(tmp_path / "c.json")
+    out = reconstruct(IMAGES, (str(tmp_path / "c.json"),))
+    (row,) = pd.read_csv(out / "quality.csv").to_dict("records")
+    assert row["flagged"] == "yes"  # tissue is not like the noise of this calibration
+    assert "UNLIKE the training data" in (tmp_path / "reconstruct_sample.log").read_text()
+    raw = trained.predict(np.stack([tifffile.imread(path) for path in IMAGES])[None])["output"]
+    np.testing.assert_allclose(
+        tifffile.imread(out / "volume.ome.tif")[0], calibration.calibrator(raw)[0], atol=1e-5, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,9 +141,15 @@ def test_an_image_that_does_not_fit(reconstruct: Callable[[list[str]], Path], tm
 
 def test_a_time_series(reconstruct: Callable[[list[str]], Path], tmp_path: Path) -> None:
     np.save(tmp_path / "series.npy", np.stack([tifffile.imread(IMAGES)] * 3))
-    with pytest.raises(SystemExit):
-        reconstruct([str(tmp_path / "series.npy")] * 2)
-    assert "series.npy: found 3 frames; expected one" in (tmp_path / "reconstruct_sample.log").read_text()
+    out = reconstruct([str(tmp_path / "series.npy")] * 2)
+    with tifffile.TiffFile(out / "volume.ome.tif") as file:
+        assert file.series[0].axes == "TCZYX"
+        assert file.series[0].shape == (3, 3, 2, 51, 51)
+    foci, tracks = pd.read_csv(out / "foci.csv"), pd.read_csv(out / "tracks" / "tracks.csv")
+    assert sorted(foci["frame"].unique()) == [0, 1, 2]
+    assert len(tracks) == len(foci)
+    assert set(pd.read_csv(out / "tracks" / "summary.csv")["n_foci"]) == {3}
+    assert {path.name for path in (out / "tracks").iterdir()} == {"tracks.csv", "summary.csv", "tracks.png"}
 
 
 def test_a_missing_sensor(reconstruct: Callable[[list[str]], Path], tmp_path: Path) -> None:

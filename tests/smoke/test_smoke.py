@@ -64,7 +64,8 @@ def test_reconstructions(smoke: Path) -> None:
     assert len(samples) >= 2
     for sample in samples:
         files = {path.name for path in (smoke / "reconstructions" / sample).iterdir()}
-        assert files == {"probability.ome.tif", "foci.csv", "overview.png", "view.html"}
+        assert files == {"volume.ome.tif", "foci.csv", "quality.csv", "overview.png", "view.html", "tracks"}
+        assert set(pd.read_csv(smoke / "reconstructions" / sample / "quality.csv")["flagged"]) <= {"yes", "no"}
 
 
 def test_seeds(smoke: Path, snakemake: Callable[..., Any]) -> None:

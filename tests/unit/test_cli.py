@@ -10,10 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import torch
 
 from foci3d.cli import main, make_parser
+from foci3d.config.models import TrustConfig
+from foci3d.learning.inference import load_model
 from foci3d.learning.model_file import ModelDescription, save_model
 from foci3d.optics.psf import PSF
+from foci3d.reconstruction.trust import calibrate_network
 
 PROJECT = Path(__file__).parents[2]
 COMMANDS = ("inspect", "validate", "reconstruct", "track", "export")
@@ -22,6 +26,7 @@ COMMANDS = ("inspect", "validate", "reconstruct", "track", "export")
 @pytest.fixture
 def acquisition(tmp_path: Path, model_description: ModelDescription) -> dict[str, str]:
     """A model and the images of two sensors, as arguments of `reconstruct`."""
+    torch.manual_seed(0)
     network = model_description.build_network()
     save_model(network, model_description, tmp_path / "two_sensors.json", tmp_path / "two_sensors.safetensors")
     rng = np.random.default_rng(0)
@@ -106,10 +111,36 @@ def test_reconstruct_writes_the_files_of_an_acquisition(
     tmp_path: Path, acquisition: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["reconstruct", *arguments(acquisition)]) == 0
-    names = {"probability.ome.tif", "foci.csv", "overview.png", "view.html"}
+    names = {"volume.ome.tif", "foci.csv", "quality.csv", "overview.png", "view.html"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
     foci = pd.read_csv(tmp_path / "out" / "foci.csv")
-    assert f"{len(foci)} foci in 3 layers" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert f"{len(foci)} foci in 3 layers" in text
+    assert "not available: the model has no calibration" in text
+    (row,) = pd.read_csv(tmp_path / "out" / "quality.csv").to_dict("records")
+    assert row["flagged"] == "not available"
+    assert "the model has no calibration" in row["note"]
+
+
+def test_reconstruct_uses_the_calibration_beside_the_model(
+    tmp_path: Path, acquisition: dict[str, str], make_psf: Callable[..., PSF], capsys: pytest.CaptureFixture[str]
+) -> None:
+    psf = make_psf(13)
+    psf.save(tmp_path / "psf.h5")
+    model = load_model(tmp_path / "two_sensors.json", psf=psf)
+    rng = np.random.default_rng(1)
+    samples = {"sensors": rng.uniform(1, 2, (20, 2, 13, 13)), "masks": rng.random((20, 3, 13, 13)) > 0.5}
+    trust = TrustConfig(network="small", dataset="stack", n_samples=20, coverage=0.9, false_alarm_rate=0.05)
+    path = tmp_path / "two_sensors.calibration.json"
+    calibrate_network(model, psf, samples, trust, "cpu", average_symmetries=False).save(path)
+    assert main(["reconstruct", *arguments(acquisition | {"--psf": str(tmp_path / "psf.h5")})]) == 0
+    assert "the training data (score " in capsys.readouterr().out
+    (row,) = pd.read_csv(tmp_path / "out" / "quality.csv").to_dict("records")
+    assert row["flagged"] == ("yes" if row["score"] > row["score_threshold"] else "no")
+    assert 0 < row["abstained"] < 1
+    path.write_text(path.read_text().replace(model.description.digests.weights, "other"))
+    assert main(["reconstruct", *arguments(acquisition)]) == 1
+    assert "belongs to weights other" in capsys.readouterr().err
 
 
 def test_reconstruct_corrects_images_and_takes_time_series(tmp_path: Path, acquisition: dict[str, str]) -> None:
@@ -121,14 +152,23 @@ def test_reconstruct_corrects_images_and_takes_time_series(tmp_path: Path, acqui
         tifffile.imwrite(tmp_path / f"{name}.tif", np.stack([mirrored, 2 * mirrored]) + dark, metadata={"axes": "TYX"})
     change = {"--out": str(tmp_path / "series"), "--dark-a": str(tmp_path / "dark.tif")}
     change["--dark-b"] = change["--dark-a"]
-    assert main(["reconstruct", *arguments(acquisition | change), "--mirrored"]) == 0
+    gates = ["--max-lateral-um", "100", "--max-depth-um", "300", "--frame-interval-s", "2"]
+    assert main(["reconstruct", *arguments(acquisition | change), *gates, "--mirrored"]) == 0
     for name, image in light.items():
         tifffile.imwrite(tmp_path / f"{name}.tif", image)
     assert main(["reconstruct", *arguments(acquisition)]) == 0
-    expected = tifffile.imread(tmp_path / "out" / "probability.ome.tif")
-    for frame in ("frame0000", "frame0001"):
-        found = tifffile.imread(tmp_path / "series" / frame / "probability.ome.tif")
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+    expected = tifffile.imread(tmp_path / "out" / "volume.ome.tif")
+    frames = tifffile.imread(tmp_path / "series" / "volume.ome.tif")
+    assert frames.shape == (2, *expected.shape)
+    np.testing.assert_allclose(frames[:, [0, 2]], np.stack([expected[[0, 2]]] * 2), atol=1e-5)
+    foci = pd.read_csv(tmp_path / "out" / "foci.csv")
+    assert pd.read_csv(tmp_path / "series" / "foci.csv")["frame"].tolist() == [0] * len(foci) + [1] * len(foci)
+    assert pd.read_csv(tmp_path / "series" / "quality.csv")["frame"].tolist() == [0, 1]
+    summary = pd.read_csv(tmp_path / "series" / "tracks" / "summary.csv")
+    assert len(foci) > 0
+    assert summary["n_foci"].tolist() == [2] * len(foci)
+    assert summary["speed_um_per_s"].max() < 1e-3
+    assert (tmp_path / "series" / "tracks" / "tracks.png").stat().st_size > 1000
 
 
 def test_reconstruct_reports_errors_in_one_line(
@@ -136,6 +176,7 @@ def test_reconstruct_reports_errors_in_one_line(
 ) -> None:
     for change, message in (
         ({"--sensor-b": "none.tif"}, "none.tif: file not found"),
+        ({"--max-depth-um": "100"}, "found one of --max-lateral-um and --max-depth-um; expected both"),
         ({"--psf": acquisition["--sensor-a"]}, "not a readable HDF5 file"),
         ({"--out": str(tmp_path / "a.tif" / "out")}, "Not a directory"),
     ):
@@ -144,8 +185,9 @@ def test_reconstruct_reports_errors_in_one_line(
         assert message in error
         assert len(error.splitlines()) == 1
     assert not (tmp_path / "out").exists()
-    with pytest.raises(SystemExit, match="2"):
-        main(["reconstruct", *arguments(acquisition | {"--threshold": "2"})])
+    for change in ({"--threshold": "2"}, {"--max-depth-um": "0"}, {"--max-gap": "-1"}):
+        with pytest.raises(SystemExit, match="2"):
+            main(["reconstruct", *arguments(acquisition | change)])
 
 
 def test_track(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,6 +200,12 @@ def test_track(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     summary = pd.read_csv(tmp_path / "tracks" / "summary.csv")
     assert summary["speed_um_per_s"].tolist() == pytest.approx([50.0])
     assert summary["last_layer"].tolist() == [3]
+    series = pd.concat([pd.read_csv(path).assign(frame=frame) for frame, path in enumerate(tables)])
+    series.to_csv(tmp_path / "series.csv", index=False)
+    assert main(["track", str(tmp_path / "series.csv"), *gates, "--out", str(tmp_path / "one")]) == 0
+    assert (tmp_path / "one" / "summary.csv").read_bytes() == (tmp_path / "tracks" / "summary.csv").read_bytes()
+    assert main(["track", tables[0], str(tmp_path / "series.csv"), *gates, "--out", str(tmp_path / "two")]) == 1
+    assert "series.csv: found 3 frames; expected one, as several files are given" in capsys.readouterr().err
     assert (tmp_path / "tracks" / "tracks.png").stat().st_size > 1000
     (tmp_path / "1.csv").write_text("layer,depth_um\n1,2\n")
     assert main(["track", *tables, *gates, "--out", str(tmp_path / "none")]) == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from foci3d.config.architectures import EncoderConfig
+from foci3d.config.registry import MASK_TASKS
 from foci3d.config.samples import read_samples
 from foci3d.config.validation import check_config
 from foci3d.errors import InputError
@@ -172,6 +173,22 @@ def acquisition_row(wildcards):
 def pixel_pitch_um(wildcards):
     """Pixel pitch of an acquisition."""
     return ACQUISITIONS[wildcards.sample].pixel_pitch_um
+
+
+def model_calibration(network):
+    """Calibration file of a network; that of a copied model lies beside its source, or there is none."""
+    source = NETWORKS[network].weights
+    if network not in COPIED_NETWORKS:
+        return [f"{RESULTS}/models/{network}.calibration.json"]
+    return [path for path in [f"{source.removesuffix('.json')}.calibration.json"] if Path(path).exists()]
+
+
+def release_files():
+    """The card of each network for many imagers, and the calibration of those that predict masks."""
+    released = {name: network for name, network in NETWORKS.items() if network.training.imagers}
+    cards = [f"{RESULTS}/release/{name}.md" for name in released]
+    calibrated = [name for name, network in released.items() if network.task in MASK_TASKS]
+    return [*cards, *(f"{RESULTS}/release/{name}.calibration.json" for name in calibrated)]
 
 
 def scan_file(key, suffix):

@@ -3,22 +3,31 @@
 
 
 rule reconstruct_sample:
-    """3-D map of the cells in one acquisition: probabilities, foci, overview and 3-D view."""
+    """3-D map of the cells in one acquisition: volume, foci, quality, overview, 3-D view, and tracks over time."""
     input:
         images=acquisition_files,
         weights=f"{RESULTS}/models/{config['reconstruct']['network']}.safetensors",
         model=f"{RESULTS}/models/{config['reconstruct']['network']}.json",
+        calibration=model_calibration(config["reconstruct"]["network"]),
         psf=PSF,
     output:
-        probability=f"{RESULTS}/reconstructions/{{sample}}/probability.ome.tif",
+        volume=f"{RESULTS}/reconstructions/{{sample}}/volume.ome.tif",
         foci=f"{RESULTS}/reconstructions/{{sample}}/foci.csv",
+        quality=f"{RESULTS}/reconstructions/{{sample}}/quality.csv",
         overview=report(
             f"{RESULTS}/reconstructions/{{sample}}/overview.png",
             category="Reconstructions",
             caption="../report/reconstruction.rst",
-            labels={"sample": "{sample}"},
+            labels={"sample": "{sample}", "figure": "overview"},
         ),
         view=f"{RESULTS}/reconstructions/{{sample}}/view.html",
+        tracks=report(
+            directory(f"{RESULTS}/reconstructions/{{sample}}/tracks"),
+            patterns=["{name}.png"],
+            category="Reconstructions",
+            caption="../report/tracks.rst",
+            labels={"sample": "{sample}", "figure": "tracks"},
+        ),
     log:
         f"{RESULTS}/logs/reconstruct_sample/{{sample}}.log",
     conda:
@@ -28,6 +37,7 @@ rule reconstruct_sample:
         acquisition=acquisition_row,
         pixel_pitch_um=pixel_pitch_um,
         threshold=config["reconstruct"]["threshold"],
+        tracking=config["reconstruct"]["tracking"],
         device=config["compute"]["device"],
         average_symmetries=NETWORKS[config["reconstruct"]["network"]].average_symmetries,
         code=code_of("reconstruct_sample"),

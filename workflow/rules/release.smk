@@ -1,4 +1,5 @@
-# Models to be released. Reads models and the scores of their tests; writes {results}/release/{network}.*.
+# Models to be released. Reads models, the scores of their tests and validation shards; writes
+# {results}/release/{network}.*.
 
 
 rule release_model:
@@ -24,3 +25,19 @@ rule release_model:
         code=code_of("release_model"),
     script:
         "../scripts/release_model.py"
+
+
+use rule calibrate_network as calibrate_release with:
+    input:
+        weights=f"{RESULTS}/release/{{network}}.safetensors",
+        model=f"{RESULTS}/release/{{network}}.json",
+        psf=PSF,
+        validation=training_shards("validation"),
+    output:
+        calibration=f"{RESULTS}/release/{{network}}.calibration.json",
+    log:
+        f"{RESULTS}/logs/calibrate_release/{{network}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/calibrate_release/{{network}}.tsv"
+    wildcard_constraints:
+        network=wildcard_regex(NETWORKS),

@@ -11,7 +11,7 @@ import torch
 
 from foci3d.config.samples import Acquisition
 from foci3d.errors import InputError
-from foci3d.io.images import read_acquisition, write_volume
+from foci3d.io.images import read_acquisition
 from foci3d.learning.tasks import compute_logits
 
 Read = Callable[..., np.ndarray]
@@ -142,26 +142,3 @@ def test_ome_tiff_with_both_sensors_and_times(tmp_path: Path, image: np.ndarray)
     ome(path, series[:, 0], "TYX")
     with pytest.raises(InputError, match="expected two channels, as sensor_a and sensor_b name one file"):
         read_acquisition(row, 51)
-
-
-def test_volume_is_ome_tiff(tmp_path: Path) -> None:
-    volume = np.random.default_rng(0).random((4, 51, 51), np.float32)
-    path = tmp_path / "volume.ome.tif"
-    write_volume(path, volume, [110.0, 371.5, 602.0, 861.0], 55.0)
-    with tifffile.TiffFile(path) as file:
-        assert file.is_ome
-        assert file.series[0].axes == "ZYX"
-        np.testing.assert_array_equal(file.asarray(), volume)
-        pixels = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]["Pixels"]
-    assert (pixels["PhysicalSizeX"], pixels["PhysicalSizeY"]) == (55.0, 55.0)
-    assert pixels["PhysicalSizeXUnit"] == "µm"
-    assert [plane["PositionZ"] for plane in pixels["Plane"]] == [110.0, 371.5, 602.0, 861.0]
-    first = path.read_bytes()
-    write_volume(path, volume, [110.0, 371.5, 602.0, 861.0], 55.0)
-    assert path.read_bytes() == first
-
-
-def test_volume_of_one_layer(tmp_path: Path) -> None:
-    layer = np.random.default_rng(0).random((1, 51, 51), np.float32)
-    write_volume(tmp_path / "volume.ome.tif", layer, [110.0], 55.0)
-    np.testing.assert_array_equal(tifffile.imread(tmp_path / "volume.ome.tif").reshape(1, 51, 51), layer)

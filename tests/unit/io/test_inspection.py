@@ -13,8 +13,8 @@ from safetensors.numpy import save_file
 
 from foci3d.errors import InputError
 from foci3d.io import hdf5
-from foci3d.io.images import write_volume
 from foci3d.io.inspection import READERS, inspect_file
+from foci3d.io.volume_file import write_volume
 from foci3d.optics.psf import PSF
 
 
@@ -79,12 +79,12 @@ def test_images(tmp_path: Path) -> None:
 
 
 def test_a_reconstructed_volume(tmp_path: Path) -> None:
-    write_volume(
-        tmp_path / "volume.ome.tif", np.random.default_rng(0).random((3, 4, 5), np.float32), [10, 30, 50], 55.0
-    )
+    volume = np.random.default_rng(0).random((2, 3, 3, 4, 5), np.float32)
+    depths_um = np.array([[10.0, 30.0, 50.0]] * 2)
+    write_volume(tmp_path / "volume.ome.tif", volume, depths_um, depths_um / 10, 55.0)
     summary = inspect_file(tmp_path / "volume.ome.tif")
     assert summary.kind == "OME-TIFF image"
-    assert (summary.arrays[0].shape, summary.arrays[0].axes) == ((3, 4, 5), "z y x")
+    assert (summary.arrays[0].shape, summary.arrays[0].axes) == ((2, 3, 3, 4, 5), "t c z y x")
     assert (summary.attributes["pixel_size_x"], summary.attributes["pixel_size_z"]) == ("55.0 µm", "20.0 µm")
 
 

@@ -22,3 +22,11 @@ def test_tracks_are_drawn_laterally_and_in_depth(interval_s: float | None, label
     assert any(len(points) == 3 and np.allclose(points, expected) for points in drawn)
     assert sum(len(line.get_xydata()) for line in axial.lines) == len(foci)
     assert axial.yaxis_inverted()
+
+
+def test_a_series_without_foci_has_an_empty_figure() -> None:
+    foci = pd.DataFrame(columns=["frame", "x_um", "y_um", "depth_um", "layer"])
+    tracks = track_foci(foci, max_lateral_um=50, max_depth_um=50)
+    figure = show_tracks(tracks, describe_tracks(tracks))
+    figure.canvas.draw()
+    assert all(len(line.get_xydata()) == 0 for axes in figure.axes[:2] for line in axes.lines)

@@ -101,3 +101,11 @@ def test_one_sensor_is_enough(make_psf):
     statistics = consistency.consistency_statistics(forward, measurements, masks.numpy(), DEPTHS_UM, SDS_UM)
     assert statistics.shape == (2, 2 + len(consistency.BAND_EDGES) - 1)
     assert np.isfinite(statistics).all()
+
+
+def test_answers_without_cells_or_beyond_the_depths_have_finite_statistics(forward):
+    measurements = 1 + torch.rand(2, 2, N_PIXELS, N_PIXELS, generator=torch.Generator().manual_seed(0)).numpy()
+    empty = np.zeros((2, 3, N_PIXELS, N_PIXELS), np.float32)
+    for depths_um in (DEPTHS_UM, [-500.0, -400.0, -300.0]):
+        statistics = consistency.consistency_statistics(forward, measurements, empty, depths_um, SDS_UM)
+        assert np.isfinite(statistics).all()

@@ -20,12 +20,14 @@ def make_calibration(calibrator: LogitCalibration, threshold: float = 0.8) -> Ne
     return NetworkCalibration(
         network="a_network",
         weights="abc",
+        psf="def",
         average_symmetries=True,
         n_samples=20,
         calibrator=calibrator,
         coverage=0.9,
         confidence_threshold=threshold,
         reference=REFERENCE,
+        typical_residual=0.4,
     )
 
 

@@ -6,6 +6,7 @@ The workflow itself is run by Snakemake. Commands import what they need when the
 import argparse
 import dataclasses
 import json
+import math
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ examples:
   foci3d inspect results/quick/psf/scan.h5
   foci3d validate config/quick.yaml config/mine.yaml
   foci3d reconstruct --model model.json --psf psf.h5 --sensor-a a.tif --sensor-b b.tif --out maps/sample1
-  foci3d track maps/t0/foci.csv maps/t1/foci.csv --max-lateral-um 100 --max-depth-um 300 --out maps/tracks
+  foci3d track maps/sample1/foci.csv --max-lateral-um 100 --max-depth-um 300 --out maps/sample1/tracks
   foci3d export --model results/quick/models/stack2_cnn.json --out stack2_cnn.onnx
 
 `foci3d COMMAND --help` explains a command. Exit status: 0, or 1 after an error in the input, which is reported in one
@@ -171,13 +172,20 @@ def _add_reconstruct(commands: Any) -> None:
         "a 3-D map of cells from the images of one or two sensors",
         """
         Reconstruct an acquisition with a trained model. Writes to the folder
-          probability.ome.tif  probability of a cell (layer, y, x), with pixel pitch and depths
-          foci.csv             connected cells: layer, depth and its standard deviation, centre, area, mean probability
-          overview.png         measurements, probability maps and layers in space
-          view.html            interactive 3-D view
+          volume.ome.tif  probability of a cell, mask and uncertainty (time, channel, layer, y, x), with pixel pitch and
+                          depths
+          foci.csv        connected cells: frame, layer, depth and its standard deviation, centre, area, probability
+          quality.csv     of each frame: residual of the answer rendered again, whether the images are unlike the
+                          training data, share of the pixels to abstain from
+          overview.png    measurements, probability maps and layers in space
+          view.html       interactive 3-D view
 
-        A time series gives a folder for each frame, frame0000 and so on. Images are TIFF, OME-TIFF, PNG, NPY, HDF5 or
-        .mat (FILE.h5:/NAME for an array in a file), linear in light, unsaturated and of equal exposure.
+        A time series gives the volume, foci and quality of all frames, the figures of the first, and with gates (see
+        `foci3d track --help`) the folder tracks. Images are TIFF, OME-TIFF, PNG, NPY, HDF5 or .mat (FILE.h5:/NAME for
+        an array in a file), linear in light, unsaturated and of equal exposure.
+
+        The calibration of a model is MODEL.calibration.json beside MODEL.json. Without it, probabilities are as
+        predicted, and whether the images are unlike the training data is not available.
         """,
     )
     parser.add_argument("--sensor-a", required=True, metavar="IMAGE", help="image or time series of sensor A")
@@ -205,6 +213,7 @@ def _add_reconstruct(commands: Any) -> None:
         action="store_true",
         help="average over flips and rotations: lower errors, in 8 or 16 times the time",
     )
+    _add_tracking(parser, required=False)
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
 
 
@@ -234,9 +243,6 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 IMAGES = ("sensor_a", "sensor_b", "dark_a", "dark_b", "flat_a", "flat_b")
 """Options of `reconstruct` that name an image, as the columns of the table of samples."""
 
-RESULTS = ("probability.ome.tif", "foci.csv", "overview.png", "view.html")
-"""Files of a reconstruction."""
-
 
 def reconstruct(options: argparse.Namespace) -> None:
     """Reconstruct an acquisition and write the results."""
@@ -244,29 +250,38 @@ def reconstruct(options: argparse.Namespace) -> None:
     from foci3d.io.images import read_acquisition
     from foci3d.learning.inference import load_model
     from foci3d.optics.psf import PSF
-    from foci3d.plots.reconstruction_files import write_reconstruction
-    from foci3d.reconstruction.volume import reconstruct as reconstruct_volume
+    from foci3d.plots.reconstruction_files import ReconstructionFiles, write_reconstruction
+    from foci3d.reconstruction.trust import NetworkCalibration
+    from foci3d.reconstruction.volume import reconstruct_series
 
+    tracking = _tracking(options)
     psf = PSF.load(options.psf) if options.psf else None
     model = load_model(options.model, psf=psf, sensor_separation_um=options.sensor_separation_um)
     images = {name: str(getattr(options, name) or "") for name in IMAGES}
     pixel_pitch_um = psf.pixel_pitch_um if psf else model.description.pixel_pitch_um
     facts = {"sample": "acquisition", "pixel_pitch_um": pixel_pitch_um}
     mirrored = "yes" if options.mirrored else "no"
-    acquisition = Acquisition.model_validate({**facts, **images, "mirrored": mirrored})
-    frames = read_acquisition(acquisition, model.description.n_pixels).values
-    for number, frame in enumerate(frames):
-        result = reconstruct_volume(
-            frame,
-            model,
-            threshold=options.threshold,
-            pixel_pitch_um=pixel_pitch_um,
-            device=options.device,
-            average_symmetries=options.average_symmetries,
-        )
-        folder = options.out / f"frame{number:04d}" if len(frames) > 1 else options.out
-        write_reconstruction(result, *(folder / name for name in RESULTS))
-        _write(f"{folder}: {len(result.foci)} foci in {len(result.depths_um)} layers")
+    interval = {"frame_interval_s": options.frame_interval_s}
+    acquisition = Acquisition.model_validate({**facts, **images, **interval, "mirrored": mirrored})
+    calibration_file = options.model.with_suffix(".calibration.json")
+    calibration = None
+    if calibration_file.exists():
+        calibration = NetworkCalibration.load(calibration_file, model.description.digests.weights)
+    measurements = read_acquisition(acquisition, model.description.n_pixels)
+    results = reconstruct_series(
+        measurements.values,
+        model,
+        threshold=options.threshold,
+        calibration=calibration,
+        pixel_pitch_um=pixel_pitch_um,
+        device=options.device,
+        average_symmetries=options.average_symmetries,
+    )
+    files = ReconstructionFiles.from_folder(options.out)
+    write_reconstruction(results, files, measurements.frame_interval_s, tracking)
+    for number, result in enumerate(results):
+        frame = f", frame {number}" if len(results) > 1 else ""
+        _write(f"{options.out}{frame}: {len(result.foci)} foci in {len(result.depths_um)} layers; {result.quality}")
 
 
 def _add_track(commands: Any) -> None:
@@ -275,7 +290,7 @@ def _add_track(commands: Any) -> None:
         track,
         "follow the foci of a time series: speed and direction",
         """
-        Link the foci of successive reconstructions. Writes to the folder
+        Link the foci of a time series from frame to frame. Writes to the folder
           tracks.csv   every focus with its frame and its track
           summary.csv  one row per track: frames, layers, displacement, speed and direction
           tracks.png   tracks in the image plane, and depth against time
@@ -284,37 +299,61 @@ def _add_track(commands: Any) -> None:
         distance of two layers keeps every track in its layer.
         """,
     )
-    parser.add_argument("foci", nargs="+", type=Path, metavar="CSV", help="foci.csv of each frame, in order")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the results")
-    parser.add_argument("--max-lateral-um", type=float, required=True, metavar="UM", help="lateral gate [um]")
-    parser.add_argument("--max-depth-um", type=float, required=True, metavar="UM", help="gate in depth [um]")
-    parser.add_argument("--max-gap", type=int, default=0, metavar="N", help="frames a focus may be missing (0)")
     parser.add_argument(
-        "--frame-interval-s", type=float, metavar="S", help="time between frames [s], for speeds in um/s"
+        "foci", nargs="+", type=Path, metavar="CSV", help="foci.csv of the series, or of each frame, in order"
     )
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the results")
+    _add_tracking(parser, required=True)
+
+
+def _add_tracking(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    parser.add_argument(
+        "--max-lateral-um", type=_positive, required=required, metavar="UM", help="lateral gate of tracks [um]"
+    )
+    parser.add_argument(
+        "--max-depth-um", type=_positive, required=required, metavar="UM", help="gate of tracks in depth [um]"
+    )
+    parser.add_argument("--max-gap", type=_count, default=0, metavar="N", help="frames a focus may be missing (0)")
+    parser.add_argument(
+        "--frame-interval-s", type=_positive, metavar="S", help="time between frames [s], for speeds in um/s"
+    )
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"found {text}; expected a number above 0")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"found {text}; expected a number of at least 0")
+    return value
+
+
+def _tracking(options: argparse.Namespace) -> Any:
+    """How foci are followed, or None without gates."""
+    from foci3d.config.models import TrackingConfig
+
+    gates = options.max_lateral_um, options.max_depth_um
+    if (gates[0] is None) != (gates[1] is None):
+        raise InputError("found one of --max-lateral-um and --max-depth-um; expected both, or none. Add the other.")
+    if gates[0] is None:
+        return None
+    return TrackingConfig(max_lateral_um=gates[0], max_depth_um=gates[1], max_gap=options.max_gap)
 
 
 def track(options: argparse.Namespace) -> None:
     """Track foci and write the results."""
-    from foci3d.io.hdf5 import atomic_path
-    from foci3d.plots import style
-    from foci3d.plots.tracking import show_tracks
-    from foci3d.reconstruction.tracking import describe_tracks, read_frames, track_foci
+    from foci3d.plots.reconstruction_files import write_tracks
+    from foci3d.reconstruction.tracking import read_frames
 
-    tracks = track_foci(
-        read_frames(options.foci),
-        max_lateral_um=options.max_lateral_um,
-        max_depth_um=options.max_depth_um,
-        max_gap=options.max_gap,
-    )
-    summary = describe_tracks(tracks, options.frame_interval_s)
-    for name, table in (("tracks.csv", tracks), ("summary.csv", summary)):
-        with atomic_path(options.out / name) as path:
-            table.to_csv(path, index=False)
-    style.use_style()
-    with atomic_path(options.out / "tracks.png") as path:
-        show_tracks(tracks, summary).savefig(path, metadata={"Software": None})
-    _write(f"{options.out}: {len(summary)} tracks of {len(tracks)} foci in {len(options.foci)} frames")
+    foci = read_frames(options.foci)
+    tracks, summary = write_tracks(foci, options.out, _tracking(options), options.frame_interval_s)
+    n_frames = foci["frame"].nunique()
+    _write(f"{options.out}: {len(summary)} tracks of {len(tracks)} foci in {n_frames} frames")
 
 
 def _add_export(commands: Any) -> None:

@@ -322,12 +322,21 @@ class FiguresConfig(Section):
     figS4: FigureConfig = Field(description="a stack by the ResNet and CNN")  # noqa: N815
 
 
+class TrackingConfig(Section):
+    """Foci followed through the frames of a time series."""
+
+    max_lateral_um: Positive = Field(description="largest lateral distance that a focus moves from frame to frame [um]")
+    max_depth_um: Positive = Field(description="largest distance in depth that a focus moves from frame to frame [um]")
+    max_gap: int = Field(ge=0, description="frames for which a focus may be missing and is the same focus afterwards")
+
+
 class ReconstructConfig(Section):
     """Reconstruction of acquisitions."""
 
     samples: Text = Field(description="table of acquisitions")
     network: Text = Field(description="network that reconstructs")
     threshold: Fraction = Field(description="probability above which a pixel holds a cell")
+    tracking: TrackingConfig = Field(description="foci followed through the frames of a time series")
 
 
 class TrustConfig(Section):

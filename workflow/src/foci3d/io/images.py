@@ -1,19 +1,13 @@
-"""A user's acquisitions, read and checked, and volumes written for Fiji and napari."""
+"""A user's acquisitions, read and checked."""
 
-import hashlib
-import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tifffile
 
 from foci3d.config.samples import Acquisition
 from foci3d.errors import InputError
-from foci3d.io.hdf5 import atomic_path
 from foci3d.io.image_formats import ImageFile, read_image_file
 from foci3d.io.matlab import MEASUREMENT
 
@@ -180,33 +174,3 @@ def _read_reference(path: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64
             "the images that it corrects. Record it with the same region."
         )
     return frames.mean(0, dtype=np.float64)
-
-
-def write_volume(
-    path: str | Path, volume: npt.NDArray[np.float32], layer_depths_um: Sequence[float], pixel_pitch_um: float
-) -> None:
-    """Write layers as OME-TIFF; the same volume gives the same bytes.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file to write.
-    volume : ndarray (L, Y, X), float32
-        Layers.
-    layer_depths_um : sequence of L floats
-        Depth of each layer [um], written as its position. OME-TIFF has one spacing for all layers: their mean.
-    pixel_pitch_um : float
-        Distance between neighbouring pixels [um].
-    """
-    spacing_um = float(np.diff(layer_depths_um).mean()) if len(layer_depths_um) > 1 else 1.0
-    metadata = {
-        "axes": "ZYX",
-        "PhysicalSizeX": pixel_pitch_um,
-        "PhysicalSizeY": pixel_pitch_um,
-        "PhysicalSizeZ": spacing_um,
-        **{f"PhysicalSize{axis}Unit": "µm" for axis in "XYZ"},
-        "Plane": {"PositionZ": list(layer_depths_um), "PositionZUnit": ["µm"] * len(layer_depths_um)},
-        "UUID": str(uuid.UUID(bytes=hashlib.sha256(volume.tobytes()).digest()[:16])),
-    }
-    with atomic_path(path) as temporary:
-        tifffile.imwrite(temporary, volume, ome=True, photometric="minisblack", metadata=metadata)

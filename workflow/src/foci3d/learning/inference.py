@@ -57,11 +57,14 @@ class Model:
         Everything else about it.
     depth_scale : float
         Factor on predicted depths: the separation of the sensors at hand over that of the imager of the training data.
+    psf : PSF, optional
+        Point-spread function of the imager at hand, if it is known.
     """
 
     network: nn.Module
     description: ModelDescription
     depth_scale: float = 1.0
+    psf: PSF | None = None
 
     @property
     def sensor_separation_um(self) -> float:
@@ -140,7 +143,7 @@ def load_model(
     weights_path : str or Path, optional
         The safetensors file; by default the one beside the JSON file, with the same name.
     psf : PSF, optional
-        Point-spread function of the imager; needed by networks that know the optics.
+        Point-spread function of the imager; needed by networks that know the optics, and to judge reconstructions.
     sensor_separation_um : float, optional
         Distance between the sensors of the imager [um]; by default that of the imager of the training data.
 
@@ -170,7 +173,7 @@ def load_model(
         forward = ForwardModel(psf, description.n_pixels, description.in_channels, separation_um)
         network.set_optics(forward, depth_scale)
         _warn_of_other_imager(description, psf, separation_um)
-    return Model(network.eval(), description, depth_scale)
+    return Model(network.eval(), description, depth_scale, psf)
 
 
 def _warn_of_other_imager(description: ModelDescription, psf: PSF, sensor_separation_um: float) -> None:

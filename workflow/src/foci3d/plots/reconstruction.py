@@ -16,6 +16,7 @@ def overview(
     pixel_pitch_um: float,
     sensor_planes_um: Sequence[float],
     threshold: float,
+    note: str = "",
 ) -> Figure:
     """Show the measurements, the probability map of each layer with the outline of its cells, and all layers in space.
 
@@ -25,6 +26,8 @@ def overview(
         Images that the sensors record.
     probability, layer_depths_um, pixel_pitch_um, sensor_planes_um, threshold
         See `view3d.figure_3d`.
+    note : str
+        Line below the figure.
 
     Returns
     -------
@@ -32,6 +35,7 @@ def overview(
         Measurements above the maps of the layers, the layers in space at the right.
     """
     figure = style.new_figure(style.FULL_WIDTH_MM, 90)
+    figure.supxlabel(note, fontsize=7)
     ((flat, space),) = figure.subfigures(1, 2, squeeze=False, width_ratios=(3, 2))
     grid = flat.subplots(2, len(probability), squeeze=False)
     for axes, image, name in zip(grid[0], measurements, "AB", strict=False):

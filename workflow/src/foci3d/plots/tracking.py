@@ -40,7 +40,7 @@ def show_tracks(tracks: pd.DataFrame, summary: pd.DataFrame) -> Figure:
             y=y,
             hue=speed,
             hue_norm=colors.norm,
-            palette=SPEED_COLORS,
+            palette=SPEED_COLORS if len(moving) else None,
             units="track",
             estimator=None,
             sort=False,

@@ -12,7 +12,6 @@ measurement best. Three statistics compare the rendered answer with the measurem
 `Reference` holds how they are distributed on validation samples, and gives the score of a sample.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -55,7 +54,7 @@ def _render_layers(forward: ForwardModel, layers: Tensor, distances_um: Tensor) 
     return forward.project(layers.flatten(0, 1)[:, None], alone).unflatten(0, layers.shape[:2])
 
 
-def _nonnegative_fit(columns: Tensor, values: Tensor) -> Tensor:
+def nonnegative_fit(columns: Tensor, values: Tensor) -> Tensor:
     """Coefficients `(N, C)` of at least 0 with which `columns (N, C, M)` come closest to `values (N, M)`."""
     gram = columns @ columns.mT
     ridge = RIDGE * gram.diagonal(dim1=-2, dim2=-1).mean(-1)[:, None, None] * torch.eye(gram.shape[-1])
@@ -87,7 +86,7 @@ def rerender(forward: ForwardModel, measurements: Tensor, probabilities: Tensor,
     distances_um = forward.distances_um(depths_um)
     parts = [_render_layers(forward, part, distances_um) for part in (probabilities, torch.ones_like(probabilities))]
     columns = torch.cat(parts, 1).flatten(2).double()
-    coefficients = _nonnegative_fit(columns, measurements.flatten(1).double())
+    coefficients = nonnegative_fit(columns, measurements.flatten(1).double())
     return (coefficients[:, None] @ columns).view(measurements.shape)
 
 
@@ -130,7 +129,7 @@ def width_errors(
         distances_um = forward.distances_um(current)
         columns = render(distances_um).flatten(2).double()
         slopes = (render(distances_um + DEPTH_STEP_UM) - render(distances_um - DEPTH_STEP_UM)) / (2 * DEPTH_STEP_UM)
-        coefficients = _nonnegative_fit(columns, values)
+        coefficients = nonnegative_fit(columns, values)
         weighted = coefficients[..., None, None, None] * slopes
         by_distance = weighted[:, :n_layers] + weighted[:, n_layers:]  # (N, L, S, K, K)
         by_width = (by_distance * distances_um.mT[..., None, None]).sum(1, keepdim=True)
@@ -140,7 +139,8 @@ def width_errors(
         hessian = jacobian @ jacobian.mT
         variance = residual.square().mean(1, keepdim=True)
         gradient[:, 1 : 1 + n_layers] -= variance * prior * (current - depths_um)
-        ridge = RIDGE * hessian.diagonal(dim1=-2, dim2=-1)
+        diagonal = hessian.diagonal(dim1=-2, dim2=-1)
+        ridge = RIDGE * torch.where(diagonal > 0, diagonal, 1.0)  # 0 where a layer has no cells or is out of range
         ridge[:, 1 : 1 + n_layers] += variance * prior
         hessian = hessian + torch.diag_embed(ridge)
         at_this_width = torch.linalg.solve(hessian[:, 1:, 1:], gradient[:, 1:])[:, :n_layers].float()
@@ -164,8 +164,8 @@ def consistency_statistics(
     forward: ForwardModel,
     measurements: npt.NDArray[Any],
     probabilities: npt.NDArray[Any],
-    depths_um: Sequence[float],
-    depth_sds_um: Sequence[float],
+    depths_um: npt.ArrayLike,
+    depth_sds_um: npt.ArrayLike,
 ) -> FloatArray:
     """Statistics by which an answer is compared with its measurement.
 
@@ -177,8 +177,8 @@ def consistency_statistics(
         Measurements in any unit, with positive means.
     probabilities : ndarray (N, L, P, P)
         Predicted probabilities of a cell, as a network gives them.
-    depths_um, depth_sds_um : sequence of L floats
-        Mean and standard deviation of the depth of each layer in the training data [um].
+    depths_um, depth_sds_um : array_like (L,) or (N, L)
+        Depth of each layer with its standard deviation, as predicted or as in the training data [um].
 
     Returns
     -------
@@ -186,11 +186,15 @@ def consistency_statistics(
         Width error, logarithm of the mean entropy, and `residual_bands`.
     """
     scaled = (measurements / measurements.mean((1, 2, 3), keepdims=True)).astype(np.float32)
+    answer_depths, answer_sds = (
+        torch.from_numpy(np.broadcast_to(values, probabilities.shape[:2]).astype(np.float32))
+        for values in (depths_um, depth_sds_um)
+    )
     results = []
     for first in range(0, len(scaled), BATCH_SIZE):
         batch = slice(first, first + BATCH_SIZE)
         images, answers = (torch.from_numpy(values[batch]).float() for values in (scaled, probabilities))
-        depths, sds = (torch.tensor(values).float().expand(len(images), -1) for values in (depths_um, depth_sds_um))
+        depths, sds = answer_depths[batch], answer_sds[batch]
         widths = width_errors(forward, images, answers, depths, sds)
         entropy = (entr(answers.numpy()) + entr(1 - answers.numpy())).mean((1, 2, 3), dtype=float)
         bands = residual_bands(images, rerender(forward, images, answers, depths))

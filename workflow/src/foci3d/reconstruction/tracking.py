@@ -104,17 +104,10 @@ def describe_tracks(tracks: pd.DataFrame, frame_interval_s: float | None = None)
     """
     unit, interval = ("um_per_frame", 1.0) if frame_interval_s is None else ("um_per_s", frame_interval_s)
     rows = [_describe(group, unit, interval) for _, group in tracks.groupby("track")]
-    columns = [
-        "track",
-        "n_foci",
-        "first_frame",
-        "last_frame",
-        "first_layer",
-        "last_layer",
-        "displacement_um",
-        "path_um",
-    ]
-    return pd.DataFrame(rows, columns=[*columns, f"speed_{unit}", "azimuth_deg", "elevation_deg"])
+    counts = ["track", "n_foci", "first_frame", "last_frame", "first_layer", "last_layer"]
+    values = ["displacement_um", "path_um", f"speed_{unit}", "azimuth_deg", "elevation_deg"]
+    types = dict.fromkeys(counts, int) | dict.fromkeys(values, float)  # without rows, pandas knows no types
+    return pd.DataFrame(rows, columns=[*types]).astype(types)
 
 
 def _describe(foci: pd.DataFrame, unit: str, interval: float) -> dict[str, float]:
@@ -143,17 +136,18 @@ def _describe(foci: pd.DataFrame, unit: str, interval: float) -> dict[str, float
 
 
 def join_frames(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Foci of a time series as one table, with the column frame (from 0) added, from a table for each frame."""
-    return pd.concat([table.assign(frame=frame) for frame, table in enumerate(tables)], ignore_index=True)
+    """Foci of a time series as one table, with the first column frame (from 0), from a table for each frame."""
+    joined = pd.concat([table.assign(frame=frame) for frame, table in enumerate(tables)], ignore_index=True)
+    return joined[["frame", *joined.columns.drop("frame")]]
 
 
 def read_frames(paths: Sequence[str | Path]) -> pd.DataFrame:
-    """Read the table of foci of each frame; see `join_frames`.
+    """Read the foci of a time series: one table that has the column frame, or a table for each frame.
 
     Raises
     ------
     InputError
-        If a file cannot be read or lacks a column.
+        If a file cannot be read or lacks a column, or one of several tables has several frames.
     """
     tables = []
     for path in paths:
@@ -164,5 +158,11 @@ def read_frames(paths: Sequence[str | Path]) -> pd.DataFrame:
         missing = [column for column in ("layer", *POSITION) if column not in table]
         if missing:
             raise InputError(f"{path}: found no column {missing[0]}; expected a CSV of foci. Correct it.")
+        n_frames = table["frame"].nunique() if "frame" in table else 1
+        if n_frames > 1 and len(paths) > 1:
+            raise InputError(
+                f"{path}: found {n_frames} frames; expected one, as several files are given, one for each frame. Give "
+                "one file with all frames, or split it."
+            )
         tables.append(table)
-    return join_frames(tables)
+    return tables[0] if len(paths) == 1 and "frame" in tables[0] else join_frames(tables)

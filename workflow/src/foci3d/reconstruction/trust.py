@@ -20,13 +20,15 @@ from foci3d.evaluation.tables import TablePage, format_estimates
 from foci3d.evaluation.uncertainty import Estimate
 from foci3d.io.hdf5 import atomic_path
 from foci3d.learning.inference import Model
+from foci3d.learning.model_file import ModelDescription
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
 from foci3d.reconstruction.consistency import Reference, consistency_statistics
+from foci3d.reconstruction.rendering import relative_residual
 from foci3d.simulation.ood import unfamiliar_measurements
 
 KIND: Final = "foci3d-calibration"
-VERSION: Final = 1
+VERSION: Final = 2
 FAMILIAR = "test"
 """Name of the test samples themselves among the kinds of inputs."""
 
@@ -34,20 +36,23 @@ FAMILIAR = "test"
 class NetworkCalibration(Section):
     """The calibration file of a network, fitted on validation samples.
 
-    `weights` is the digest of the network's weights; `average_symmetries` says how its probabilities were predicted,
-    which changes their calibration; `reference` is that of uncalibrated probabilities.
+    `weights` and `psf` are digests of the network's weights and of the point-spread function; `average_symmetries` says
+    how its probabilities were predicted, which changes their calibration; `reference` is that of uncalibrated
+    probabilities; `typical_residual` is the median of `foci3d.reconstruction.rendering.relative_residual`.
     """
 
     kind: Literal["foci3d-calibration"] = KIND
-    version: Literal[1] = VERSION
+    version: Literal[2] = VERSION
     network: str
     weights: str
+    psf: str
     average_symmetries: bool
     n_samples: int
     calibrator: LogitCalibration
     coverage: float
     confidence_threshold: float
     reference: Reference
+    typical_residual: float
 
     def save(self, path: str | Path) -> None:
         """Write as JSON."""
@@ -83,13 +88,25 @@ def optics_of(model: Model, psf: PSF) -> ForwardModel:
     return ForwardModel(psf, model.description.n_pixels, model.description.in_channels, model.sensor_separation_um)
 
 
+def layer_depths(
+    outputs: Mapping[str, npt.NDArray[Any]], description: ModelDescription
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Predicted depths of the layers and their standard deviations [um], with the shape that a model's `outputs` have.
+
+    Of a model that predicts none, they are the mean and the standard deviation in its training data, `(L,)`.
+    """
+    if "predicted_depths_um" in outputs:
+        return outputs["predicted_depths_um"], outputs["predicted_depth_sds_um"]
+    layers = description.layer_depths_um
+    return np.array([layer.mean for layer in layers]), np.array([layer.sd for layer in layers])
+
+
 def answer_statistics(
-    model: Model, psf: PSF, measurements: npt.NDArray[Any], probabilities: npt.NDArray[np.float32]
+    model: Model, psf: PSF, measurements: npt.NDArray[Any], outputs: Mapping[str, npt.NDArray[Any]]
 ) -> FloatArray:
-    """`consistency_statistics (N, F)` of a model's `probabilities (N, L, Y, X)` for `measurements (N, S, Y, X)`."""
-    layers = model.description.layer_depths_um
-    means, sds = [layer.mean for layer in layers], [layer.sd for layer in layers]
-    return consistency_statistics(optics_of(model, psf), measurements, probabilities, means, sds)
+    """`consistency_statistics (N, F)` of a model's `outputs` for `measurements (N, S, Y, X)`, see `Model.predict`."""
+    depths = layer_depths(outputs, model.description)
+    return consistency_statistics(optics_of(model, psf), measurements, outputs["output"], *depths)
 
 
 def calibrate_network(
@@ -124,17 +141,26 @@ def calibrate_network(
         The content of the calibration file.
     """
     measurements, target = (samples[name][: trust.n_samples] for name in ("sensors", "masks"))
-    probabilities = model.predict(measurements, device, average_symmetries=average_symmetries)["output"]
+    outputs = model.predict(measurements, device, average_symmetries=average_symmetries)
+    probabilities = outputs["output"]
     calibrator = LogitCalibration.fit(probabilities, target > 0)
+    calibrated = calibrator(probabilities)
+    depths = np.broadcast_to(layer_depths(outputs, model.description)[0], calibrated.shape[:2])
+    residuals = [
+        relative_residual(psf, model.sensor_separation_um, *sample)
+        for sample in zip(measurements, calibrated, depths, strict=True)
+    ]
     return NetworkCalibration(
         network=model.description.network,
         weights=model.description.digests.weights,
+        psf=psf.digest,
         average_symmetries=average_symmetries,
         n_samples=len(measurements),
         calibrator=calibrator,
         coverage=trust.coverage,
-        confidence_threshold=calibration.confidence_threshold(calibrator(probabilities), trust.coverage),
-        reference=Reference.fit(answer_statistics(model, psf, measurements, probabilities), trust.false_alarm_rate),
+        confidence_threshold=calibration.confidence_threshold(calibrated, trust.coverage),
+        reference=Reference.fit(answer_statistics(model, psf, measurements, outputs), trust.false_alarm_rate),
+        typical_residual=float(np.median(residuals)),
     )
 
 
@@ -153,7 +179,7 @@ def score_unfamiliar(
     model, psf, calibrated
         The model, the point-spread function and the model's calibration.
     arrays : mapping of str to ndarray
-        Arrays of N test samples as in a predictions file: sensors, output, layers, masks and depths_um.
+        Arrays of N test samples as in a predictions file: sensors, outputs, layers, masks and depths_um.
     device : torch.device or str
         Where to compute, see `Model.predict`.
     seed : int
@@ -170,13 +196,12 @@ def score_unfamiliar(
     unfamiliar = unfamiliar_measurements(samples, optics_of(model, psf), generator)
     inputs = {kind: values.numpy() for kind, values in unfamiliar.items()}
     answers = {
-        kind: model.predict(images, device, average_symmetries=calibrated.average_symmetries)["output"]
+        kind: model.predict(images, device, average_symmetries=calibrated.average_symmetries)
         for kind, images in inputs.items()
     }
     parts = []
     for kind, images in ({FAMILIAR: arrays["sensors"]} | inputs).items():
-        answer = answers.get(kind, arrays["output"])
-        score = calibrated.reference.score(answer_statistics(model, psf, images, answer))
+        score = calibrated.reference.score(answer_statistics(model, psf, images, answers.get(kind, arrays)))
         parts.append(pd.DataFrame({"kind": kind, "sample": range(len(score)), "score": score}))
     scores = pd.concat(parts, ignore_index=True).assign(threshold=calibrated.reference.threshold)
     return scores.assign(flagged=(scores["score"] > scores["threshold"]).astype(int))

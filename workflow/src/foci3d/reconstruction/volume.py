@@ -1,6 +1,6 @@
 """Reconstruction of an acquisition: images of the sensors in, a volume of cells and a table of foci out."""
 
-from collections.abc import Mapping
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,15 @@ import torch
 
 from foci3d.config.registry import MASK_TASKS
 from foci3d.errors import InputError
+from foci3d.evaluation.calibration import confidence
 from foci3d.evaluation.metrics import CELL_THRESHOLD
 from foci3d.learning.inference import Model
-from foci3d.learning.model_file import ModelDescription
 from foci3d.reconstruction.foci import find_foci
+from foci3d.reconstruction.quality import Quality, assess_quality, find_usable_calibration
 from foci3d.reconstruction.tiles import Tiling, predict_field
+from foci3d.reconstruction.trust import NetworkCalibration, layer_depths
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Reconstruction:
     measurement : ndarray (S, Y, X)
         Images of the sensors.
     probability : ndarray (L, Y, X), float32
-        Probability of a cell, 0 to 1.
+        Probability of a cell, 0 to 1; calibrated if the model has a calibration.
     depths_um, depth_sds_um : tuple of L floats
         Predicted depth of each layer with its standard deviation [um]; of a model that predicts none, mean and standard
         deviation in its training data.
@@ -41,6 +45,8 @@ class Reconstruction:
         Distance between neighbouring pixels [um].
     sensor_depths_um : tuple of S floats
         Depth of each sensor [um].
+    quality : Quality
+        How far to trust it.
     """
 
     measurement: npt.NDArray[Any]
@@ -52,6 +58,17 @@ class Reconstruction:
     threshold: float
     pixel_pitch_um: float
     sensor_depths_um: tuple[float, ...]
+    quality: Quality
+
+    @property
+    def mask(self) -> npt.NDArray[np.bool_]:
+        """Whether a pixel is classified as a cell, `(L, Y, X)`."""
+        return self.probability > self.threshold
+
+    @property
+    def uncertainty(self) -> npt.NDArray[np.float32]:
+        """Probability of the less probable class, cell or empty, `(L, Y, X)`: 0 is certain, 0.5 is a guess."""
+        return np.asarray(1 - confidence(self.probability), np.float32)
 
 
 def reconstruct(
@@ -59,6 +76,7 @@ def reconstruct(
     model: Model,
     *,
     threshold: float = CELL_THRESHOLD,
+    calibration: NetworkCalibration | None = None,
     pixel_pitch_um: float | None = None,
     device: torch.device | str = "auto",
     average_symmetries: bool = False,
@@ -74,6 +92,8 @@ def reconstruct(
         A model for the task `stacks` or `masks`.
     threshold : float
         Probability above which a pixel is classified as a cell, 0 to 1.
+    calibration : NetworkCalibration, optional
+        Calibration of the model. Without it, probabilities are as predicted, and some of the quality is not available.
     pixel_pitch_um : float, optional
         Distance between neighbouring pixels [um]; by default that of the model's imager.
     device : torch.device or str
@@ -84,7 +104,7 @@ def reconstruct(
     Returns
     -------
     Reconstruction
-        Probabilities, depths and foci.
+        Probabilities, depths, foci and quality.
 
     Raises
     ------
@@ -107,39 +127,39 @@ def reconstruct(
     else:
         edge = n_pixels // 6
         outputs = predict_field(predict, measurement, Tiling(n_pixels, cut=edge, ramp=edge))
-    probability = outputs["output"]
-    depths_um, depth_sds_um, occupancy = _layer_values(outputs, description)
+    usable, note = find_usable_calibration(calibration, average_symmetries=average_symmetries)
+    probability = usable.calibrator(outputs["output"]) if usable else outputs["output"]
+    depths_um, depth_sds_um = layer_depths(outputs, description)
+    occupancy = outputs.get("occupancy", np.ones(description.n_layers))
     pitch_um = description.pixel_pitch_um if pixel_pitch_um is None else pixel_pitch_um
     return Reconstruction(
         measurement=measurement,
         probability=probability,
-        depths_um=depths_um,
-        depth_sds_um=depth_sds_um,
-        occupancy=occupancy,
-        foci=find_foci(
-            probability,
-            threshold,
-            outputs.get("predicted_depths_um", depths_um),
-            outputs.get("predicted_depth_sds_um", depth_sds_um),
-            pitch_um,
-        ),
+        depths_um=_average_over_field(depths_um, probability),
+        depth_sds_um=_average_over_field(depth_sds_um, probability),
+        occupancy=_average_over_field(occupancy, probability),
+        foci=find_foci(probability, threshold, depths_um, depth_sds_um, pitch_um),
         threshold=threshold,
         pixel_pitch_um=pitch_um,
         sensor_depths_um=(0.0, model.sensor_separation_um)[: len(measurement)],
+        quality=assess_quality(measurement, outputs, probability, model, usable, note),
     )
 
 
-def _layer_values(
-    outputs: Mapping[str, npt.NDArray[np.float32]], description: ModelDescription
-) -> tuple[tuple[float, ...], ...]:
-    """Depths with their standard deviations [um] and probabilities of cells of the layers of one acquisition.
+def reconstruct_series(frames: npt.NDArray[Any], model: Model, **options: Any) -> list[Reconstruction]:
+    """Reconstruct each of the `frames (T, S, Y, X)` of an acquisition, and log the quality of each.
 
-    `outputs` are values (L,), or maps (L, Y, X) of a field of tiles, whose mean is weighted with the probability.
+    The `options` are those of `reconstruct`.
     """
-    names = ("predicted_depths_um", "predicted_depth_sds_um", "occupancy")
-    if names[0] not in outputs:
-        layers = description.layer_depths_um
-        return tuple(layer.mean for layer in layers), tuple(layer.sd for layer in layers), (1.0,) * len(layers)
-    weights = outputs["output"] if outputs[names[0]].ndim == 3 else np.ones_like(outputs[names[0]])
-    axes = tuple(range(1, weights.ndim))
-    return tuple(tuple(np.average(outputs[name], axes, weights).tolist()) for name in names)
+    results = []
+    for number, frame in enumerate(frames):
+        results.append(reconstruct(frame, model, **options))
+        log.info("frame %d of %d: %d foci; %s", number, len(frames), len(results[-1].foci), results[-1].quality)
+    return results
+
+
+def _average_over_field(values: npt.NDArray[Any], probability: npt.NDArray[np.float32]) -> tuple[float, ...]:
+    """Values `(L,)` of the layers, or means of maps `(L, Y, X)` of a field of tiles, weighted with the probability."""
+    if values.ndim == 3:
+        values = np.average(values, (1, 2), probability)
+    return tuple(values.tolist())

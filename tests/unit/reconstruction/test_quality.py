@@ -1,0 +1,96 @@
+"""Quality of a reconstruction: the numbers of the calibration, and notes where there are none."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from foci3d.config.models import TrustConfig
+from foci3d.learning.inference import Model
+from foci3d.learning.model_file import ModelDescription
+from foci3d.optics.psf import PSF
+from foci3d.reconstruction.quality import Quality, quality_table
+from foci3d.reconstruction.rendering import relative_residual
+from foci3d.reconstruction.trust import NetworkCalibration, answer_statistics, calibrate_network
+from foci3d.reconstruction.volume import reconstruct
+
+RNG = np.random.default_rng(0)
+SAMPLES = {"sensors": RNG.uniform(1, 2, (30, 2, 13, 13)), "masks": RNG.random((30, 3, 13, 13)) > 0.5}
+TRUST = TrustConfig(network="small", dataset="stack", n_samples=30, coverage=0.9, false_alarm_rate=0.1)
+
+
+@pytest.fixture
+def model(model_description: ModelDescription, make_psf: Callable[..., PSF]) -> Model:
+    """A network with random weights that predicts depths."""
+    torch.manual_seed(0)
+    description = model_description.model_copy(update={"task": "stacks", "out_channels": 12})
+    return Model(description.build_network().eval(), description, psf=make_psf(13))
+
+
+@pytest.fixture
+def calibration(model: Model) -> NetworkCalibration:
+    return calibrate_network(model, model.psf, SAMPLES, TRUST, "cpu", average_symmetries=False)
+
+
+def test_numbers_on_validation_samples_are_those_of_the_calibration(
+    model: Model, calibration: NetworkCalibration
+) -> None:
+    qualities = [reconstruct(sample, model, calibration=calibration).quality for sample in SAMPLES["sensors"]]
+    assert np.mean([quality.flagged for quality in qualities]) == pytest.approx(TRUST.false_alarm_rate, abs=0.04)
+    assert np.mean([quality.abstained for quality in qualities]) == pytest.approx(1 - TRUST.coverage, abs=0.01)
+    assert np.median([quality.residual for quality in qualities]) == pytest.approx(calibration.typical_residual)
+    assert {quality.note for quality in qualities} == {""}
+
+
+def test_statistics_and_residual_use_the_predicted_depths(model: Model) -> None:
+    measurements = SAMPLES["sensors"][:2]
+    outputs = model.predict(measurements)
+    shifted = outputs | {"predicted_depths_um": outputs["predicted_depths_um"] + 200}
+    first, second = (answer_statistics(model, model.psf, measurements, values) for values in (outputs, shifted))
+    assert np.abs(first[:, 2:] - second[:, 2:]).max() > 1e-4
+    result = reconstruct(measurements[0], model)
+    expected = relative_residual(model.psf, 1000.0, measurements[0], result.probability, np.array(result.depths_um))
+    assert result.quality.residual == pytest.approx(expected)
+
+
+def test_a_field_has_a_residual_and_abstention_but_no_flag(model: Model, calibration: NetworkCalibration) -> None:
+    quality = reconstruct(RNG.uniform(1, 2, (2, 40, 29)), model, calibration=calibration).quality
+    assert quality.flagged is None
+    assert "flag not available: the calibration is for fields of 13 x 13 pixels" in str(quality)
+    assert quality.residual is not None
+    assert quality.abstained is not None
+
+
+def test_notes_say_what_is_not_available(
+    model: Model, calibration: NetworkCalibration, make_psf: Callable[..., PSF]
+) -> None:
+    measurement = SAMPLES["sensors"][0]
+    averaged = calibration.model_copy(update={"average_symmetries": True})
+    for other, given, note in (
+        (model, None, "the model has no calibration"),
+        (model, averaged, "the calibration is for answers averaged over symmetries"),
+        (replace(model, psf=None), calibration, "need the point-spread function"),
+    ):
+        quality = reconstruct(measurement, other, calibration=given).quality
+        assert quality.flagged is None
+        assert note in str(quality)
+    wider = make_psf(13, pixel_pitch_um=50.0)
+    quality = reconstruct(measurement, replace(model, psf=wider), calibration=calibration).quality
+    assert "calibrated with another point-spread function" in quality.note
+    assert quality.flagged is not None
+
+
+def test_line_and_table() -> None:
+    good = Quality(0.31, 0.3, 0.5, 1.5, 0.09, "")
+    bad = replace(good, score=2.0)
+    assert str(good) == (
+        "residual 31% of the contrast (validation: 30%); like the training data (score 0.5, limit 1.5); "
+        "abstains from 9% of the pixels"
+    )
+    assert "UNLIKE the training data (score 2.0, limit 1.5)" in str(bad)
+    table = quality_table([good, bad, Quality(None, None, None, None, None, "no")])
+    assert table["frame"].tolist() == [0, 1, 2]
+    assert table["flagged"].tolist() == ["no", "yes", "not available"]
+    assert table["residual"].isna().tolist() == [False, False, True]

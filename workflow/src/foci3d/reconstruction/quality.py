@@ -1,0 +1,143 @@
+"""How far to trust a reconstruction: its residual, whether it is unlike the training data, and what is uncertain.
+
+The thresholds come from the calibration of the network on validation samples. Where a value is not available, a note
+says why; nothing stands in for it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from foci3d.evaluation.calibration import confidence
+from foci3d.learning.inference import Model
+from foci3d.reconstruction.rendering import relative_residual
+from foci3d.reconstruction.trust import NetworkCalibration, answer_statistics, layer_depths
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Quality of one reconstruction; None is not available.
+
+    Parameters
+    ----------
+    residual : float or None
+        Part of the measurement that is unexplained, 0 to about 1, see `foci3d.reconstruction.rendering`.
+    typical_residual : float or None
+        Its median on validation samples.
+    score : float or None
+        Deviation from validation samples, in standard deviations, see `foci3d.reconstruction.consistency`.
+    score_threshold : float or None
+        Score above which a measurement is flagged as unlike the training data.
+    abstained : float or None
+        Share of the pixels of all layers whose confidence is below that of the calibration.
+    note : str
+        Why values are not available, and other reservations; empty if there are none.
+    """
+
+    residual: float | None
+    typical_residual: float | None
+    score: float | None
+    score_threshold: float | None
+    abstained: float | None
+    note: str
+
+    @property
+    def flagged(self) -> bool | None:
+        """Whether the measurement is unlike the training data."""
+        if self.score is None or self.score_threshold is None:
+            return None
+        return self.score > self.score_threshold
+
+    def __str__(self) -> str:
+        """The quality in one line."""
+        parts = []
+        if self.residual is not None:
+            typical = "" if self.typical_residual is None else f" (validation: {self.typical_residual:.0%})"
+            parts.append(f"residual {self.residual:.0%} of the contrast{typical}")
+        if self.flagged is not None:
+            verdict = "UNLIKE" if self.flagged else "like"
+            parts.append(f"{verdict} the training data (score {self.score:.1f}, limit {self.score_threshold:.1f})")
+        if self.abstained is not None:
+            parts.append(f"abstains from {self.abstained:.0%} of the pixels")
+        return "; ".join([*parts, *([self.note] if self.note else [])])
+
+
+def quality_table(qualities: Sequence[Quality]) -> pd.DataFrame:
+    """One row per frame: frame (from 0), flagged (yes, no or not available), and the fields of `Quality`."""
+    names = [field.name for field in fields(Quality)]
+    rows = [{name: getattr(quality, name) for name in names} for quality in qualities]
+    verdicts = {True: "yes", False: "no", None: "not available"}
+    flagged = [verdicts[quality.flagged] for quality in qualities]
+    table = pd.DataFrame(rows, columns=names)
+    table.insert(0, "frame", range(len(rows)))
+    table.insert(names.index("score_threshold") + 2, "flagged", flagged)
+    return table
+
+
+def find_usable_calibration(
+    calibration: NetworkCalibration | None, *, average_symmetries: bool
+) -> tuple[NetworkCalibration | None, str]:
+    """The calibration if it holds for the way of predicting, and otherwise a note why there is none."""
+    if calibration is None:
+        return None, "flag and abstention not available: the model has no calibration"
+    if calibration.average_symmetries != average_symmetries:
+        which = "averaged" if calibration.average_symmetries else "not averaged"
+        return None, f"flag and abstention not available: the calibration is for answers {which} over symmetries"
+    return calibration, ""
+
+
+def assess_quality(
+    measurement: npt.NDArray[np.number],
+    outputs: Mapping[str, npt.NDArray[np.float32]],
+    probability: npt.NDArray[np.float32],
+    model: Model,
+    calibration: NetworkCalibration | None,
+    note: str = "",
+) -> Quality:
+    """Assess a reconstruction.
+
+    Parameters
+    ----------
+    measurement : ndarray (S, Y, X)
+        Images of the sensors.
+    outputs : mapping of str to ndarray
+        Outputs of the model for them: values (L,) or maps (L, Y, X) by name, see `Model.predict`.
+    probability : ndarray (L, Y, X)
+        Probability of a cell, calibrated if there is a calibration.
+    model : Model
+        The model. Without its point-spread function, there are no residual and no score.
+    calibration : NetworkCalibration or None
+        Its calibration.
+    note : str
+        From `find_usable_calibration`.
+
+    Returns
+    -------
+    Quality
+        The quality.
+    """
+    notes, size = [note] if note else [], model.description.n_pixels
+    residual = score = None
+    if model.psf is None:
+        notes.append("residual and flag need the point-spread function")
+    else:
+        depths_um, _ = layer_depths(outputs, model.description)
+        residual = relative_residual(model.psf, model.sensor_separation_um, measurement, probability, depths_um)
+        if calibration and calibration.psf != model.psf.digest:
+            notes.append("calibrated with another point-spread function")
+        if calibration and measurement.shape[1:] != (size, size):
+            notes.append(f"flag not available: the calibration is for fields of {size} x {size} pixels")
+        elif calibration:
+            batch = {name: values[None] for name, values in outputs.items()}
+            score = float(calibration.reference.score(answer_statistics(model, model.psf, measurement[None], batch))[0])
+    return Quality(
+        residual=residual,
+        typical_residual=calibration.typical_residual if calibration and residual is not None else None,
+        score=score,
+        score_threshold=calibration.reference.threshold if calibration and score is not None else None,
+        abstained=float((confidence(probability) < calibration.confidence_threshold).mean()) if calibration else None,
+        note="; ".join(notes),
+    )
