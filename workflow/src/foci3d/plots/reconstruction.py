@@ -1,5 +1,6 @@
 """Overview of a user's acquisition: the measurements, the cells in each layer, and the layers in space."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,12 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from foci3d.plots import style, view3d
+
+NOTE_WIDTH = 130
+"""Characters in a line of the note below the figure."""
+
+MIN_TICK_DISTANCE = 0.08
+"""Share of the largest depth below which two layers have one label."""
 
 
 def overview(
@@ -35,7 +42,7 @@ def overview(
         Measurements above the maps of the layers, the layers in space at the right.
     """
     figure = style.new_figure(style.FULL_WIDTH_MM, 90)
-    figure.supxlabel(note, fontsize=7)
+    figure.supxlabel(textwrap.fill(note, NOTE_WIDTH), fontsize=7)
     ((flat, space),) = figure.subfigures(1, 2, squeeze=False, width_ratios=(3, 2))
     grid = flat.subplots(2, len(probability), squeeze=False)
     for axes, image, name in zip(grid[0], measurements, "AB", strict=False):
@@ -52,5 +59,18 @@ def overview(
     view3d.draw_layers(axes_3d, probability > threshold, layer_depths_um, pixel_pitch_um, sensor_planes_um)
     view3d.name_sensors(axes_3d, sensor_planes_um)
     axes_3d.set(xticks=[], yticks=[])
-    axes_3d.set_zticks(layer_depths_um, [f"{depth_um:.0f} µm" for depth_um in layer_depths_um], ha="left")
+    nearest_um = MIN_TICK_DISTANCE * max(*sensor_planes_um, *layer_depths_um)
+    axes_3d.set_zticks(*_join_labels(layer_depths_um, nearest_um), ha="left")
     return figure
+
+
+def _join_labels(depths_um: Sequence[float], nearest_um: float) -> tuple[list[float], list[str]]:
+    """Positions and labels of depths, with one label for depths that are closer than `nearest_um`."""
+    groups: list[list[float]] = []
+    for depth_um in sorted(depths_um):
+        if groups and depth_um - groups[-1][-1] < nearest_um:
+            groups[-1].append(depth_um)
+        else:
+            groups.append([depth_um])
+    labels = [", ".join(f"{depth_um:.0f}" for depth_um in group) + " µm" for group in groups]
+    return [sum(group) / len(group) for group in groups], labels
