@@ -18,6 +18,7 @@ def test_an_unknown_name_is_reported_with_the_known_ones(monkeypatch: pytest.Mon
     monkeypatch.setattr(released, "FOLDER", tmp_path)
     with pytest.raises(InputError, match=r"no released model three; expected one of those there \(none\)"):
         released.released_model("three")
-    (tmp_path / "one_sensor.json").write_text("{}")
+    for suffix in ("json", "safetensors", "calibration.json"):
+        (tmp_path / f"one_sensor.{suffix}").write_text("{}")
     with pytest.raises(InputError, match=r"expected one of those there \(one_sensor\)"):
         released.released_model("three")

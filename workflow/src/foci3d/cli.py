@@ -251,7 +251,7 @@ def reconstruct(options: argparse.Namespace) -> None:
     from foci3d.learning.inference import load_model
     from foci3d.optics.psf import PSF
     from foci3d.plots.reconstruction_files import ReconstructionFiles, write_reconstruction
-    from foci3d.reconstruction.trust import NetworkCalibration
+    from foci3d.reconstruction.trust import find_calibration
     from foci3d.reconstruction.volume import reconstruct_series
 
     tracking = _tracking(options)
@@ -263,10 +263,7 @@ def reconstruct(options: argparse.Namespace) -> None:
     mirrored = "yes" if options.mirrored else "no"
     interval = {"frame_interval_s": options.frame_interval_s}
     acquisition = Acquisition.model_validate({**facts, **images, **interval, "mirrored": mirrored})
-    calibration_file = options.model.with_suffix(".calibration.json")
-    calibration = None
-    if calibration_file.exists():
-        calibration = NetworkCalibration.load(calibration_file, model.description.digests.weights)
+    calibration = find_calibration(options.model, model)
     measurements = read_acquisition(acquisition, model.description.n_pixels)
     results = reconstruct_series(
         measurements.values,

@@ -28,7 +28,7 @@ def released_model(name: str) -> Path:
     """
     path = FOLDER / f"{name}.json"
     if not path.is_file():
-        names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.json"))) or "none"
+        names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.safetensors"))) or "none"
         raise InputError(
             f"{path}: there is no released model {name}; expected one of those there ({names}), correct the name or "
             "install foci3d from a clone of its repository with `pip install --editable`."

@@ -83,6 +83,18 @@ class NetworkCalibration(Section):
         return found
 
 
+def find_calibration(description_path: str | Path, model: Model) -> NetworkCalibration | None:
+    """Read the calibration beside the JSON file of a model, ``<model>.calibration.json``, if there is one.
+
+    Raises
+    ------
+    InputError
+        If it is damaged, of another kind, or belongs to other weights.
+    """
+    path = Path(description_path).with_suffix(".calibration.json")
+    return NetworkCalibration.load(path, model.description.digests.weights) if path.exists() else None
+
+
 def optics_of(model: Model, psf: PSF) -> ForwardModel:
     """The forward operator of the imager that a model is used for."""
     return ForwardModel(psf, model.description.n_pixels, model.description.in_channels, model.sensor_separation_um)
