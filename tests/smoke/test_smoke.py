@@ -149,7 +149,7 @@ COMPUTING = {"simulate_scan", "calibrate_psf", "synthesize_shard", "cut_slides",
 @pytest.mark.parametrize(
     ("overlay", "computed", "among_the_rest"),
     [
-        pytest.param("compute: {threads: 2}", {}, set(), id="threads"),
+        pytest.param("compute: {threads: 2, devices: 2}", {}, set(), id="threads"),
         pytest.param(
             "datasets: {close: {source: synthetic, scene: layers, appearance: paper, n_layers: 1, sensors: A, "
             "depth_range_um: [0, 400], depth_step_um: 0, minimum_gap_um: 0, overlap: keep, empty_layers: 0}}\n"

@@ -2,7 +2,7 @@
 
 Reads shards of the training and validation splits, the PSF and, where the network starts from one, a pretrained
 encoder (safetensors); writes weights (safetensors), the description of the model (JSON) and curves (CSV, one row per
-validation).
+validation). For several devices, Lightning runs this script once for each.
 """
 
 from pathlib import Path
@@ -20,10 +20,11 @@ def main(
     weights: Path,
     model: Path,
     curves: Path,
+    devices: int = 1,
     encoder: list[Path] = [],  # noqa: B006
 ) -> None:
     inputs = TrainingInputs(train, validation, psf, code, *encoder)
-    run_training(run, inputs, weights.parent).save(weights, model, curves)
+    run_training(run, inputs, weights.parent, devices).save(weights, model, curves)
 
 
 if __name__ == "__main__":

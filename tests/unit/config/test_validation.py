@@ -181,6 +181,10 @@ def test_new_names_exist() -> None:
         ("networks: {nonoverlap_cnn: {dataset: stack1}}", ["task is depth_map", "overlap of dataset stack1 to remove"]),
         ("networks: {stack2_cnn: {dataset: moving}}", ["networks.stack2_cnn.dataset is moving", "scene is layers"]),
         (
+            "compute: {devices: 3}",
+            ["networks.depth_cnn.training.batch_size is", "a multiple of compute.devices, 3, change one of them"],
+        ),
+        (
             "networks: {depth_cnn: {training: {batch_size: 20000}}}",
             ["training.batch_size is 20000", "at most n_samples.train, 10000"],
         ),

@@ -48,6 +48,20 @@ def test_progress_is_in_the_log_and_on_the_terminal(stub: SimpleNamespace, capsy
     assert "step 100" in capsys.readouterr().err
 
 
+def test_the_processes_of_further_devices_add_their_errors_alone(
+    stub: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(stub.log[0]).write_text("what the first process has logged\n")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with job.job_context(stub):
+        logging.getLogger("foci3d.learning.training").info("step 100")
+        warnings.warn("a warning", stacklevel=1)
+        logging.getLogger("foci3d.learning.training").error("too little memory")
+    first, second = text(stub).splitlines()
+    assert first == "what the first process has logged"
+    assert second.endswith("score, device 1: too little memory")
+
+
 def test_warnings_of_python_are_in_the_log(stub: SimpleNamespace) -> None:
     with job.job_context(stub):
         warnings.warn("the depth is extrapolated", UserWarning, stacklevel=1)

@@ -245,6 +245,9 @@ def _training(config: Config) -> Iterator[ConfigProblem]:
         if dataset.is_synthetic and training.batch_size > config.n_samples.train:
             expected = f"at most n_samples.train, {config.n_samples.train}"
             yield _problem((*path, "training", "batch_size"), training.batch_size, expected, "lower it")
+        if training.batch_size % config.compute.devices:
+            expected = f"a multiple of compute.devices, {config.compute.devices}"
+            yield _problem((*path, "training", "batch_size"), training.batch_size, expected, "change one of them")
         if training.resample_stacks and config.tissue.is_active:
             expected = "false because tissue has effects, which new combinations of layers would lack"
             yield _problem((*path, "training", "resample_stacks"), "true", expected, "change it")

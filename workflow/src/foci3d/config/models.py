@@ -363,6 +363,7 @@ class ComputeConfig(Section):
     device: Literal["auto", "cpu", "cuda"] = Field(description="where networks run")
     precision: Literal["auto", "float32", "bfloat16"] = Field(description="arithmetic of training")
     threads: Count = Field(description="threads of each training and prediction")
+    devices: Count = Field(description="GPUs of one training, or processes on the CPU, which share its threads")
 
 
 class Config(Section):

@@ -22,6 +22,7 @@ from foci3d.io.digests import digest
 from foci3d.learning.batches import TrainingBatches
 from foci3d.learning.datasets import ShardDataset, open_dataset
 from foci3d.learning.device import resolve_device, resolve_precision
+from foci3d.learning.distributed import local_device, local_rank
 from foci3d.learning.imagers import RandomImagers, TrainingImager
 from foci3d.learning.model_file import Digests, LayerDepth, ModelDescription, content_digest, save_model
 from foci3d.learning.networks import NETWORKS, PhysicsNetwork, build_network, count_parameters, load_encoder
@@ -142,14 +143,16 @@ class TrainedNetwork:
     checkpoint: Path
 
     def save(self, weights: Path, model: Path, curves: Path) -> None:
-        """Write weights (safetensors), description (JSON) and curves (CSV)."""
+        """Write weights (safetensors), description (JSON) and curves (CSV); of several processes, the first does it."""
+        if local_rank() > 0:
+            return
         save_model(self.network, self.description, model, weights)
         with hdf5.atomic_path(curves) as path:
             self.curves.to_csv(path, index=False)
         self.checkpoint.unlink()
 
 
-def run_training(run: TrainingRun, inputs: TrainingInputs, folder: Path) -> TrainedNetwork:
+def run_training(run: TrainingRun, inputs: TrainingInputs, folder: Path, n_devices: int = 1) -> TrainedNetwork:
     """Train a network.
 
     Parameters
@@ -160,6 +163,9 @@ def run_training(run: TrainingRun, inputs: TrainingInputs, folder: Path) -> Trai
         What to train it from.
     folder : Path
         Where checkpoints are saved. A checkpoint of the same run and inputs is resumed from.
+    n_devices : int
+        GPUs, or processes on the CPU, that divide the batches. With more than one, the main script of this process is
+        started once more for each other device.
 
     Returns
     -------
@@ -171,7 +177,8 @@ def run_training(run: TrainingRun, inputs: TrainingInputs, folder: Path) -> Trai
     InputError
         If an input cannot be read or does not fit the configuration.
     """
-    device = resolve_device(run.device)
+    device = local_device(resolve_device(run.device), n_devices)
+    torch.set_num_threads(max(1, torch.get_num_threads() // n_devices))
     precision = resolve_precision(run.precision, device)
     log.info("%s on %s in %s", run.network, device, precision)
     train = _open_split(run, inputs.train, device, min_samples=run.training.batch_size)
@@ -192,6 +199,7 @@ def run_training(run: TrainingRun, inputs: TrainingInputs, folder: Path) -> Trai
         device=device,
         precision=precision,
         checkpoint=_checkpoint_path(folder, run.network, digest([run.digest(), digests.model_dump()])),
+        n_devices=n_devices,
     )
     state = fit(setup)
     network.load_state_dict(state.best_weights)

@@ -1,23 +1,25 @@
 """The training loop, with validation, early stopping and a checkpoint from which an interrupted training resumes."""
 
-import io
 import logging
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.swa_utils import AveragedModel
 
 from foci3d.config.training import TrainingConfig
 from foci3d.errors import InputError
-from foci3d.io.hdf5 import atomic_path
+from foci3d.learning.checkpoint import load_checkpoint, save_checkpoint
 from foci3d.learning.device import Precision
+from foci3d.learning.distributed import average, launched, make_fabric, synchronize_batch_norm, take_share
 from foci3d.learning.optimization import average_weights, make_optimizers
 from foci3d.learning.tasks import Samples, Task, compute_logits
 
@@ -25,8 +27,6 @@ log = logging.getLogger(__name__)
 
 LOG_INTERVAL_S = 10.0
 """Seconds between progress messages."""
-
-FABRIC_PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,14 @@ class TrainingSetup:
     config : TrainingConfig
         How to train.
     device : torch.device
-        Where to train.
+        Where this process trains.
     precision : {"float32", "bfloat16"}
         Precision of a training from the start; a resumed one keeps the precision it was started with.
     checkpoint : Path
         File of the state at the last validation. If it exists, the training resumes from it.
+    n_devices : int
+        Devices, each with a process that runs the script of this one; they divide the batches of `batches`, which must
+        give the same to all.
     """
 
     network: nn.Module
@@ -61,6 +64,7 @@ class TrainingSetup:
     device: torch.device
     precision: Precision
     checkpoint: Path
+    n_devices: int = 1
 
 
 @dataclass
@@ -114,48 +118,93 @@ def fit(setup: TrainingSetup) -> TrainingState:
     InputError
         If the loss is not finite.
     """
+    saved = load_checkpoint(setup.checkpoint, setup.device)
+    state = TrainingState(**saved["state"]) if saved else TrainingState(setup.precision)
+    if saved:
+        log.info("resuming from step %d, saved in %s", state.step, setup.checkpoint)
+    if state.precision != setup.precision:
+        log.info("precision is %s as at the start, although %s would be chosen now", state.precision, setup.precision)
+    fabric = make_fabric(setup.device, setup.n_devices, state.precision)
+    with launched(fabric):
+        parts = _Parts.from_setup(setup)
+        if saved:
+            parts.load_state_dicts(saved["parts"])
+        _run_steps(setup, fabric, parts, state)
+    return state
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a step changes, and a checkpoint keeps."""
+
+    network: nn.Module
+    optimizers: Sequence[Optimizer]
+    schedules: Sequence[OneCycleLR]
+    averaged: AveragedModel | None
+
+    @classmethod
+    def from_setup(cls, setup: TrainingSetup) -> "_Parts":
+        config = setup.config
+        if setup.n_devices > 1:
+            synchronize_batch_norm(setup.network, setup.device)
+        # On CPUs, convolutions are a fifth faster in this memory format.
+        network = setup.network.to(setup.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimizers = make_optimizers(network, config)
+        schedules = [OneCycleLR(each, config.max_learning_rate, total_steps=config.max_steps) for each in optimizers]
+        averaged = average_weights(network, config.weight_averaging) if config.weight_averaging else None
+        return cls(network, optimizers, schedules, averaged)
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network that is validated."""
+        return self.averaged.module if self.averaged else self.network
+
+    def _all(self) -> list[Any]:
+        return [self.network, *self.optimizers, *self.schedules, *([self.averaged] if self.averaged else [])]
+
+    def state_dicts(self) -> list[Any]:
+        return [part.state_dict() for part in self._all()]
+
+    def load_state_dicts(self, states: Sequence[Any]) -> None:
+        for part, state in zip(self._all(), states, strict=True):
+            part.load_state_dict(state)
+
+
+def _run_steps(setup: TrainingSetup, fabric: Fabric, parts: _Parts, state: TrainingState) -> None:
+    """Train from `state`, which is updated as the parts are."""
     config = setup.config
-    # On CPUs, convolutions are a fifth faster in this memory format.
-    network = setup.network.to(setup.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizers = make_optimizers(network, config)
-    schedules = [
-        OneCycleLR(optimizer, config.max_learning_rate, total_steps=config.max_steps) for optimizer in optimizers
-    ]
-    averaged = average_weights(network, config.weight_averaging) if config.weight_averaging else None
-    parts = [network, *optimizers, *schedules, *([averaged] if averaged else [])]
-    state = _load_checkpoint(setup, parts)
-    fabric = Fabric(accelerator=setup.device.type, devices=1, precision=FABRIC_PRECISIONS[state.precision])
-    model, *optimizers = fabric.setup(network, *optimizers)
-    evaluated = averaged.module if averaged else network
-    evaluated_model = fabric.setup_module(averaged.module) if averaged else model
+    model, *optimizers = fabric.setup(parts.network, *parts.optimizers)
+    # The first process validates, by itself.
+    evaluated_model = make_fabric(setup.device, 1, state.precision).setup_module(parts.evaluated, move_to_device=False)
     start, last_log_time = time.perf_counter() - state.seconds, time.perf_counter()
     losses: list[Tensor] = []
     while state.step < config.max_steps and state.validations_since_best < config.patience:
-        samples = setup.batches(state.step)
+        samples = take_share(setup.batches(state.step), fabric)
         optics = [samples["transfer"]] if "transfer" in samples else []
         loss = setup.task.loss(compute_logits(model, samples["sensors"], *optics), samples)
         fabric.backward(loss)
-        learning_rate = float(schedules[0].get_last_lr()[0])
-        for optimizer, schedule in zip(optimizers, schedules, strict=True):
+        learning_rate = float(parts.schedules[0].get_last_lr()[0])
+        for optimizer, schedule in zip(optimizers, parts.schedules, strict=True):
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()
-        if averaged:
-            averaged.update_parameters(network)
+        if parts.averaged:
+            parts.averaged.update_parameters(parts.network)
         losses.append(loss.detach())
         state.step += 1
         if time.perf_counter() - last_log_time > LOG_INTERVAL_S:
             last_log_time = time.perf_counter()
             _log_progress(state.step, config.max_steps, losses, last_log_time - start)
         if state.step % config.validation_interval == 0 or state.step == config.max_steps:
-            validation = _validate_finite(evaluated_model, setup, state.step)
-            progress = {"step": state.step, "samples": state.step * config.batch_size, "learning_rate": learning_rate}
-            train_loss = torch.stack(losses).mean().item()
-            seconds = time.perf_counter() - start
-            state.add({**progress, "train_loss": train_loss, **validation, "seconds": seconds}, evaluated)
-            _save_checkpoint(setup.checkpoint, parts, state)
+            train_loss = average(torch.stack(losses).mean(), fabric)
+            row = {"step": state.step, "samples": state.step * config.batch_size, "learning_rate": learning_rate}
+            if fabric.is_global_zero:
+                validation = _validate_finite(evaluated_model, setup, state.step)
+                row |= {"train_loss": train_loss, **validation, "seconds": time.perf_counter() - start}
+            state.add(fabric.broadcast(row), parts.evaluated)
+            if fabric.is_global_zero:
+                save_checkpoint(setup.checkpoint, {"parts": parts.state_dicts(), "state": vars(state)})
             losses.clear()
-    return state
 
 
 @torch.inference_mode()
@@ -186,25 +235,3 @@ def _validate_finite(network: nn.Module, setup: TrainingSetup, step: int) -> dic
 def _log_progress(step: int, max_steps: int, losses: list[Tensor], seconds: float) -> None:
     loss, remaining = torch.stack(losses).mean().item(), seconds / step * (max_steps - step)
     log.info("step %d of %d: training loss %.4f, %.0f s left", step, max_steps, loss, remaining)
-
-
-def _load_checkpoint(setup: TrainingSetup, parts: Sequence[Any]) -> TrainingState:
-    """Restore the parts from the checkpoint, if there is one."""
-    if not setup.checkpoint.exists():
-        return TrainingState(setup.precision)
-    saved = torch.load(setup.checkpoint, map_location=setup.device, weights_only=True)
-    for part, part_state in zip(parts, saved["parts"], strict=True):
-        part.load_state_dict(part_state)
-    state = TrainingState(**saved["state"])
-    log.info("resuming from step %d, saved in %s", state.step, setup.checkpoint)
-    if state.precision != setup.precision:
-        log.info("precision is %s as at the start, although %s would be chosen now", state.precision, setup.precision)
-    return state
-
-
-def _save_checkpoint(path: Path, parts: Sequence[Any], state: TrainingState) -> None:
-    saved = {"parts": [part.state_dict() for part in parts], "state": vars(state)}
-    content = io.BytesIO()  # on a full disk, torch would not say why it fails
-    torch.save(saved, content)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content.getbuffer())

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, validate_call
@@ -31,7 +32,8 @@ DISK_PROBLEMS = {
 def run_job(main: Callable[..., None], snakemake: Any) -> None:
     """Run the `main` of a script as a job of Snakemake.
 
-    `main` is called with the wildcards, inputs, outputs and params that its keyword arguments name. Plain values are
+    `main` is called with the wildcards, inputs, outputs and params that its keyword arguments name, and with `devices`,
+    the number of devices in the configuration, which is no param as it does not change the result. Plain values are
     converted to the annotated types, a mapping to a configuration model. The log, and HDF5 files that `main` writes,
     name the versions, configuration, seed and code of the job.
 
@@ -44,7 +46,7 @@ def run_job(main: Callable[..., None], snakemake: Any) -> None:
     """
     with job_context(snakemake):
         load_plugins(snakemake.config.get("plugins", ()))
-        values: dict[str, Any] = {}
+        values: dict[str, Any] = {"devices": snakemake.config.get("compute", {}).get("devices", 1)}
         for part in (snakemake.wildcards, snakemake.input, snakemake.output, snakemake.params):
             values |= dict(part.items())
         arguments = {name: values[name] for name in inspect.signature(main).parameters if name in values}
@@ -96,9 +98,16 @@ _LOGGERS = (log, logging.getLogger("py.warnings"))
 
 
 def _start_log(path: str, rule: str) -> tuple[logging.Handler, ...]:
+    rank = os.environ.get("LOCAL_RANK", "0")  # set where Lightning runs the script again, for another device
+    is_first = rank == "0"
     log.setLevel(logging.INFO)
-    handlers = logging.FileHandler(path, mode="w"), logging.StreamHandler(sys.stderr)
+    if is_first:
+        Path(path).unlink(missing_ok=True)
+    else:
+        rule = f"{rule}, device {rank}"
+    handlers = logging.FileHandler(path), logging.StreamHandler(sys.stderr)
     for handler in handlers:
+        handler.setLevel(logging.INFO if is_first else logging.ERROR)
         handler.setFormatter(logging.Formatter(f"%(asctime)s {rule}: %(message)s", "%H:%M:%S"))
         for logger in _LOGGERS:
             logger.addHandler(handler)
