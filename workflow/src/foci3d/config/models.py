@@ -38,6 +38,7 @@ from foci3d.config.fields import (
     TestDatasets,
     Text,
 )
+from foci3d.config.robustness import RobustnessConfig
 from foci3d.config.training import TrainingConfig
 
 
@@ -394,6 +395,7 @@ class Config(Section):
     figures: FiguresConfig = Field(description="what each figure of the paper shows")
     reconstruct: ReconstructConfig = Field(description="reconstruction of acquisitions")
     trust: TrustConfig = Field(description="what a network knows of its own errors")
+    robustness: RobustnessConfig = Field(description="errors of the imager under which networks are tested")
     bounds: BoundsConfig = Field(description="bounds set by the optics")
     n_bootstrap: int = Field(ge=10, description="resamplings behind every confidence interval")
     compute: ComputeConfig = Field(description="the machine")
