@@ -63,7 +63,7 @@ def draw_slides(request: pytest.FixtureRequest) -> Figure:
 
 
 def draw_robustness(request: pytest.FixtureRequest) -> Figure:
-    amounts = {"none": [0], **dict.fromkeys(robustness.AXES, [-50, 50]), "full_well_electrons": [1e3, 1e5]}
+    amounts = {"none": [0], **{kind: [-50, 50] for kind in robustness.AXES}, "full_well_electrons": [1e3, 1e5]}
     parts = [
         pd.DataFrame({"perturbation": kind, "amount": values, "network": network, "dataset": dataset, "metric": metric})
         for kind, values in amounts.items()

@@ -48,7 +48,7 @@ def robustness(table: pd.DataFrame) -> Figure:
                 _draw_network(axes, kind, scores, colors[str(network)])
             axes.set_visible((scaled["perturbation"] == kind).any())
             axes.set_xlabel(AXES[kind])
-        line[0].set_ylabel(f"{dataset}: {HEADINGS[metric].replace('um', 'µm')}")
+        line[0].set_ylabel(f"{dataset}:\n{HEADINGS[metric].replace('um', 'µm')}")
         line[0].set_ylim(bottom=0)
     handles = [panels[0, 0].plot([], [], "o-", color=color, label=name)[0] for name, color in colors.items()]
     figure.legend(handles=handles, loc="outside upper left", ncols=3)
