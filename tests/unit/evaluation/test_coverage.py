@@ -26,6 +26,14 @@ def test_bins_hold_the_means_of_their_samples():
     assert (table["value"] < table["ci_high"]).all()
 
 
+def test_a_bin_of_one_sample_has_no_interval():
+    samples = make_samples(0.02)
+    alone = pd.concat([samples, pd.DataFrame({"coverage": [0.73], "error": [0.3], "empty_error": [0.4]})])
+    row = error_by_coverage({"cnn": alone}, 6.0, 50, 1).query("coverage_low == 70").iloc[0]
+    assert (row["value"], row["n"]) == (pytest.approx(30), 1)
+    assert row[["ci_low", "ci_high"]].isna().all()
+
+
 def test_the_paper_stands_where_the_line_reaches_its_error():
     samples = make_samples(0.02)
     row = error_by_coverage({"cnn": samples}, 6.0, 500, 1).query("metric == 'coverage_at_paper_error'").iloc[0]

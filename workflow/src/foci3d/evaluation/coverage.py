@@ -55,8 +55,10 @@ def _bins(percent: FloatArray, weights: FloatArray) -> pd.DataFrame:
     inside = bins[:, None] == occupied
     errors, baselines = (np.where(inside, percent[:, index, None], np.nan) for index in (1, 2))
     estimate = uncertainty.estimate_mean(errors, weights)
-    low = BIN_PERCENT * occupied
-    return _rows("error", low, low + BIN_PERCENT, estimate, mean_defined(baselines, 0), inside.sum(0))
+    n, low = inside.sum(0), BIN_PERCENT * occupied
+    # A single sample has no spread, and thus no interval.
+    bounds = (np.where(n > 1, side, np.nan) for side in (estimate.low, estimate.high))
+    return _rows("error", low, low + BIN_PERCENT, Estimate(estimate.value, *bounds), mean_defined(baselines, 0), n)
 
 
 def _crossing(percent: FloatArray, paper_error: float, weights: FloatArray) -> pd.DataFrame:

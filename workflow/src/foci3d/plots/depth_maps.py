@@ -53,7 +53,7 @@ def maps_and_errors(
     Figure
         Below: the mean error of each map, the error of single pixels, and the error by coverage of the scene.
     """
-    figure = style.new_figure(style.FULL_WIDTH_MM, 110)
+    figure = style.new_figure(style.FULL_WIDTH_MM, 120)
     ((above,), (below,)) = figure.subfigures(2, 1, squeeze=False)
     sample = {name: values[shown] for name, values in arrays.items()}
     _show_maps(above, sample, samples["error"].to_numpy()[shown], pixel_pitch_um, max_depth_um)
@@ -111,6 +111,6 @@ def _show_coverage(axes: Axes, table: pd.DataFrame) -> None:
     empty = bins.drop_duplicates("coverage").sort_values("coverage")
     axes.plot(empty["coverage"], empty["baseline"], color=COLORS["grey"], label="empty map")
     axes.axhline(paper_error, color=COLORS["black"], linestyle=":", linewidth=0.8, label=f"paper, {paper_error:g} %")
-    axes.set(xlabel="coverage of the scene [%]\n(share of pixels with cells)", ylabel="mean error of a map [%]")
+    axes.set(xlabel="coverage of the scene [%]\n(share of pixels with cells)", ylabel="mean error [%]")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
