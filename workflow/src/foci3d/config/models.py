@@ -373,9 +373,7 @@ class Config(Section):
         pattern=r"^[^\s{}]+$", description="a folder below which everything is written, without spaces or braces"
     )
     seed: int = Field(ge=0, description="root of every random number")
-    plugins: Many[Text] = Field(
-        description="Python files that register networks, classical methods or tasks of your own"
-    )
+    plugins: Many[Text] = Field(description="Python files that register networks, methods or tasks of your own")
     imager: ImagerConfig = Field(description="the imager")
     psf: PsfConfig = Field(description="the point-spread function")
     appearances: Named[SceneConfig] = Field(min_length=1, description="appearances of synthetic layers by name")
