@@ -160,9 +160,25 @@ def test_fig7(files, draw):
     draw("fig7", ["figure"], only(paths, "predictions", "samples", "summary"), GEOMETRY)
 
 
-def test_figS1(files, draw):  # noqa: N802
+@pytest.fixture
+def coverage_table(run_script, tmp_path):
+    def make(paths):
+        pages = {name: tmp_path / f"coverage.{name}" for name in ("csv", "html", "markdown")}
+        claims = SCRIPTS.parents[1] / "resources" / "paper_claims.csv"
+        params = {"networks": ["nonoverlap_cnn"], "n_bootstrap": 20, "seed": 1}
+        run_script(
+            "make_coverage", input={"samples": [paths["samples"]], "claims": claims}, output=pages, params=params
+        )
+        assert set(pd.read_csv(pages["csv"])["paper_error"]) == {6}
+        return {"coverage": str(pages["csv"])}
+
+    return make
+
+
+def test_figS1(files, draw, coverage_table):  # noqa: N802
     paths = files("depth_map", layers=2)
-    draw("figS1", ["figure"], only(paths, "predictions", "samples"), {**GEOMETRY, "max_depth_um": 1000.0})
+    inputs = {**only(paths, "predictions", "samples"), **coverage_table(paths)}
+    draw("figS1", ["figure"], inputs, {**GEOMETRY, "max_depth_um": 1000.0})
 
 
 @pytest.mark.parametrize("sensors", [1, 2], ids=["figS2", "figS4"])

@@ -166,6 +166,51 @@ def test_from_shards_to_predictions(
     assert np.isfinite(curves).all(axis=None)
 
 
+def test_robustness_of_networks_for_masks_and_depths(
+    tmp_path: Path, train: Callable[..., Files], split_files: Any, run_script: RunScript, psf_file: str, config: Config
+) -> None:
+    tested = config.robustness.model_copy(update={"n_samples": 4, "psf_width_errors": (0.0, 0.25)})
+    scores = {}
+    for name in ("depth", "depths"):
+        files = split_files(NETWORKS[name][1])
+        model = train(name, files)
+        scores[name] = str(tmp_path / f"{name}.csv")
+        run_script(
+            "assess_robustness",
+            input={"weights": model["weights"], "model": model["model"], "psf": psf_file, "test": files["test"]},
+            output={"scores": scores[name]},
+            params={
+                "dataset_name": "mine",
+                "robustness": tested.model_dump(mode="json"),
+                "tissue": config.tissue.model_dump(mode="json"),
+                "max_depth_um": 1000.0,
+                "device": "cpu",
+                "average_symmetries": False,
+                "n_bootstrap": 10,
+                "seed": 1,
+            },
+            wildcards={"network": name},
+        )
+    pages = {name: tmp_path / f"robustness.{name}" for name in ("csv", "html", "markdown")}
+    run_script("make_robustness", input={"scores": [*scores.values()]}, output=pages)
+    table = pd.read_csv(pages["csv"])
+    assert set(zip(table["network"], table["metric"], strict=True)) >= {
+        ("depth", "mean_error_um"),
+        ("depths", "error"),
+        ("depths", "depth_error_um"),
+    }
+    kinds = table.groupby("network")["perturbation"].unique()
+    assert set(kinds["depths"]) - set(kinds["depth"]) == {"lateral_offset_um", "separation_error_um"}
+    unperturbed, exact = (
+        table[(table["perturbation"] == kind) & (table["amount"] == 0)]["value"].to_numpy()
+        for kind in ("none", "psf_width_error")
+    )
+    np.testing.assert_array_equal(unperturbed, exact)
+    figure = [tmp_path / "fig_robustness.png", tmp_path / "fig_robustness.svg"]
+    run_script("fig_robustness", input={"table": str(pages["csv"])}, output={"figure": figure})
+    assert all(path.stat().st_size > 0 for path in figure)
+
+
 def test_the_description_says_what_the_model_was_made_from(
     train: Callable[..., Files], split_files: Any, psf_file: str
 ) -> None:

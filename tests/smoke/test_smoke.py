@@ -44,7 +44,7 @@ def test_scorecard(smoke: Path) -> None:
     assert (bounded.value <= bounded.ci_high).all()
 
 
-@pytest.mark.parametrize("table", ["table1", "tableS1", "scorecard", "baselines"])
+@pytest.mark.parametrize("table", ["table1", "tableS1", "scorecard", "baselines", "coverage"])
 def test_tables(smoke: Path, table: str) -> None:
     for suffix in ("csv", "html", "md"):
         assert (smoke / "tables" / f"{table}.{suffix}").stat().st_size > 0

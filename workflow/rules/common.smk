@@ -39,7 +39,7 @@ PSF = f"{RESULTS}/psf/{CONFIG.psf.source}.h5"
 FIGURES = "fig2a fig2b fig3a fig3b fig4a fig4b fig4c fig5a fig5b fig6a fig6b fig7 figS1 figS2 figS3 figS4".split()
 FIGURES += ["fig_reliability", "fig_risk_coverage", "fig_ood"]
 FIGURES += ["fig_psf", "fig_scenes", "fig_training"]
-TABLES = ["table1", "tableS1", "scorecard", "baselines", "trust"]
+TABLES = ["table1", "tableS1", "scorecard", "baselines", "trust", "coverage"]
 
 
 def wildcard_regex(names):
@@ -211,6 +211,14 @@ def summaries(methods, among=DATASETS):
         for name, method in methods.items()
         for dataset in method.test_datasets
         if dataset in among
+    ]
+
+
+def depth_map_networks():
+    """Networks that predict depth maps of the dataset of Fig. S1."""
+    dataset = CONFIG.figures.figS1.dataset
+    return [
+        name for name, network in NETWORKS.items() if network.task == "depth_map" and dataset in network.test_datasets
     ]
 
 

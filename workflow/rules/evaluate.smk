@@ -115,6 +115,28 @@ rule make_tableS1:
         "../scripts/make_tableS1.py"
 
 
+rule make_coverage:
+    """Fig. S1: error of the depth maps by the coverage of the scene, and where it is the paper's."""
+    input:
+        samples=expand(
+            f"{RESULTS}/scores/{{network}}/{CONFIG.figures.figS1.dataset}/samples.csv", network=depth_map_networks()
+        ),
+        claims=workflow.source_path("../../resources/paper_claims.csv"),
+    output:
+        **table_outputs("coverage"),
+    log:
+        f"{RESULTS}/logs/make_coverage.log",
+    conda:
+        "../../envs/foci3d.yaml"
+    params:
+        networks=depth_map_networks(),
+        n_bootstrap=CONFIG.n_bootstrap,
+        seed=CONFIG.seed,
+        code=code_of("make_coverage"),
+    script:
+        "../scripts/make_coverage.py"
+
+
 rule make_seeds:
     """Error by layer of networks trained with several seeds, and its standard deviation over them."""
     input:

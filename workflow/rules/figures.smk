@@ -114,9 +114,10 @@ rule fig7:
 
 
 rule figS1:
-    """Fig. S1: two layers without overlap; depth maps and distribution of their error."""
+    """Fig. S1: two layers without overlap; depth maps, distribution of their error, and error by coverage."""
     input:
         **figure_inputs("figS1", "predictions", "samples"),
+        coverage=f"{RESULTS}/tables/coverage.csv",
     output:
         figure=figure_output("figS1", "Depth maps"),
     log:

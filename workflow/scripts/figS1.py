@@ -1,7 +1,7 @@
-"""Draw Fig. S1: two layers without overlap, their true and predicted depth maps, and the distribution of the error.
+"""Draw Fig. S1: two layers without overlap, their true and predicted depth maps, and their errors.
 
-Reads predictions of task depth_map (HDF5, um) and their table of samples (CSV). Shown is the sample with the median
-error.
+Reads predictions of task depth_map (HDF5, um), their table of samples and the table of errors by coverage (CSV). Shown
+is the sample with the median error.
 """
 
 from pathlib import Path
@@ -14,10 +14,13 @@ from foci3d.plots.selection import median_sample
 from foci3d.workflow.job import run_job
 
 
-def main(predictions: Path, samples: Path, pixel_pitch_um: float, max_depth_um: float, figure: list[Path]) -> None:
+def main(
+    predictions: Path, samples: Path, coverage: Path, pixel_pitch_um: float, max_depth_um: float, figure: list[Path]
+) -> None:
     style.use_style()
     arrays, table = Predictions.load(predictions).arrays, pd.read_csv(samples)
-    drawn = depth_maps.maps_and_errors(arrays, table, median_sample(table), pixel_pitch_um, max_depth_um)
+    by_coverage = pd.read_csv(coverage)
+    drawn = depth_maps.maps_and_errors(arrays, table, by_coverage, median_sample(table), pixel_pitch_um, max_depth_um)
     style.save(drawn, *figure)
 
 

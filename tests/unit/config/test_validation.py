@@ -40,7 +40,7 @@ def check(base: Any, overlay: str, folder: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "overlays", [[], ["quick"], ["smoke"], ["tissue"], ["quick", "tissue"], ["ablation"], ["peers"]]
+    "overlays", [[], ["quick"], ["smoke"], ["tissue"], ["quick", "tissue"], ["ablation"], ["peers"], ["robustness"]]
 )
 def test_configurations_are_valid(base: Any, overlays: list[str]) -> None:
     for name in overlays:
@@ -155,6 +155,7 @@ def test_new_names_exist() -> None:
         ("shards: {train: 20000}", ["shards.train is 20000", "at most n_samples.train, 10000"]),
         ("shards: {test: 500}", ["shards.test is 500", "at most n_samples.sequences, 100"]),
         ("ablation: [stack2_cnn, none]", ["ablation[1] is none", "one of depth_cnn"]),
+        ("robustness: {networks: [none]}", ["robustness.networks[0] is none", "one of depth_cnn"]),
         ("ablation: [stack2_cnn, stack1_cnn]", ["ablation[1] is stack1_cnn with task masks on stack1", "on stack2"]),
         ("benchmark_entries: {mine: {stack3: a.npz}}", ["benchmark_entries.mine.stack3 is stack3", "one of depth"]),
         ("benchmark_entries: {mine: {stack2: a.npz}}", ["stack2 is a.npz, which does not exist", ".h5 or .npz"]),

@@ -19,6 +19,7 @@ from foci3d.plots import (
     depth_maps,
     moving,
     reconstruction,
+    robustness,
     scenes,
     slides,
     stacks,
@@ -46,12 +47,35 @@ def draw_moving(request: pytest.FixtureRequest) -> tuple[list[stacks.Stack], np.
 def draw_depth_maps(request: pytest.FixtureRequest) -> Figure:
     images, samples = get(request, "images", "image_samples")
     arrays = {**images, "target": 500 * images["target"], "layers": np.repeat(images["target"], 2, 1)}
-    return depth_maps.maps_and_errors(arrays, samples, 3, PITCH_UM, 1000.0)
+    percent = np.arange(5.0, 45.0, 10)
+    bins = pd.DataFrame(
+        {"metric": "error", "coverage_low": percent - 5, "coverage_high": percent + 5, "value": percent / 2}
+    )
+    whole = pd.DataFrame({"metric": ["coverage_at_paper_error"], "value": [12.0]})
+    rows = pd.concat([bins.assign(ci_low=percent / 2 - 1, ci_high=percent / 2 + 1, baseline=percent), whole])
+    networks = [rows.assign(network=name, paper_error=6.0) for name in ("nonoverlap_cnn", "nonoverlap_physics")]
+    return depth_maps.maps_and_errors(arrays, samples, pd.concat(networks), 3, PITCH_UM, 1000.0)
 
 
 def draw_slides(request: pytest.FixtureRequest) -> Figure:
     make_stack, samples, summary = get(request, "make_stack", "mask_samples", "mask_summary")
     return slides.slides(make_stack(), samples[samples["sample"] == 3], summary, PITCH_UM)
+
+
+def draw_robustness(request: pytest.FixtureRequest) -> Figure:
+    amounts = {"none": [0], **{kind: [-50, 50] for kind in robustness.AXES}, "full_well_electrons": [1e3, 1e5]}
+    parts = [
+        pd.DataFrame({"perturbation": kind, "amount": values, "network": network, "dataset": dataset, "metric": metric})
+        for kind, values in amounts.items()
+        for network, dataset, metric in (
+            ("stack2_resnet", "stack2", "error"),
+            ("stack2_physics", "stack2", "error"),
+            ("stack2_physics", "stack2", "depth_error_um"),
+            ("depth_physics", "depth", "mean_error_um"),
+        )
+        if network != "depth_physics" or "um" not in kind
+    ]
+    return robustness.robustness(pd.concat(parts).assign(value=0.1, ci_low=0.09, ci_high=0.12))
 
 
 def draw_psf(request: pytest.FixtureRequest) -> Figure:
@@ -125,6 +149,7 @@ FIGURES: dict[str, Draw] = {
     "6a": lambda request: moving.rates(*get(request, "moving_summary")),
     "6b": lambda request: moving.roc(*get(request, "roc_curves")),
     "7": draw_slides,
+    "robustness": draw_robustness,
     "S1": draw_depth_maps,
     "S2": lambda request: stacks.example_and_errors(
         next(get(request, "make_stack"))(1), *get(request, "mask_samples"), PITCH_UM

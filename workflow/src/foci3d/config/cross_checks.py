@@ -62,7 +62,7 @@ def find_conflicts(config: Config) -> Iterator[ConfigProblem]:
     """
     data = (_intervals, _psf_sources, _geometry, _dataset_sources, _shard_counts)
     networks = (_references, _tasks, _training, _models, _strides, _encoders, _seed_replicates)
-    uses = (_ablation, _baselines, _benchmark_entries, _test_datasets, _figures, _trust, _reconstruction)
+    uses = (_ablation, _baselines, _benchmark_entries, _test_datasets, _figures, _trust, _robustness, _reconstruction)
     return itertools.chain.from_iterable(check(config) for check in (*data, *networks, *uses))
 
 
@@ -385,6 +385,12 @@ def _trust(config: Config) -> Iterator[ConfigProblem]:
         )
     if trust.dataset not in network.test_datasets:
         yield _unknown_name(("trust", "dataset"), trust.dataset, network.test_datasets)
+
+
+def _robustness(config: Config) -> Iterator[ConfigProblem]:
+    for index, name in enumerate(config.robustness.networks):
+        if name not in config.networks:
+            yield _unknown_name(("robustness", "networks", index), name, config.networks)
 
 
 def _reconstruction(config: Config) -> Iterator[ConfigProblem]:

@@ -38,6 +38,7 @@ from foci3d.config.fields import (
     TestDatasets,
     Text,
 )
+from foci3d.config.robustness import RobustnessConfig
 from foci3d.config.training import TrainingConfig
 
 
@@ -373,9 +374,7 @@ class Config(Section):
         pattern=r"^[^\s{}]+$", description="a folder below which everything is written, without spaces or braces"
     )
     seed: int = Field(ge=0, description="root of every random number")
-    plugins: Many[Text] = Field(
-        description="Python files that register networks, classical methods or tasks of your own"
-    )
+    plugins: Many[Text] = Field(description="Python files that register networks, methods or tasks of your own")
     imager: ImagerConfig = Field(description="the imager")
     psf: PsfConfig = Field(description="the point-spread function")
     appearances: Named[SceneConfig] = Field(min_length=1, description="appearances of synthetic layers by name")
@@ -395,6 +394,7 @@ class Config(Section):
     figures: FiguresConfig = Field(description="what each figure of the paper shows")
     reconstruct: ReconstructConfig = Field(description="reconstruction of acquisitions")
     trust: TrustConfig = Field(description="what a network knows of its own errors")
+    robustness: RobustnessConfig = Field(description="errors of the imager under which networks are tested")
     bounds: BoundsConfig = Field(description="bounds set by the optics")
     n_bootstrap: int = Field(ge=10, description="resamplings behind every confidence interval")
     compute: ComputeConfig = Field(description="the machine")

@@ -200,6 +200,7 @@ def _score_depth_maps(predictions: Predictions, weights: FloatArray, max_depth_u
             "error_sd": deviation.std((-2, -1)),
             "cell_error": metrics.ratio((deviation * cells).sum((-2, -1)), cells.sum((-2, -1))),
             "empty_error": target.mean((-2, -1)),
+            "coverage": cells.mean((-2, -1)),
             "near_depth_um": depths_um.min(1),
             "far_depth_um": depths_um.max(1),
         }

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -224,7 +224,21 @@ def predict_dataset(
     Predictions
         Outputs and targets, with the measurements and what else scoring needs.
     """
-    arrays, description = shards.read_shards(paths), model.description
+    return predict_samples(
+        model, shards.read_shards(paths), dataset_name, device, average_symmetries=average_symmetries
+    )
+
+
+def predict_samples(
+    model: Model,
+    arrays: Mapping[str, npt.NDArray[Any]],
+    dataset_name: str,
+    device: torch.device | str,
+    *,
+    average_symmetries: bool = False,
+) -> Predictions:
+    """Apply a model to samples in memory; as `predict_dataset`, with the `arrays` of a shard in place of paths."""
+    description = model.description
     samples = {name: torch.from_numpy(arrays[name]) for name in ("layers", "masks", "depths_um")}
     outputs = model.predict(arrays["sensors"], device, average_symmetries=average_symmetries)
     target = model.task.target(samples)

@@ -7,6 +7,7 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 
 from foci3d.plots import style
@@ -25,6 +26,7 @@ METHODS = {"empty_error": ("empty map", COLORS["grey"]), "error": ("network", CO
 def maps_and_errors(
     arrays: Mapping[str, npt.NDArray[Any]],
     samples: pd.DataFrame,
+    by_coverage: pd.DataFrame,
     shown: int,
     pixel_pitch_um: float,
     max_depth_um: float,
@@ -37,6 +39,8 @@ def maps_and_errors(
         Arrays of the predictions: layers `(N, L, Y, X)`, sensors, output and target `(N, 1, Y, X)`.
     samples : DataFrame
         Table of all samples with columns error and empty_error (0 to 1, relative to `max_depth_um`).
+    by_coverage : DataFrame
+        From `foci3d.evaluation.coverage.error_by_coverage`.
     shown : int
         Index of the sample to show.
     pixel_pitch_um : float
@@ -47,14 +51,14 @@ def maps_and_errors(
     Returns
     -------
     Figure
-        Left, the mean error of each map; right, the error of single pixels.
+        Below: the mean error of each map, the error of single pixels, and the error by coverage of the scene.
     """
-    figure = style.new_figure(style.FULL_WIDTH_MM, 110)
+    figure = style.new_figure(style.FULL_WIDTH_MM, 120)
     ((above,), (below,)) = figure.subfigures(2, 1, squeeze=False)
     sample = {name: values[shown] for name, values in arrays.items()}
     _show_maps(above, sample, samples["error"].to_numpy()[shown], pixel_pitch_um, max_depth_um)
     deviations = 100 * np.abs(arrays["output"] - arrays["target"]) / max_depth_um
-    _show_errors(below, samples, deviations)
+    _show_errors(below, samples, by_coverage, deviations)
     return figure
 
 
@@ -78,13 +82,35 @@ def _show_maps(
         axes.set_title(title)
 
 
-def _show_errors(figure: FigureBase, samples: pd.DataFrame, deviations: npt.NDArray[Any]) -> None:
-    of_maps, of_pixels = figure.subplots(1, 2)
+def _show_errors(
+    figure: FigureBase, samples: pd.DataFrame, by_coverage: pd.DataFrame, deviations: npt.NDArray[Any]
+) -> None:
+    of_maps, of_pixels, of_scenes = figure.subplots(1, 3)
     style.show_distributions(of_maps, 100 * samples[list(METHODS)], METHODS)
-    of_maps.set(xlabel="mean error of a map [% of the largest depth]", ylabel="test samples")
+    of_maps.set(xlabel="mean error of a map\n[% of the largest depth]", ylabel="test samples")
     pixels = pd.DataFrame({"error": deviations.ravel()})
     label = f"network, SD {deviations.std():.1f} %"
     style.show_distributions(of_pixels, pixels, {"error": (label, COLORS["blue"])})
-    of_pixels.set(xlabel="error of a pixel [% of the largest depth]", ylabel="pixels", yscale="log")
-    for axes in (of_maps, of_pixels):
+    of_pixels.set(xlabel="error of a pixel\n[% of the largest depth]", ylabel="pixels", yscale="log")
+    _show_coverage(of_scenes, by_coverage)
+    for axes in (of_maps, of_pixels, of_scenes):
         style.legend_above(axes)
+
+
+def _show_coverage(axes: Axes, table: pd.DataFrame) -> None:
+    """Draw the error of networks and of an empty map by coverage, and the error that the paper states."""
+    crossings = table[table["metric"] == "coverage_at_paper_error"].set_index("network")["value"]
+    bins = table[table["metric"] == "error"].assign(
+        coverage=lambda rows: (rows["coverage_low"] + rows["coverage_high"]) / 2
+    )
+    paper_error = table["paper_error"].iloc[0]
+    for color, (network, rows) in zip(style.SERIES, bins.groupby("network", sort=False), strict=False):
+        reach = [rows["value"] - rows["ci_low"], rows["ci_high"] - rows["value"]]
+        at = f", {paper_error:g} % at {crossings[network]:.0f} %" if crossings.notna()[network] else ""
+        axes.errorbar(rows["coverage"], rows["value"], reach, fmt="o-", capsize=2, color=color, label=f"{network}{at}")
+    empty = bins.drop_duplicates("coverage").sort_values("coverage")
+    axes.plot(empty["coverage"], empty["baseline"], color=COLORS["grey"], label="empty map")
+    axes.axhline(paper_error, color=COLORS["black"], linestyle=":", linewidth=0.8, label=f"paper, {paper_error:g} %")
+    axes.set(xlabel="coverage of the scene [%]\n(share of pixels with cells)", ylabel="mean error [%]")
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)

@@ -1,0 +1,82 @@
+"""Errors of trained networks on imagers that differ from the calibrated one."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from foci3d.config.models import TissueConfig
+from foci3d.config.robustness import RobustnessConfig
+from foci3d.evaluation.scores import score
+from foci3d.learning.inference import Model, predict_samples
+from foci3d.optics.psf import PSF
+from foci3d.reconstruction.trust import optics_of
+from foci3d.simulation.perturbations import list_perturbations, perturbed_measurements
+
+log = logging.getLogger(__name__)
+
+
+def assess_robustness(
+    model: Model,
+    psf: PSF,
+    arrays: Mapping[str, npt.NDArray[Any]],
+    dataset: str,
+    robustness: RobustnessConfig,
+    tissue: TissueConfig,
+    max_depth_um: float,
+    n_bootstrap: int,
+    seed: int,
+    *,
+    device: str,
+    average_symmetries: bool,
+) -> pd.DataFrame:
+    """Score a network on measurements by perturbed imagers; the network is given the calibrated imager.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    psf : PSF
+        The calibrated point-spread function.
+    arrays : mapping of str to ndarray
+        Arrays of the test samples as in a shard; their scenes are measured again.
+    dataset : str
+        Name of their dataset.
+    robustness : RobustnessConfig
+        The perturbations and the number of samples.
+    tissue : TissueConfig
+        Full scale and converter of the sensors.
+    max_depth_um : float
+        Depth that errors of depth maps are relative to [um].
+    n_bootstrap : int
+        Bootstrap resamples behind each interval. They are the same for all perturbations.
+    seed : int
+        Seed of the resamples and of the noise.
+    device : str
+        Where to compute, see `Model.predict`.
+    average_symmetries : bool
+        Whether to average over the symmetries of the imager.
+
+    Returns
+    -------
+    DataFrame
+        Columns of a summary (`foci3d.evaluation.scores`), and perturbation and amount
+        (`foci3d.simulation.perturbations.Perturbation`).
+    """
+    first = {name: values[: robustness.n_samples] for name, values in arrays.items()}
+    samples = {name: torch.from_numpy(first[name]) for name in ("layers", "depths_um")}
+    readout = tissue.model_copy(update={"read_noise_electrons": robustness.read_noise_electrons})
+    forward, parts = optics_of(model, psf), []
+    for perturbation in list_perturbations(robustness, model.description.in_channels):
+        log.info("%s %g", perturbation.kind, perturbation.amount)
+        generator = torch.Generator().manual_seed(seed)
+        measurements = perturbed_measurements(samples, psf, forward, perturbation, readout, generator)
+        predictions = predict_samples(
+            model, {**first, "sensors": measurements.numpy()}, dataset, device, average_symmetries=average_symmetries
+        )
+        _, summary = score(predictions, max_depth_um, n_bootstrap, seed)
+        parts.append(summary.assign(perturbation=perturbation.kind, amount=perturbation.amount))
+    return pd.concat(parts, ignore_index=True)
