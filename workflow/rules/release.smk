@@ -21,7 +21,7 @@ rule release_model:
     conda:
         "../../envs/foci3d.yaml"
     params:
-        command=f"snakemake --configfile {' '.join(map(str, workflow.overwrite_configfiles))} -- release",
+        command=f"snakemake --configfile {' '.join(map(os.path.relpath, workflow.overwrite_configfiles))} -- release",
         code=code_of("release_model"),
     script:
         "../scripts/release_model.py"
