@@ -12,10 +12,10 @@ UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cubla
   nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo paper unlock test lint format docs lock clean
+.PHONY: help env reconstruct demo paper unlock test lint format docs lock clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: .venv/.installed  ## install everything into .venv, once
 
@@ -36,6 +36,9 @@ demo: env  ## every figure and number at small scale, into results/quick
 	@echo "  results/quick/tables/scorecard.html                 the paper's numbers beside these"
 	@echo "  results/quick/figures/fig4a.png                     four layers, two sensors: measurements, output and target"
 	@echo "  results/quick/reconstructions/*/view.html           interactive 3-D views of the example acquisitions"
+
+reconstruct: env  ## 3-D maps of the example acquisitions by the released networks, into results/quick
+	$(SNAKEMAKE) --configfile config/quick.yaml -- reconstruct
 
 paper: env  ## every figure and number at the paper's scale, into results/paper
 	$(SNAKEMAKE) -- all

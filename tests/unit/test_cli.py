@@ -132,12 +132,14 @@ def test_reconstruct_uses_the_calibration_beside_the_model(
     samples = {"sensors": rng.uniform(1, 2, (20, 2, 13, 13)), "masks": rng.random((20, 3, 13, 13)) > 0.5}
     trust = TrustConfig(network="small", dataset="stack", n_samples=20, coverage=0.9, false_alarm_rate=0.05)
     path = tmp_path / "two_sensors.calibration.json"
-    calibrate_network(model, psf, samples, trust, "cpu", average_symmetries=False).save(path)
+    calibrate_network(model, psf, samples, trust, "cpu", average_symmetries=True).save(path)
     assert main(["reconstruct", *arguments(acquisition | {"--psf": str(tmp_path / "psf.h5")})]) == 0
     assert "the training data (score " in capsys.readouterr().out
     (row,) = pd.read_csv(tmp_path / "out" / "quality.csv").to_dict("records")
     assert row["flagged"] == ("yes" if row["score"] > row["score_threshold"] else "no")
     assert 0 < row["abstained"] < 1
+    assert main(["reconstruct", *arguments(acquisition), "--no-average-symmetries"]) == 0
+    assert "the calibration is for answers averaged over symmetries" in capsys.readouterr().out
     path.write_text(path.read_text().replace(model.description.digests.weights, "other"))
     assert main(["reconstruct", *arguments(acquisition)]) == 1
     assert "belongs to weights other" in capsys.readouterr().err
@@ -221,3 +223,17 @@ def test_export(tmp_path: Path, acquisition: dict[str, str], capsys: pytest.Capt
     assert [value.name for value in session.get_inputs()] == ["measurements"]
     assert main(["export", "--model", acquisition["--model"], "--out", str(tmp_path / "model.pt")]) == 1
     assert "expected a name that ends in .onnx or .zip" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("images", [("--sensor-a",), ("--sensor-a", "--sensor-b")], ids=["one", "two"])
+def test_reconstruct_takes_the_released_model_for_the_sensors(
+    tmp_path: Path, make_psf: Callable[..., PSF], images: tuple[str, ...]
+) -> None:
+    make_psf(51).save(tmp_path / "psf.h5")
+    tifffile.imwrite(tmp_path / "image.tif", np.random.default_rng(0).integers(100, 4000, (51, 51)).astype(np.uint16))
+    options = {name: str(tmp_path / "image.tif") for name in images}
+    options |= {"--psf": str(tmp_path / "psf.h5"), "--out": str(tmp_path / "out"), "--device": "cpu"}
+    assert main(["reconstruct", *arguments(options)]) == 0
+    with tifffile.TiffFile(tmp_path / "out" / "volume.ome.tif") as file:
+        assert file.series[0].shape[-3:] == (4, 51, 51)
+    assert 0 < pd.read_csv(tmp_path / "out" / "quality.csv")["abstained"].item() < 1

@@ -40,7 +40,8 @@ def check(base: Any, overlay: str, folder: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "overlays", [[], ["quick"], ["smoke"], ["tissue"], ["quick", "tissue"], ["ablation"], ["peers"], ["robustness"]]
+    "overlays",
+    [[], ["quick"], ["smoke"], ["tissue"], ["quick", "tissue"], ["ablation"], ["peers"], ["robustness"], ["release"]],
 )
 def test_configurations_are_valid(base: Any, overlays: list[str]) -> None:
     for name in overlays:

@@ -127,3 +127,16 @@ def training_table() -> pd.DataFrame:
     step = np.arange(100, 600, 100)
     score = [0.5, 0.3, 0.2, 0.25, 0.22]
     return pd.DataFrame({"step": step, "train_loss": 1 / step, "validation_loss": 2 / step, "validation_score": score})
+
+
+@pytest.fixture
+def by_coverage() -> pd.DataFrame:
+    """Errors of two networks by coverage of the scene, as `foci3d.evaluation.coverage.error_by_coverage` gives them."""
+    percent = np.arange(5.0, 45.0, 10)
+    bins = pd.DataFrame(
+        {"metric": "error", "coverage_low": percent - 5, "coverage_high": percent + 5, "value": percent / 2}
+    )
+    whole = pd.DataFrame({"metric": ["coverage_at_paper_error"], "value": [12.0]})
+    rows = pd.concat([bins.assign(ci_low=percent / 2 - 1, ci_high=percent / 2 + 1, baseline=percent), whole])
+    networks = [rows.assign(network=name, paper_error=6.0) for name in ("nonoverlap_cnn", "nonoverlap_physics")]
+    return pd.concat(networks)

@@ -45,16 +45,9 @@ def draw_moving(request: pytest.FixtureRequest) -> tuple[list[stacks.Stack], np.
 
 
 def draw_depth_maps(request: pytest.FixtureRequest) -> Figure:
-    images, samples = get(request, "images", "image_samples")
+    images, samples, by_coverage = get(request, "images", "image_samples", "by_coverage")
     arrays = {**images, "target": 500 * images["target"], "layers": np.repeat(images["target"], 2, 1)}
-    percent = np.arange(5.0, 45.0, 10)
-    bins = pd.DataFrame(
-        {"metric": "error", "coverage_low": percent - 5, "coverage_high": percent + 5, "value": percent / 2}
-    )
-    whole = pd.DataFrame({"metric": ["coverage_at_paper_error"], "value": [12.0]})
-    rows = pd.concat([bins.assign(ci_low=percent / 2 - 1, ci_high=percent / 2 + 1, baseline=percent), whole])
-    networks = [rows.assign(network=name, paper_error=6.0) for name in ("nonoverlap_cnn", "nonoverlap_physics")]
-    return depth_maps.maps_and_errors(arrays, samples, pd.concat(networks), 3, PITCH_UM, 1000.0)
+    return depth_maps.maps_and_errors(arrays, samples, by_coverage, 3, PITCH_UM, 1000.0)
 
 
 def draw_slides(request: pytest.FixtureRequest) -> Figure:

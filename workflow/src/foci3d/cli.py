@@ -20,7 +20,7 @@ EPILOG = """\
 examples:
   foci3d inspect results/quick/psf/scan.h5
   foci3d validate config/quick.yaml config/mine.yaml
-  foci3d reconstruct --model model.json --psf psf.h5 --sensor-a a.tif --sensor-b b.tif --out maps/sample1
+  foci3d reconstruct --psf psf.h5 --sensor-a a.tif --sensor-b b.tif --out maps/sample1
   foci3d track maps/sample1/foci.csv --max-lateral-um 100 --max-depth-um 300 --out maps/sample1/tracks
   foci3d export --model results/quick/models/stack2_cnn.json --out stack2_cnn.onnx
 
@@ -200,7 +200,7 @@ def _add_reconstruct(commands: Any) -> None:
         )
         parser.add_argument(f"--flat-{sensor}", metavar="IMAGE", help=f"image of sensor {name} under even light")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the results")
-    _add_model(parser)
+    _add_model(parser, default="the released one for one or for two sensors")
     parser.add_argument(
         "--threshold",
         type=_probability,
@@ -210,8 +210,9 @@ def _add_reconstruct(commands: Any) -> None:
     )
     parser.add_argument(
         "--average-symmetries",
-        action="store_true",
-        help="average over flips and rotations: lower errors, in 8 or 16 times the time",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="average over flips and rotations: lower errors, in 8 or 16 times the time (default: yes)",
     )
     _add_tracking(parser, required=False)
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
@@ -224,8 +225,9 @@ def _probability(text: str) -> float:
     return value
 
 
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", type=Path, required=True, metavar="JSON", help="trained model")
+def _add_model(parser: argparse.ArgumentParser, default: str = "") -> None:
+    note = f" (default: {default})" if default else ""
+    parser.add_argument("--model", type=Path, required=not default, metavar="JSON", help=f"trained model{note}")
     parser.add_argument(
         "--psf",
         type=Path,
@@ -249,6 +251,7 @@ def reconstruct(options: argparse.Namespace) -> None:
     from foci3d.config.samples import Acquisition
     from foci3d.io.images import read_acquisition
     from foci3d.learning.inference import load_model
+    from foci3d.learning.released import released_model
     from foci3d.optics.psf import PSF
     from foci3d.plots.reconstruction_files import ReconstructionFiles, write_reconstruction
     from foci3d.reconstruction.trust import find_calibration
@@ -256,14 +259,15 @@ def reconstruct(options: argparse.Namespace) -> None:
 
     tracking = _tracking(options)
     psf = PSF.load(options.psf) if options.psf else None
-    model = load_model(options.model, psf=psf, sensor_separation_um=options.sensor_separation_um)
+    model_file = options.model or released_model("two_sensors" if options.sensor_b else "one_sensor")
+    model = load_model(model_file, psf=psf, sensor_separation_um=options.sensor_separation_um)
     images = {name: str(getattr(options, name) or "") for name in IMAGES}
     pixel_pitch_um = psf.pixel_pitch_um if psf else model.description.pixel_pitch_um
     facts = {"sample": "acquisition", "pixel_pitch_um": pixel_pitch_um}
     mirrored = "yes" if options.mirrored else "no"
     interval = {"frame_interval_s": options.frame_interval_s}
     acquisition = Acquisition.model_validate({**facts, **images, **interval, "mirrored": mirrored})
-    calibration = find_calibration(options.model, model)
+    calibration = find_calibration(model_file, model)
     measurements = read_acquisition(acquisition, model.description.n_pixels)
     results = reconstruct_series(
         measurements.values,

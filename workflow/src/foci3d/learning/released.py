@@ -13,8 +13,7 @@ def released_model(name: str) -> Path:
     Parameters
     ----------
     name : str
-        Its name: ``two_sensors`` or ``one_sensor`` for four layers of cells, ``deblurring``, ``depth_map`` or
-        ``depth_classes``.
+        Its name: ``two_sensors`` or ``one_sensor`` for four layers of cells, ``deblurring`` or ``depth_map``.
 
     Returns
     -------
