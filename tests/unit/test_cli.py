@@ -230,8 +230,10 @@ def test_reconstruct_takes_the_released_model_for_the_sensors(
     tmp_path: Path, make_psf: Callable[..., PSF], images: tuple[str, ...]
 ) -> None:
     make_psf(51).save(tmp_path / "psf.h5")
-    tifffile.imwrite(tmp_path / "image.tif", np.random.default_rng(0).integers(100, 4000, (51, 51)).astype(np.uint16))
-    options = {name: str(tmp_path / "image.tif") for name in images}
+    rng = np.random.default_rng(0)
+    options = {name: str(tmp_path / f"{name}.tif") for name in images}
+    for path in options.values():
+        tifffile.imwrite(path, rng.integers(100, 4000, (51, 51)).astype(np.uint16))
     options |= {"--psf": str(tmp_path / "psf.h5"), "--out": str(tmp_path / "out"), "--device": "cpu"}
     assert main(["reconstruct", *arguments(options)]) == 0
     with tifffile.TiffFile(tmp_path / "out" / "volume.ome.tif") as file:

@@ -29,11 +29,12 @@ def main(
 ) -> None:
     description, values = read_model(model, weights)
     save_weights(round_weights(values), description, released_model, released_weights)
+    released, _ = read_model(released_model, released_weights)
     with atomic_path(released_curves) as path:
         shutil.copyfile(curves, path)
     summary = pd.concat(map(pd.read_csv, summaries), ignore_index=True)
     with atomic_path(card) as path:
-        path.write_text(write_card(description, summary, find_commit(Path(__file__).parent), command))
+        path.write_text(write_card(released, summary, find_commit(Path(__file__).parent), command))
 
 
 if __name__ == "__main__":
