@@ -40,8 +40,9 @@ demo: env  ## every figure and number at small scale, into results/quick
 reconstruct: env  ## 3-D maps of the example acquisitions by the released networks, into results/quick
 	$(SNAKEMAKE) --configfile config/quick.yaml -- reconstruct
 
+# The longest training has priority, so that it does not end alone.
 paper: env  ## every figure and number at the paper's scale, into results/paper
-	$(SNAKEMAKE) -- all
+	$(SNAKEMAKE) --prioritize results/paper/models/stack2_resnet.json -- all
 
 unlock: env  ## after a run was killed, release its lock; then give the same command again
 	$(BIN)/snakemake --unlock
