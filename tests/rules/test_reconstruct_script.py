@@ -14,7 +14,7 @@ from foci3d.config.models import TrustConfig
 from foci3d.learning.inference import load_model
 from foci3d.learning.model_file import LayerDepth, ModelDescription, save_model
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction.trust import calibrate_network
+from foci3d.reconstruction.network_calibration import calibrate_network
 
 ACQUISITIONS = Path(__file__).parents[2] / "resources" / "acquisitions"
 IMAGES = [str(ACQUISITIONS / f"tissue1_{sensor}.tif") for sensor in "ab"]
@@ -104,7 +104,11 @@ def test_quality_without_and_with_a_calibration(
 
     trained = load_model(model["model"], psf=psf)
     rng = np.random.default_rng(0)
-    samples = {"sensors": rng.uniform(1, 2, (12, 2, 51, 51)), "masks": rng.random((12, 2, 51, 51)) > 0.8}
+    samples = {
+        "sensors": rng.uniform(1, 2, (12, 2, 51, 51)),
+        "masks": rng.random((12, 2, 51, 51)) > 0.8,
+        "depths_um": rng.uniform(0, 1000, (12, 2)),
+    }
     trust = TrustConfig(network="small", dataset="stack", n_samples=12, coverage=0.9, false_alarm_rate=0.05)
     calibration = calibrate_network(trained, psf, samples, trust, "cpu", average_symmetries=False)
     calibration.save(tmp_path / "c.json")

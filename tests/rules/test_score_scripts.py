@@ -42,10 +42,10 @@ def score(run_script, tmp_path):
     return run
 
 
-def make_pages(run_script, tmp_path, rule: str, **inputs) -> dict[str, Path]:
+def make_pages(run_script, tmp_path, rule: str, params: dict | None = None, **inputs) -> dict[str, Path]:
     names = {"csv": "csv", "html": "html", "markdown": "md"}
     output = {name: tmp_path / "tables" / f"{rule}.{suffix}" for name, suffix in names.items()}
-    run_script(rule, input=inputs, output=output)
+    run_script(rule, input=inputs, output=output, params=params or {})
     return output
 
 
@@ -109,7 +109,7 @@ def test_scorecard_and_table1_follow_from_summaries(run_script, score, tmp_path)
     save_masks(tmp_path / "p.h5", "stack2_resnet", wrong=0.05)
     summaries = [score(tmp_path / "p.h5") / "summary.csv"]
     claims = RESOURCES / "paper_claims.csv"
-    card = make_pages(run_script, tmp_path, "make_scorecard", summaries=summaries, claims=claims)
+    card = make_pages(run_script, tmp_path, "make_scorecard", {"classical": []}, summaries=summaries, claims=claims)
     table = pd.read_csv(card["csv"]).set_index("claim")
     assert table.loc["Four layers, two sensors, ResNet + CNN: mean error (%)", "verdict"] == "surpassed"
     assert table.loc["Depth: exact class (%)", "verdict"] == "not measured"

@@ -17,7 +17,7 @@ from foci3d.config.models import TrustConfig
 from foci3d.learning.inference import load_model
 from foci3d.learning.model_file import ModelDescription, save_model
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction.trust import calibrate_network
+from foci3d.reconstruction.network_calibration import calibrate_network
 
 PROJECT = Path(__file__).parents[2]
 COMMANDS = ("inspect", "validate", "reconstruct", "track", "export")
@@ -129,7 +129,11 @@ def test_reconstruct_uses_the_calibration_beside_the_model(
     psf.save(tmp_path / "psf.h5")
     model = load_model(tmp_path / "two_sensors.json", psf=psf)
     rng = np.random.default_rng(1)
-    samples = {"sensors": rng.uniform(1, 2, (20, 2, 13, 13)), "masks": rng.random((20, 3, 13, 13)) > 0.5}
+    samples = {
+        "sensors": rng.uniform(1, 2, (20, 2, 13, 13)),
+        "masks": rng.random((20, 3, 13, 13)) > 0.5,
+        "depths_um": rng.uniform(0, 1000, (20, 3)),
+    }
     trust = TrustConfig(network="small", dataset="stack", n_samples=20, coverage=0.9, false_alarm_rate=0.05)
     path = tmp_path / "two_sensors.calibration.json"
     calibrate_network(model, psf, samples, trust, "cpu", average_symmetries=True).save(path)

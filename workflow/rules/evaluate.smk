@@ -65,9 +65,9 @@ rule trace_roc:
 
 
 rule make_scorecard:
-    """Every claim of the paper beside the score, its interval, the baseline and a verdict."""
+    """Every claim of the paper beside the scores of networks and classical methods, intervals, baseline and verdicts."""
     input:
-        summaries=summaries(NETWORKS),
+        summaries=summaries(NETWORKS | BASELINES),
         claims=workflow.source_path("../../resources/paper_claims.csv"),
     output:
         **table_outputs("scorecard"),
@@ -76,6 +76,7 @@ rule make_scorecard:
     conda:
         "../../envs/foci3d.yaml"
     params:
+        classical=[*BASELINES],
         code=code_of("make_scorecard"),
     script:
         "../scripts/make_scorecard.py"

@@ -12,13 +12,8 @@ from foci3d.io.hdf5 import atomic_path
 from foci3d.io.predictions import Predictions
 from foci3d.learning.inference import load_model
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction.trust import (
-    NetworkCalibration,
-    assess_trust,
-    reliability_diagrams,
-    score_unfamiliar,
-    trust_page,
-)
+from foci3d.reconstruction.network_calibration import NetworkCalibration
+from foci3d.reconstruction.trust import assess_trust, reliability_diagrams, score_unfamiliar, trust_page
 from foci3d.workflow.job import run_job
 
 

@@ -1,7 +1,8 @@
 """Fit the calibration of a network to validation samples.
 
 Reads the model (JSON and safetensors), the PSF and validation shards (HDF5); writes the calibration of the
-probabilities, the confidence below which to abstain, and the reference of the flag of unfamiliar inputs (JSON).
+probabilities and of the depths, the confidence below which to abstain, and the reference of the flag of unfamiliar
+inputs (JSON).
 """
 
 from pathlib import Path
@@ -10,7 +11,7 @@ from foci3d.config.models import TrustConfig
 from foci3d.io.shards import read_shards
 from foci3d.learning.inference import load_model
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction import trust as trusting
+from foci3d.reconstruction.network_calibration import calibrate_network
 from foci3d.workflow.job import run_job
 
 
@@ -24,11 +25,10 @@ def main(
     average_symmetries: bool,
     calibration: Path,
 ) -> None:
-    kernels, samples = PSF.load(psf), read_shards(validation, ["sensors", "masks"])
+    kernels, samples = PSF.load(psf), read_shards(validation, ["sensors", "masks", "depths_um"])
     trained = load_model(model, weights, kernels)
-    trusting.calibrate_network(trained, kernels, samples, trust, device, average_symmetries=average_symmetries).save(
-        calibration
-    )
+    calibrated = calibrate_network(trained, kernels, samples, trust, device, average_symmetries=average_symmetries)
+    calibrated.save(calibration)
 
 
 if __name__ == "__main__":

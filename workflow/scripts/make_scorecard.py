@@ -12,8 +12,8 @@ from foci3d.evaluation.tables import read_summaries
 from foci3d.workflow.job import run_job
 
 
-def main(summaries: list[Path], claims: Path, csv: Path, html: Path, markdown: Path) -> None:
-    table = scorecard(pd.read_csv(claims, dtype={"layer": str}), read_summaries(summaries))
+def main(summaries: list[Path], claims: Path, classical: list[str], csv: Path, html: Path, markdown: Path) -> None:
+    table = scorecard(pd.read_csv(claims, dtype={"layer": str}), read_summaries(summaries), classical)
     scorecard_page(table).save(csv, html, markdown)
 
 

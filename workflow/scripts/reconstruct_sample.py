@@ -13,7 +13,7 @@ from foci3d.io.images import read_acquisition
 from foci3d.learning.inference import load_model
 from foci3d.optics.psf import PSF
 from foci3d.plots.reconstruction_files import ReconstructionFiles, write_reconstruction
-from foci3d.reconstruction.trust import NetworkCalibration
+from foci3d.reconstruction.network_calibration import NetworkCalibration
 from foci3d.reconstruction.volume import reconstruct_series
 from foci3d.workflow.job import run_job
 

@@ -8,7 +8,7 @@ from sklearn.calibration import calibration_curve
 from torchmetrics.functional.classification import binary_calibration_error
 
 from foci3d.evaluation import calibration
-from foci3d.evaluation.calibration import LogitCalibration
+from foci3d.evaluation.calibration import DEPTH_INTERVALS, DepthCalibration, LogitCalibration
 
 
 @pytest.fixture
@@ -89,3 +89,27 @@ def test_threshold_leaves_the_share_that_was_asked_for(sampled):
     total, selected, wrong = calibration.selection_sums(probabilities, target, threshold).sum(0)
     assert selected / total == pytest.approx(0.9, abs=1e-4)
     assert wrong / selected < ((probabilities > 0.5) != target).mean()
+
+
+def test_calibrated_depth_intervals_hold_their_shares_of_new_samples():
+    rng = np.random.default_rng(3)
+    sds_um = rng.uniform(5, 50, (4000, 2))
+    errors_um = sds_um * [0.5, 3.0] * rng.standard_normal(sds_um.shape)
+    errors_um[::7, 0] = np.nan
+    fitted = DepthCalibration.fit(errors_um[:2000], sds_um[:2000])
+    assert fitted.scales == pytest.approx((0.5, 3.0), rel=0.05)
+    calibrated = fitted(sds_um[2000:])
+    within = [np.abs(errors_um[2000:]) <= half_width * calibrated for half_width in DEPTH_INTERVALS.values()]
+    share = [values.sum(0) / (~np.isnan(errors_um[2000:])).sum(0) for values in within]
+    assert share[0] == pytest.approx([0.68, 0.68], abs=0.03)
+    assert share[1] == pytest.approx([0.95, 0.95], abs=0.015)
+
+
+def test_depth_calibration_of_an_empty_layer_changes_nothing():
+    fitted = DepthCalibration.fit(np.array([[np.nan, 4.0], [np.nan, -2.0]]), np.array([10.0, 2.0]))
+    assert fitted.scales == (1.0, pytest.approx(2 / 0.9945))
+
+
+def test_depth_calibration_takes_maps_of_a_field():
+    maps = np.ones((2, 5, 6), np.float32)
+    assert DepthCalibration((2.0, 3.0))(maps)[:, 0, 0] == pytest.approx([2, 3])

@@ -56,6 +56,17 @@ def test_networks_of_the_paper_and_of_foci3d_stand_side_by_side():
     assert row[["foci3d_network", "foci3d_value", "foci3d_verdict"]].tolist() == ["c", pytest.approx(10), "surpassed"]
 
 
+@pytest.mark.parametrize(("better", "best"), [("lower", "wiener"), ("higher", "least_squares")])
+def test_best_classical_method_of_a_claim_stands_beside_the_networks(better, best):
+    scores = [summary(name, "b", "error", {"all": value}) for name, value in (("wiener", 0.2), ("least_squares", 0.3))]
+    scores += [summary("a", "b", "error", {"all": 0.1}), summary("other_network", "b", "error", {"all": 0.01})]
+    table = scorecard.scorecard(claim(better=better), pd.concat(scores), ["wiener", "least_squares"])
+    value = {"wiener": 20, "least_squares": 30}[best]
+    row = table[[f"classical_{name}" for name in ("network", "value", "ci_low", "ci_high")]].iloc[0]
+    assert row.tolist() == [best, *map(pytest.approx, [value, value - 1, value + 1])]
+    assert scorecard.scorecard_page(table).sections[""]["Best classical method"].iloc[0].endswith(f"), {best}")
+
+
 def test_foci3d_is_compared_with_its_own_network_of_one_sensor():
     reduction = claim(
         metric="error_reduction", layer="middle", better="higher", versus="one/a", foci3d_versus="other/a"
@@ -111,6 +122,7 @@ def test_scorecard_has_exactly_its_columns(claims):
     table = scorecard.scorecard(claims, stack("stack2_cnn", "stack2", [0.1] * 4))
     measured = ["network", "value", "ci_low", "ci_high", "verdict"]
     expected = ["claim", "dataset", "metric", "paper", "baseline", *measured, *(f"foci3d_{name}" for name in measured)]
+    expected += [f"classical_{name}" for name in measured[:-1]]
     assert table.columns.tolist() == expected
     assert len(table) == len(claims)
 

@@ -11,13 +11,17 @@ from foci3d.config.models import TrustConfig
 from foci3d.learning.inference import Model
 from foci3d.learning.model_file import ModelDescription
 from foci3d.optics.psf import PSF
+from foci3d.reconstruction.network_calibration import NetworkCalibration, answer_statistics, calibrate_network
 from foci3d.reconstruction.quality import Quality, quality_table
 from foci3d.reconstruction.rendering import relative_residual
-from foci3d.reconstruction.trust import NetworkCalibration, answer_statistics, calibrate_network
 from foci3d.reconstruction.volume import reconstruct
 
 RNG = np.random.default_rng(0)
-SAMPLES = {"sensors": RNG.uniform(1, 2, (30, 2, 13, 13)), "masks": RNG.random((30, 3, 13, 13)) > 0.5}
+SAMPLES = {
+    "sensors": RNG.uniform(1, 2, (30, 2, 13, 13)),
+    "masks": RNG.random((30, 3, 13, 13)) > 0.5,
+    "depths_um": RNG.uniform(0, 1000, (30, 3)),
+}
 TRUST = TrustConfig(network="small", dataset="stack", n_samples=30, coverage=0.9, false_alarm_rate=0.1)
 
 

@@ -9,9 +9,10 @@ from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from foci3d.errors import InputError
-from foci3d.evaluation.calibration import LogitCalibration, confidence_threshold
+from foci3d.evaluation.calibration import DepthCalibration, LogitCalibration, confidence_threshold
 from foci3d.reconstruction.consistency import Reference
-from foci3d.reconstruction.trust import FAMILIAR, NetworkCalibration, assess_trust, trust_page
+from foci3d.reconstruction.network_calibration import NetworkCalibration
+from foci3d.reconstruction.trust import FAMILIAR, assess_trust, trust_page
 
 REFERENCE = Reference(0.1, (0.0, 1.0), ((1.0, 0.5), (0.5, 2.0)), (0.0, 1.0, 2.0), (1.0, 1.0, 2.0), 1.5)
 
@@ -24,6 +25,7 @@ def make_calibration(calibrator: LogitCalibration, threshold: float = 0.8) -> Ne
         average_symmetries=True,
         n_samples=20,
         calibrator=calibrator,
+        depth_calibrator=DepthCalibration((0.5, 2.0)),
         coverage=0.9,
         confidence_threshold=threshold,
         reference=REFERENCE,
@@ -37,7 +39,14 @@ def table() -> tuple[pd.DataFrame, dict[str, np.ndarray], pd.DataFrame, NetworkC
     rng = np.random.default_rng(2)
     logits = 3 * rng.standard_normal((30, 2, 20, 20))
     target = rng.random(logits.shape) < expit(logits)
-    arrays = {"output": expit(logits / 2).astype(np.float32), "target": target.astype(np.uint8)}
+    depths_um = rng.uniform(0, 1000, (30, 2))
+    arrays = {
+        "output": expit(logits / 2).astype(np.float32),
+        "target": target.astype(np.uint8),
+        "depths_um": depths_um,
+        "predicted_depths_um": depths_um + [10, 20] * rng.standard_normal((30, 2)),
+        "predicted_depth_sds_um": np.broadcast_to([20.0, 10.0], (30, 2)),
+    }
     calibrated = make_calibration(LogitCalibration((2.0, 2.0), (0.0, 0.0)), confidence_threshold(expit(logits), 0.9))
     kinds = {FAMILIAR: rng.standard_normal(25), "noise": 1 + rng.standard_normal(25)}
     parts = [
@@ -74,6 +83,22 @@ def test_table_has_the_errors_before_and_after_calibration(table):
     assert values["calibration_error", "all"] < 0.02
     layers = values["calibration_error"][["1", "2"]]
     assert values["calibration_error", "all"] == pytest.approx(layers.mean())
+
+
+def test_table_has_the_shares_of_depths_within_their_intervals(table):
+    summary, arrays, _, _ = table
+    values = summary.set_index(["metric", "of"])["value"]
+    error = np.abs(arrays["predicted_depths_um"] - arrays["depths_um"])
+    assert values["depth_coverage_68_before", "1"] == pytest.approx((error[:, 0] < 0.9945 * 20).mean())
+    assert values["depth_coverage_95", "2"] == pytest.approx((error[:, 1] < 1.96 * 20).mean())
+    assert values["depth_coverage_68_before", "1"] > values["depth_coverage_68", "1"]
+
+
+def test_table_of_a_network_without_depths_has_no_intervals(table):
+    _, arrays, scores, calibrated = table
+    summary = assess_trust({name: arrays[name] for name in ("output", "target")}, calibrated, scores, 20, 0)
+    assert not summary["metric"].str.startswith("depth").any()
+    assert "Depths within their intervals [%]" not in trust_page(summary, calibrated).sections
 
 
 def test_table_has_risk_and_coverage(table):

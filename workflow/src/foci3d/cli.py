@@ -254,7 +254,7 @@ def reconstruct(options: argparse.Namespace) -> None:
     from foci3d.learning.released import released_model
     from foci3d.optics.psf import PSF
     from foci3d.plots.reconstruction_files import ReconstructionFiles, write_reconstruction
-    from foci3d.reconstruction.trust import find_calibration
+    from foci3d.reconstruction.network_calibration import find_calibration
     from foci3d.reconstruction.volume import reconstruct_series
 
     tracking = _tracking(options)

@@ -1,10 +1,13 @@
-"""Calibration of predicted probabilities, and what remains wrong where uncertain pixels are left out.
+"""Calibration of predicted probabilities and depths, and what remains wrong where uncertain pixels are left out.
 
-A probability is calibrated if, of the pixels that are given a probability p, a share p holds cells. `LogitCalibration`
-is fitted on validation samples; the other functions are for test samples. Sums over pixels are kept for each sample, so
-that the bootstrap of `foci3d.evaluation.uncertainty` gives the interval of whatever is computed from them.
+A probability is calibrated if, of the pixels that are given a probability p, a share p holds cells; the standard
+deviation of a depth, if its intervals hold the shares of a normal distribution. `LogitCalibration` and
+`DepthCalibration` are fitted on validation samples; the functions are for test samples. Sums over pixels are kept for
+each sample, so that the bootstrap of `foci3d.evaluation.uncertainty` gives the interval of whatever is computed from
+them.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +23,9 @@ N_BINS = 15
 
 CONFIDENCE_BINS = 1000
 """Equal bins of the confidence, from 0.5 to 1, behind risk-coverage curves."""
+
+DEPTH_INTERVALS = {68: 0.9945, 95: 1.9600}
+"""Half widths, in standard deviations, of the intervals that hold 68 and 95 % of a normal distribution."""
 
 LIMIT = 1e-6
 """Probabilities are kept this far from 0 and 1, where their logits are infinite."""
@@ -76,6 +82,52 @@ class LogitCalibration:
 
 def _logits(probabilities: FloatArray) -> FloatArray:
     return np.asarray(logit(np.clip(probabilities.astype(float), LIMIT, 1 - LIMIT)))
+
+
+@dataclass(frozen=True)
+class DepthCalibration:
+    """Calibrated standard deviations of depths from those of a network, with a factor for each layer.
+
+    The factor makes the 68 % interval hold that share of the validation samples, with the correction for a finite
+    sample of split conformal prediction (Lei et al., J. Am. Stat. Assoc. 113, 2018). A quantile, as the few depths that
+    are far off would widen all intervals if the factor were a root mean square.
+
+    Parameters
+    ----------
+    scales : tuple of L floats
+        The factors.
+    """
+
+    scales: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, errors_um: FloatArray, sds_um: FloatArray) -> "DepthCalibration":
+        """Fit to validation samples.
+
+        Parameters
+        ----------
+        errors_um : ndarray (N, L)
+            Predicted minus true depths [um]; NaN where a layer is empty.
+        sds_um : ndarray (N, L) or (L,)
+            Their predicted standard deviations [um].
+
+        Returns
+        -------
+        DepthCalibration
+            With factor 1 for a layer that is always empty.
+        """
+        percent, half_width = next(iter(DEPTH_INTERVALS.items()))
+        scales = []
+        for deviations in np.abs(errors_um / sds_um).T:
+            known = np.sort(deviations[~np.isnan(deviations)])
+            rank = min(math.ceil((len(known) + 1) * percent / 100), len(known))
+            scales.append(float(known[rank - 1]) / half_width if rank else 1.0)
+        return cls(tuple(scales))
+
+    def __call__(self, sds_um: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        """Calibrated standard deviations [um] of `sds_um (..., L)`, or of maps `(L, Y, X)` of a field."""
+        scales = np.array(self.scales, sds_um.dtype)
+        return sds_um * (scales[:, None, None] if sds_um.ndim == 3 else scales)
 
 
 def reliability_sums(probabilities: FloatArray, target: BoolArray, n_bins: int = N_BINS) -> FloatArray:

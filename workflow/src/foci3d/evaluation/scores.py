@@ -17,13 +17,12 @@ import pandas as pd
 from foci3d.config.registry import MASK_TASKS
 from foci3d.errors import InputError
 from foci3d.evaluation import metrics, uncertainty
+from foci3d.evaluation.calibration import DEPTH_INTERVALS
 from foci3d.evaluation.metrics import BoolArray, Confusion, FloatArray
 from foci3d.evaluation.uncertainty import Estimate
 from foci3d.io.predictions import Predictions
 
 DEPTH_BIN_UM = 200
-DEPTH_INTERVALS = {68: 0.9945, 95: 1.9600}
-"""Half widths, in standard deviations, of the intervals that hold 68 and 95 % of a normal distribution."""
 
 Tables = tuple[pd.DataFrame, pd.DataFrame]
 Scorer = Callable[[Predictions, FloatArray, float], Tables]

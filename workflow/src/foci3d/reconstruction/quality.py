@@ -13,8 +13,8 @@ import pandas as pd
 
 from foci3d.evaluation.calibration import confidence
 from foci3d.learning.inference import Model
+from foci3d.reconstruction.network_calibration import NetworkCalibration, answer_statistics, layer_depths
 from foci3d.reconstruction.rendering import relative_residual
-from foci3d.reconstruction.trust import NetworkCalibration, answer_statistics, layer_depths
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from foci3d.config.robustness import RobustnessConfig
 from foci3d.evaluation.scores import score
 from foci3d.learning.inference import Model, predict_samples
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction.trust import optics_of
+from foci3d.reconstruction.network_calibration import optics_of
 from foci3d.simulation.perturbations import list_perturbations, perturbed_measurements
 
 log = logging.getLogger(__name__)

@@ -15,9 +15,9 @@ from foci3d.evaluation.calibration import confidence
 from foci3d.evaluation.metrics import CELL_THRESHOLD
 from foci3d.learning.inference import Model
 from foci3d.reconstruction.foci import find_foci
+from foci3d.reconstruction.network_calibration import NetworkCalibration, layer_depths
 from foci3d.reconstruction.quality import Quality, assess_quality, find_usable_calibration
 from foci3d.reconstruction.tiles import Tiling, predict_field
-from foci3d.reconstruction.trust import NetworkCalibration, layer_depths
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +33,8 @@ class Reconstruction:
     probability : ndarray (L, Y, X), float32
         Probability of a cell, 0 to 1; calibrated if the model has a calibration.
     depths_um, depth_sds_um : tuple of L floats
-        Predicted depth of each layer with its standard deviation [um]; of a model that predicts none, mean and standard
-        deviation in its training data.
+        Predicted depth of each layer with its standard deviation [um], calibrated if the model has a calibration; of a
+        model that predicts none, mean and standard deviation in its training data.
     occupancy : tuple of L floats
         Probability that a layer holds cells; 1 of a model that predicts none.
     foci : DataFrame
@@ -93,7 +93,8 @@ def reconstruct(
     threshold : float
         Probability above which a pixel is classified as a cell, 0 to 1.
     calibration : NetworkCalibration, optional
-        Calibration of the model. Without it, probabilities are as predicted, and some of the quality is not available.
+        Calibration of the model. Without it, probabilities and standard deviations are as predicted, and some of the
+        quality is not available.
     pixel_pitch_um : float, optional
         Distance between neighbouring pixels [um]; by default that of the model's imager.
     device : torch.device or str
@@ -130,6 +131,7 @@ def reconstruct(
     usable, note = find_usable_calibration(calibration, average_symmetries=average_symmetries)
     probability = usable.calibrator(outputs["output"]) if usable else outputs["output"]
     depths_um, depth_sds_um = layer_depths(outputs, description)
+    depth_sds_um = usable.depth_calibrator(depth_sds_um) if usable else depth_sds_um
     occupancy = outputs.get("occupancy", np.ones(description.n_layers))
     pitch_um = description.pixel_pitch_um if pixel_pitch_um is None else pixel_pitch_um
     return Reconstruction(
