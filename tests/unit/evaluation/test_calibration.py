@@ -8,7 +8,8 @@ from sklearn.calibration import calibration_curve
 from torchmetrics.functional.classification import binary_calibration_error
 
 from foci3d.evaluation import calibration
-from foci3d.evaluation.calibration import DEPTH_INTERVALS, DepthCalibration, LogitCalibration
+from foci3d.evaluation.calibration import DepthCalibration, LogitCalibration
+from foci3d.evaluation.metrics import DEPTH_INTERVALS
 
 
 @pytest.fixture

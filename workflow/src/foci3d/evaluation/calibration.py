@@ -16,16 +16,13 @@ import pandas as pd
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from foci3d.evaluation.metrics import CELL_THRESHOLD, BoolArray, FloatArray, ratio
+from foci3d.evaluation.metrics import CELL_THRESHOLD, DEPTH_INTERVALS, BoolArray, FloatArray, ratio
 
 N_BINS = 15
 """Equal bins of the probability behind the calibration error, the usual number (Guo et al., ICML 2017)."""
 
 CONFIDENCE_BINS = 1000
 """Equal bins of the confidence, from 0.5 to 1, behind risk-coverage curves."""
-
-DEPTH_INTERVALS = {68: 0.9945, 95: 1.9600}
-"""Half widths, in standard deviations, of the intervals that hold 68 and 95 % of a normal distribution."""
 
 LIMIT = 1e-6
 """Probabilities are kept this far from 0 and 1, where their logits are infinite."""

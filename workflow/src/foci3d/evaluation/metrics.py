@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 from skimage.metrics import structural_similarity
 
 if TYPE_CHECKING:
@@ -21,6 +20,9 @@ Images = TypeVar("Images", FloatArray, "Tensor")
 
 CELL_THRESHOLD = 0.5
 """Probability above which a pixel is classified as a cell, as in the paper."""
+
+DEPTH_INTERVALS = {68: 0.9945, 95: 1.9600}
+"""Half widths, in standard deviations, of the intervals that hold 68 and 95 % of a normal distribution."""
 
 PROBABILITY_BINS = 1000
 """Bins of the histograms behind pooled ROC curves; the area of a curve is exact to about 1e-4."""
@@ -125,6 +127,9 @@ def rank_auc(probabilities: FloatArray, target: BoolArray) -> FloatArray:
     ndarray (...)
         Probability that a cell pixel ranks above an empty pixel, ties counted as half; NaN where one class is absent.
     """
+    # Imported here: most jobs import this module and need no ranks, and scipy.stats takes as long to import as PyTorch.
+    from scipy.stats import rankdata
+
     cells = target.reshape(*target.shape[:-2], -1)
     ranks = rankdata(probabilities.reshape(cells.shape), axis=-1)
     positives = cells.sum(-1).astype(float)

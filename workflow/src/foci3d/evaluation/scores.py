@@ -17,8 +17,7 @@ import pandas as pd
 from foci3d.config.registry import MASK_TASKS
 from foci3d.errors import InputError
 from foci3d.evaluation import metrics, uncertainty
-from foci3d.evaluation.calibration import DEPTH_INTERVALS
-from foci3d.evaluation.metrics import BoolArray, Confusion, FloatArray
+from foci3d.evaluation.metrics import DEPTH_INTERVALS, BoolArray, Confusion, FloatArray
 from foci3d.evaluation.uncertainty import Estimate
 from foci3d.io.predictions import Predictions
 

@@ -7,6 +7,7 @@ task                 output and target                                          
 `deblurring`         sharp layer `(N, 1, Y, X)` [a.u.]                          mean absolute error over target range
 `depth_map`          depth of the cells, 0 for none `(N, 1, Y, X)` [um]         mean absolute error [mm]
 `masks`              probability of a cell; mask of 0 and 1 `(N, L, Y, X)`      share of misclassified pixels
+`stacks`             the same, with the depth of each layer beside it           share of misclassified pixels
 `depth_coverage`     depth [mm] and coverage of each layer `(N, 2 L)`           mean absolute error
 ===================  =========================================================  =====================================
 

@@ -9,8 +9,7 @@ import pandas as pd
 import torch
 
 from foci3d.evaluation import calibration, uncertainty
-from foci3d.evaluation.calibration import DEPTH_INTERVALS
-from foci3d.evaluation.metrics import FloatArray, ratio
+from foci3d.evaluation.metrics import DEPTH_INTERVALS, FloatArray, ratio
 from foci3d.evaluation.tables import TablePage, format_estimates
 from foci3d.evaluation.uncertainty import Estimate
 from foci3d.learning.inference import Model
