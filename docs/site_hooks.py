@@ -37,6 +37,16 @@ PACKAGES = [
 ]
 """Packages of the library in the order in which data flow."""
 
+TITLES = {
+    "fig_ood": "Unfamiliar inputs",
+    "fig_psf": "Point-spread function",
+    "fig_reliability": "Reliability",
+    "fig_risk_coverage": "Risk and coverage",
+    "fig_scenes": "Scenes",
+    "fig_training": "Training",
+}
+"""Figures that are not the paper's."""
+
 FORMATS = ["io.hdf5", "optics.psf", "io.shards", "io.predictions", "learning.model_file", "io.matlab"]
 
 
@@ -87,7 +97,7 @@ def _gallery() -> str:
     ]
     for figure in sorted((PROJECT / "docs" / "results" / "figures").glob("*.png")):
         caption = (PROJECT / "workflow" / "report" / f"{figure.stem}.rst").read_text(encoding="utf-8")
-        title = figure.stem.replace("fig_", "").replace("fig", "Figure ").capitalize()
+        title = TITLES.get(figure.stem) or f"Figure {figure.stem.removeprefix('fig')}"
         text = jinja2.Template(caption).render(snakemake=values).strip().replace("``", "`")
         parts.append(f"## {title}\n\n![{title}](results/figures/{figure.name})\n\n{text}")
     return "\n\n".join(parts) + "\n"
