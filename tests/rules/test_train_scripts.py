@@ -200,7 +200,11 @@ def test_robustness_of_networks_for_masks_and_depths(
         ("depths", "depth_error_um"),
     }
     kinds = table.groupby("network")["perturbation"].unique()
-    assert set(kinds["depths"]) - set(kinds["depth"]) == {"lateral_offset_um", "separation_error_um"}
+    assert set(kinds["depths"]) - set(kinds["depth"]) == {
+        "lateral_offset_um",
+        "separation_error_um",
+        "layer_spacing_um",
+    }
     unperturbed, exact = (
         table[(table["perturbation"] == kind) & (table["amount"] == 0)]["value"].to_numpy()
         for kind in ("none", "psf_width_error")

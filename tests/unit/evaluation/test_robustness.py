@@ -20,5 +20,5 @@ def test_means_over_layers_become_rows_by_perturbation_and_columns_by_network():
     sections = robustness_page(table).sections
     assert list(sections) == ["stack2: error [%]"]
     section = sections["stack2: error [%]"]
-    assert section["Imager"].tolist() == ["as calibrated", "width of the PSF -25 %", "noise, full well 2000 e-"]
+    assert section["Measurement"].tolist() == ["as calibrated", "width of the PSF -25 %", "noise, full well 2000 e-"]
     assert section["unet"].tolist() == ["5 (4 to 6)"] * 3

@@ -9,8 +9,14 @@ from torch import Tensor
 from foci3d.config.models import Config
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
+from foci3d.optics.scattering import apply_tissue
 from foci3d.simulation.imager import readout_variance
-from foci3d.simulation.perturbations import Perturbation, list_perturbations, perturbed_measurements
+from foci3d.simulation.perturbations import (
+    Perturbation,
+    list_perturbations,
+    perturbed_depths_um,
+    perturbed_measurements,
+)
 
 N_PIXELS, PITCH_UM = 17, 55.0
 Measure = Callable[[str, float], Tensor]
@@ -69,6 +75,26 @@ def test_another_separation_changes_the_distances_from_sensor_b(samples, optics,
     assert measure("separation_error_um", -400).isfinite().all()
 
 
-def test_one_sensor_cannot_be_misplaced(config):
-    kinds = [{item.kind for item in list_perturbations(config.robustness, count)} for count in (1, 2)]
+def test_scatter_is_that_of_the_psf_in_tissue(samples, optics, measure, config):
+    psf, forward = optics
+    tissue = config.tissue.model_copy(update={"scatter_per_mm": 0.5})
+    scattered = ForwardModel(apply_tissue(psf, tissue), N_PIXELS, 2, forward.sensor_separation_um)
+    torch.testing.assert_close(
+        measure("scatter_per_mm", 0.5), scattered(samples["layers"], samples["depths_um"]), rtol=0, atol=0
+    )
+    assert (measure("scatter_per_mm", 0.5) - measure("none", 0)).abs().max() > 0.01
+
+
+def test_layers_become_equidistant_about_their_mean_depth(samples, optics, measure):
+    perturbation = Perturbation("layer_spacing_um", 100)
+    depths_um = perturbed_depths_um(samples["depths_um"], perturbation)
+    torch.testing.assert_close(depths_um, torch.tensor([[400.0, 500]]).expand(40, -1))
+    assert torch.equal(measure("layer_spacing_um", 100), optics[1](samples["layers"], depths_um))
+    assert perturbed_depths_um(samples["depths_um"], Perturbation("none", 0)) is samples["depths_um"]
+
+
+def test_one_sensor_cannot_be_misplaced_nor_one_layer_moved(config):
+    shapes = [(1, 1), (2, 1), (2, 2)]
+    kinds = [{item.kind for item in list_perturbations(config.robustness, *shape)} for shape in shapes]
     assert kinds[1] - kinds[0] == {"lateral_offset_um", "separation_error_um"}
+    assert kinds[2] - kinds[1] == {"layer_spacing_um"}

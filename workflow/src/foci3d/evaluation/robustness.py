@@ -1,4 +1,4 @@
-"""The table of errors on imagers that differ from the calibrated one."""
+"""The table of errors on imagers and specimens that differ from those that networks were trained for."""
 
 import numpy as np
 import pandas as pd
@@ -18,10 +18,15 @@ PERTURBATIONS = {
     "none": ("as calibrated", 1.0, ""),
     "psf_width_error": ("width of the PSF", 100.0, " %"),
     "full_well_electrons": ("noise, full well", 1.0, " e-"),
+    "scatter_per_mm": ("scatter", 1.0, "/mm"),
+    "layer_spacing_um": ("equidistant layers", 1.0, " um"),
     "lateral_offset_um": ("sensor B displaced in x", 1.0, " um"),
     "separation_error_um": ("sensor separation", 1.0, " um"),
 }
 """Label of each perturbation, and factor and unit of its amount."""
+
+SIGNED = {"psf_width_error", "lateral_offset_um", "separation_error_um"}
+"""Perturbations whose amounts are deviations, above or below 0."""
 
 
 def robustness_table(scores: pd.DataFrame) -> pd.DataFrame:
@@ -37,17 +42,18 @@ def robustness_page(table: pd.DataFrame) -> TablePage:
     values, lows, highs = (scale * table[column] for column in ("value", "ci_low", "ci_high"))
     texts = table.assign(
         text=format_estimates(values, lows, highs),
-        Imager=[_describe(*row) for row in zip(table["perturbation"], table["amount"], strict=True)],
+        Measurement=[_describe(*row) for row in zip(table["perturbation"], table["amount"], strict=True)],
     )
     sections = {}
     for (dataset, metric), part in texts.groupby(["dataset", "metric"], sort=False):
-        wide = part.pivot_table("text", "Imager", "network", aggfunc="first", sort=False)
+        wide = part.pivot_table("text", "Measurement", "network", aggfunc="first", sort=False)
         sections[f"{dataset}: {HEADINGS[str(metric)]}"] = wide.fillna("").rename_axis(columns=None).reset_index()
     note = (
-        "Errors of trained networks on imagers that differ from the calibrated one. The networks were trained once, "
-        "for the calibrated imager, and are given its point-spread function. The same scenes are measured through a "
-        "wider or narrower point-spread function, with shot and read noise, or by a sensor B that is displaced "
-        "sideways or stands at another distance. With 95 % intervals over test samples; the resamples are the same in "
+        "Errors of trained networks on imagers and specimens that differ from those they were trained for. The "
+        "networks were trained once, for the calibrated imager, and are given its point-spread function. The same "
+        "layers are measured through a wider or narrower point-spread function, with shot and read noise, through "
+        "tissue that scatters, at equal distances from each other, or by a sensor B that is displaced sideways or "
+        "stands at another distance. With 95 % intervals over test samples; the resamples are the same in "
         "all rows, so differences between rows are more certain than the intervals suggest."
     )
     return TablePage("Robustness", note, table, sections)
@@ -56,5 +62,5 @@ def robustness_page(table: pd.DataFrame) -> TablePage:
 def _describe(perturbation: str, amount: float) -> str:
     """A perturbation in words: ``width of the PSF +25 %``."""
     label, factor, unit = PERTURBATIONS[perturbation]
-    sign = "" if perturbation == "full_well_electrons" else "+"
+    sign = "+" if perturbation in SIGNED else ""
     return f"{label} {factor * amount:{sign}g}{unit}" if unit else label

@@ -1,4 +1,4 @@
-"""Errors of networks against the errors of the imager."""
+"""Errors of networks on imagers and specimens that differ from those they were trained for."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,16 +12,21 @@ SHOWN = {"error": 100.0, "mean_error_um": 1.0, "depth_error_um": 1.0}
 """Metrics that are drawn, with their factors."""
 
 AXES = {
-    "psf_width_error": "width of the PSF,\nreal − calibrated [%]",
-    "full_well_electrons": "full well [electrons]",
-    "lateral_offset_um": "displacement of\nsensor B [µm]",
-    "separation_error_um": "sensor separation,\nreal − assumed [µm]",
+    "psf_width_error": "PSF width,\nerror [%]",
+    "full_well_electrons": "full well\n[electrons]",
+    "scatter_per_mm": "scatter\n[1/mm]",
+    "layer_spacing_um": "distance of\nlayers [µm]",
+    "lateral_offset_um": "sensor B,\noffset [µm]",
+    "separation_error_um": "separation,\nerror [µm]",
 }
-"""Label of the horizontal axis of each perturbation."""
+"""Label of the horizontal axis of each perturbation; errors are real minus calibrated or assumed."""
+
+WITHOUT_ZERO = {"full_well_electrons", "layer_spacing_um"}
+"""Perturbations for which an amount of 0 is not the unperturbed measurement."""
 
 
 def robustness(table: pd.DataFrame) -> Figure:
-    """Draw the error of networks against each error of the imager.
+    """Draw the error of networks against each perturbation.
 
     Parameters
     ----------
@@ -31,8 +36,8 @@ def robustness(table: pd.DataFrame) -> Figure:
     Returns
     -------
     Figure
-        One row per dataset and metric, one column per perturbation. Bars are 95 % intervals; dotted lines are errors on
-        the calibrated imager.
+        One row per dataset and metric, one column per perturbation. Bars are 95 % intervals; dotted lines are errors
+        without perturbation.
     """
     table = table[table["metric"].isin(SHOWN)]
     rows = list(table.groupby(["dataset", "metric"], sort=False))
@@ -59,8 +64,7 @@ def _draw_network(axes: Axes, kind: str, scores: pd.DataFrame, color: str) -> No
     """Draw the errors of one network under one perturbation, and on the calibrated imager."""
     calibrated = scores[scores["perturbation"] == "none"]
     perturbed = scores[scores["perturbation"] == kind]
-    is_noise = kind == "full_well_electrons"
-    points = perturbed if is_noise else pd.concat([perturbed, calibrated])
+    points = perturbed if kind in WITHOUT_ZERO else pd.concat([perturbed, calibrated])
     points = points.drop_duplicates("amount").sort_values("amount")
     reach = points[["value", "ci_low", "ci_high"]].to_numpy().T
     _, factor, _ = PERTURBATIONS[kind]
@@ -73,5 +77,5 @@ def _draw_network(axes: Axes, kind: str, scores: pd.DataFrame, color: str) -> No
         color=color,
     )
     axes.axhline(calibrated["value"].item(), color=color, linestyle=":", linewidth=0.8)
-    if is_noise:
+    if kind == "full_well_electrons":
         axes.set_xscale("log")

@@ -1,4 +1,4 @@
-"""Errors of trained networks on imagers that differ from the calibrated one."""
+"""Errors of trained networks on imagers and specimens that differ from those they were trained for."""
 
 import logging
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from foci3d.evaluation.scores import score
 from foci3d.learning.inference import Model, predict_samples
 from foci3d.optics.psf import PSF
 from foci3d.reconstruction.network_calibration import optics_of
-from foci3d.simulation.perturbations import list_perturbations, perturbed_measurements
+from foci3d.simulation.perturbations import list_perturbations, perturbed_depths_um, perturbed_measurements
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def assess_robustness(
     device: str,
     average_symmetries: bool,
 ) -> pd.DataFrame:
-    """Score a network on measurements by perturbed imagers; the network is given the calibrated imager.
+    """Score a network on perturbed measurements; the network is given the calibrated imager.
 
     Parameters
     ----------
@@ -70,13 +70,13 @@ def assess_robustness(
     samples = {name: torch.from_numpy(first[name]) for name in ("layers", "depths_um")}
     readout = tissue.model_copy(update={"read_noise_electrons": robustness.read_noise_electrons})
     forward, parts = optics_of(model, psf), []
-    for perturbation in list_perturbations(robustness, model.description.in_channels):
+    for perturbation in list_perturbations(robustness, model.description.in_channels, samples["layers"].shape[1]):
         log.info("%s %g", perturbation.kind, perturbation.amount)
         generator = torch.Generator().manual_seed(seed)
         measurements = perturbed_measurements(samples, psf, forward, perturbation, readout, generator)
-        predictions = predict_samples(
-            model, {**first, "sensors": measurements.numpy()}, dataset, device, average_symmetries=average_symmetries
-        )
+        depths_um = perturbed_depths_um(samples["depths_um"], perturbation)
+        perturbed = {**first, "sensors": measurements.numpy(), "depths_um": depths_um.numpy()}
+        predictions = predict_samples(model, perturbed, dataset, device, average_symmetries=average_symmetries)
         _, summary = score(predictions, max_depth_um, n_bootstrap, seed)
         parts.append(summary.assign(perturbation=perturbation.kind, amount=perturbation.amount))
     return pd.concat(parts, ignore_index=True)

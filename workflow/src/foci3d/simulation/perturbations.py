@@ -1,4 +1,4 @@
-"""Measurements by an imager that differs from the calibrated one: PSF, noise and place of sensor B."""
+"""Measurements of what networks were not trained for: another PSF, noise, place of sensor B, tissue, layer spacing."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +11,7 @@ from foci3d.config.models import TissueConfig
 from foci3d.config.robustness import RobustnessConfig
 from foci3d.optics.forward import ForwardModel, sensor_distances_um
 from foci3d.optics.psf import PSF
+from foci3d.optics.scattering import apply_tissue
 from foci3d.simulation.imager import perturb_distances, simulate_readout
 
 UNPERTURBED = "none"
@@ -18,32 +19,49 @@ UNPERTURBED = "none"
 
 @dataclass(frozen=True)
 class Perturbation:
-    """A difference between the real imager and the calibrated one.
+    """A difference from the calibrated imager, or from the specimens that networks are trained for.
 
     Parameters
     ----------
     kind : str
-        ``none``, ``psf_width_error``, ``full_well_electrons``, ``lateral_offset_um`` or ``separation_error_um``.
+        ``none``, ``psf_width_error``, ``full_well_electrons``, ``scatter_per_mm``, ``layer_spacing_um``,
+        ``lateral_offset_um`` or ``separation_error_um``.
     amount : float
-        Relative error of the width, number of electrons, or distance [um]; 0 for ``none``.
+        Relative error of the width, number of electrons, reduced scattering coefficient [1/mm], or distance [um]; 0 for
+        ``none``.
     """
 
     kind: str
     amount: float
 
 
-def list_perturbations(robustness: RobustnessConfig, n_sensors: int) -> Iterator[Perturbation]:
-    """The calibrated imager itself, then each perturbation; sensor B is misplaced only where there are two sensors."""
+def list_perturbations(robustness: RobustnessConfig, n_sensors: int, n_layers: int) -> Iterator[Perturbation]:
+    """The calibrated imager itself, then each perturbation.
+
+    Sensor B is misplaced only where there are two sensors, and layers are moved only where there are several.
+    """
     amounts = {
         UNPERTURBED: (0.0,),
         "psf_width_error": robustness.psf_width_errors,
         "full_well_electrons": robustness.full_well_electrons,
+        "scatter_per_mm": robustness.scatter_per_mm,
     }
+    if n_layers > 1:
+        amounts["layer_spacing_um"] = robustness.layer_spacings_um
     if n_sensors > 1:
         amounts["lateral_offset_um"] = robustness.lateral_offsets_um
         amounts["separation_error_um"] = robustness.separation_errors_um
     for kind, values in amounts.items():
         yield from (Perturbation(kind, value) for value in values)
+
+
+def perturbed_depths_um(depths_um: Tensor, perturbation: Perturbation) -> Tensor:
+    """Depths `(N, L)` of the layers: those of the samples, or equidistant about the mean depth of all samples [um]."""
+    if perturbation.kind != "layer_spacing_um":
+        return depths_um
+    n_layers = depths_um.shape[1]
+    offsets = torch.arange(n_layers, dtype=depths_um.dtype, device=depths_um.device) - (n_layers - 1) / 2
+    return (depths_um.mean() + perturbation.amount * offsets).expand_as(depths_um)
 
 
 def perturbed_measurements(
@@ -54,12 +72,12 @@ def perturbed_measurements(
     readout: TissueConfig,
     generator: torch.Generator,
 ) -> Tensor:
-    """Measurements of the same scenes by a perturbed imager.
+    """Measurements of the same layers by a perturbed imager.
 
     Parameters
     ----------
     samples : mapping of str to Tensor
-        Arrays of N samples as in a shard: layers (N, L, P, P) and depths_um (N, L).
+        Arrays of N samples as in a shard: layers (N, L, P, P) and depths_um (N, L), see `perturbed_depths_um`.
     psf : PSF
         The calibrated point-spread function.
     forward : ForwardModel
@@ -75,8 +93,17 @@ def perturbed_measurements(
     -------
     Tensor (N, S, P, P)
         Measurements [a.u.]. Layers that a smaller separation would put behind sensor B lie on it.
+
+    Raises
+    ------
+    InputError
+        If a layer is outside the depths of the point-spread function.
     """
-    layers, depths_um = samples["layers"], samples["depths_um"]
+
+    def with_psf(other: PSF) -> ForwardModel:
+        return ForwardModel(other, forward.n_pixels, forward.n_sensors, forward.sensor_separation_um)
+
+    layers, depths_um = samples["layers"], perturbed_depths_um(samples["depths_um"], perturbation)
     distances_um, amount = forward.distances_um(depths_um), perturbation.amount
     match perturbation.kind:
         case "psf_width_error":
@@ -84,11 +111,12 @@ def perturbed_measurements(
         case "full_well_electrons":
             sensor = readout.model_copy(update={"full_well_electrons": amount})
             return simulate_readout(forward(layers, depths_um), generator, sensor)
+        case "scatter_per_mm":
+            scattering = {"scatter_per_mm": amount, "absorption_per_mm": 0, "margin_pixels": 0}
+            return with_psf(apply_tissue(psf, readout.model_copy(update=scattering)))(layers, depths_um)
         case "lateral_offset_um":
-            displaced = ForwardModel(
-                _displace(psf, amount), forward.n_pixels, forward.n_sensors, forward.sensor_separation_um
-            )
-            sensor_a, sensor_b = forward(layers, depths_um)[:, :1], displaced(layers, depths_um)[:, 1:]
+            sensor_a = forward(layers, depths_um)[:, :1]
+            sensor_b = with_psf(_displace(psf, amount))(layers, depths_um)[:, 1:]
             return torch.cat([sensor_a, sensor_b], 1)
         case "separation_error_um":
             real_um = sensor_distances_um(depths_um, forward.n_sensors, forward.sensor_separation_um + amount)
