@@ -68,7 +68,7 @@ def main() -> None:
         subprocess.run(["git", "clone", "--quiet", PROJECT, project], check=True)
         local_s = run(project, "--cores", "1")
         with one_node_slurm(Path(folder, "slurm")):
-            slurm_s = run(project, "--profile", "profiles/slurm", "--jobs", "1")
+            slurm_s = run(project, "--profile", "profiles/slurm", "--cores", "2", "--jobs", "1")
             times = job_times()
     overhead_s = (slurm_s - local_s) / len(times)
     queue_s = mean((start - submission).total_seconds() for submission, start, _ in times)

@@ -34,7 +34,7 @@ TARGETS = (
 OVERLAY = "networks: {stack2_physics: {training: {max_steps: 40, validation_interval: 4}}}\n"
 CONFIGURATION = ("--configfile", "config/smoke.yaml", "config/kill.yaml")
 LOCAL = ("--cores", "1")
-SLURM = ("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "3")
+SLURM = ("--profile", "profiles/slurm", "--cores", "2", "--slurm-init-seconds-before-status-checks", "3")
 NOT_RESULTS = ("logs", "benchmarks")
 
 
