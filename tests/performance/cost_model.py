@@ -34,9 +34,9 @@ PROJECT = Path(__file__).parents[2]
 CONFIG = Config.model_validate(yaml.safe_load((PROJECT / "config" / "config.yaml").read_text()))
 DATASET = "stack2"
 NETWORKS = ("stack2_cnn", "stack2_physics")
-N_SAMPLES = (1000, 2000, 4000, 16000)
-N_STEPS = (20, 40, 80, 240)
-N_PREDICTED = (128, 256, 512, 1536)
+N_SAMPLES = (250, 500, 1000, 4000)
+N_STEPS = (5, 10, 20, 60)
+N_PREDICTED = (64, 128, 256, 768)
 
 Cost = dict[str, float]
 
