@@ -1,6 +1,6 @@
 #!/bin/sh
-# Cancel the jobs of SLURM that outlive a killed run of the project in this folder, and wait until they have ended: two jobs
-# that write the same files would spoil each other's work.
+# Cancel the jobs of SLURM that outlive a killed run of the project in this folder, and wait until they have ended: the next
+# run would submit the same jobs once more, and both would write the same files.
 set -eu
 
 [ -d .snakemake/slurm_logs ] || exit 0 # no run of this project used SLURM
