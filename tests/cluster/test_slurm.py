@@ -1,7 +1,6 @@
 """A part of the smoke run through profiles/slurm, on a SLURM of one node: every kind of job, and two that fail.
 
-The first attempt of the training gets too little memory, and an image of one acquisition is no image. Then a run and
-one of its jobs are killed; `kill.py` kills more.
+The first attempt of the training gets too little memory, and an image of one acquisition is no image.
 """
 
 import re
@@ -12,7 +11,6 @@ from typing import Any, NamedTuple
 
 import pytest
 from cluster.one_node_slurm import one_node_slurm, why_none_can_start
-from kill import Kill, run_with_kills
 from performance.result_digests import array_digests, number_digest
 
 pytest.importorskip("snakemake_executor_plugin_slurm", reason="the plugin of Snakemake for SLURM is not installed")
@@ -144,9 +142,3 @@ def test_jobs_that_outlive_a_killed_run_are_cancelled_and_no_others(project: Pat
     subprocess.run(script, cwd=project, check=True)
     assert queued() == others
     subprocess.run(["scancel", *others], check=True)
-
-
-def test_a_killed_run_ends_with_the_results_of_an_undisturbed_one(project: Path) -> None:
-    events = list(run_with_kills(project, n_kills=1, seed=0, slurm=True))
-    assert [event for event in events if isinstance(event, str)] == []
-    assert any(isinstance(event, Kill) for event in events)
