@@ -46,7 +46,8 @@ reconstruct: env  ## 3-D maps of the example acquisitions by the released networ
 paper: env  ## every figure and number at the paper's scale, into results/paper
 	$(SNAKEMAKE) --prioritize results/paper/models/stack2_resnet.json -- all
 
-unlock: env  ## after a run was killed, release its lock; then give the same command again
+unlock: env  ## after a run was killed, cancel its jobs of SLURM and release its lock; then give the same command again
+	@sh profiles/slurm/cancel_jobs.sh
 	$(BIN)/snakemake --unlock
 
 test: env  ## the tests, with a small run of the whole workflow

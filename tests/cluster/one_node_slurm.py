@@ -5,6 +5,7 @@ configuration lies elsewhere: the commands inside a job look nowhere but in /etc
 """
 
 import os
+import random
 import secrets
 import shutil
 import socket
@@ -134,6 +135,17 @@ def one_node_slurm(folder: Path) -> Iterator[None]:
         _wait_until_idle(folder)
         stack.callback(_cancel_jobs)
         yield
+
+
+def kill_random_job(rng: random.Random) -> str:
+    """Kill a running job with SIGKILL; returns its rules, empty if none is running."""
+    command = ["squeue", "--states=running", "--noheader", "--format=%A %k"]
+    jobs = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    if not jobs:
+        return ""
+    number, rules = rng.choice(jobs).split()
+    subprocess.run(["scancel", "--signal=KILL", "--full", number], check=True)
+    return rules
 
 
 def _cancel_jobs() -> None:

@@ -58,18 +58,23 @@ def list_jobs() -> list[SlurmJob]:
     return [SlurmJob(*line.split()) for line in run.stdout.splitlines()]
 
 
-@pytest.fixture(scope="module")
-def slurm_run(
-    snakemake: Callable[..., Any], copy_project: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SlurmRun]:
+@pytest.fixture(scope="module", autouse=True)
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     reason = why_none_can_start()
     if reason:
         pytest.skip(reason)
-    project = copy_project(tmp_path_factory.mktemp("slurm") / "project")
+    with one_node_slurm(tmp_path_factory.mktemp("slurm")):
+        yield
+
+
+@pytest.fixture(scope="module")
+def slurm_run(
+    snakemake: Callable[..., Any], copy_project: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
+) -> SlurmRun:
+    project = copy_project(tmp_path_factory.mktemp("run") / "project")
     (project / "resources" / "acquisitions" / "tissue1_a.tif").write_text("no image")
-    with one_node_slurm(project.parent / "slurm"):
-        run = snakemake(*OPTIONS, "--", *(str(RESULTS / target) for target in TARGETS), folder=project)
-        yield SlurmRun(project, run.stdout + run.stderr, run.returncode, list_jobs())
+    run = snakemake(*OPTIONS, "--", *(str(RESULTS / target) for target in TARGETS), folder=project)
+    return SlurmRun(project, run.stdout + run.stderr, run.returncode, list_jobs())
 
 
 def test_a_failing_job_is_reported_and_the_others_are_done(slurm_run: SlurmRun) -> None:
@@ -114,3 +119,26 @@ def test_results_are_those_of_a_local_run(slurm_run: SlurmRun, smoke: Path) -> N
         if file.name == "roc.csv" and not local.exists():  # a local run traces the curve of one network alone
             continue
         assert read(file) == read(local), file.relative_to(results)
+
+
+def submit(name: str, folder: Path) -> str:
+    """Submit a job that waits; returns its number."""
+    command = ["sbatch", "--parsable", f"--job-name={name}", "--output=/dev/null", "--mem=50", "--wrap=sleep 600"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def queued() -> set[str]:
+    command = ["squeue", "--noheader", "--format=%A"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_jobs_that_outlive_a_killed_run_are_cancelled_and_no_others(project: Path, tmp_path: Path) -> None:
+    script = ["sh", "profiles/slurm/cancel_jobs.sh"]
+    left = submit("foci3d_run", project)
+    others = {submit("foci3d_run", tmp_path), submit("other", project)}
+    subprocess.run(script, cwd=project, check=True)  # SLURM was not used in this folder
+    assert queued() == others | {left}
+    (project / ".snakemake" / "slurm_logs").mkdir(parents=True)
+    subprocess.run(script, cwd=project, check=True)
+    assert queued() == others
+    subprocess.run(["scancel", *others], check=True)

@@ -1,7 +1,8 @@
 """Kill a run at random moments, give the same command again, and compare the results with those of an undisturbed run.
 
-`python tests/faults/kill.py 20` does this in a clone of the last commit until 20 runs were killed. It prints one line
-of JSON for each kill and for each violation of what `run_with_kills` checks, and fails if there was a violation.
+`PYTHONPATH=tests python tests/faults/kill.py 20` does this in a clone of the last commit until 20 runs were killed. It
+prints one line of JSON for each kill and for each violation of what `run_with_kills` checks, and fails if there was a
+violation. With `--slurm`, the runs use profiles/slurm on a SLURM of one node, and jobs of SLURM are killed, too.
 """
 
 import argparse
@@ -17,11 +18,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
+from cluster.one_node_slurm import kill_random_job, one_node_slurm
 
 RESULTS = Path("results", "smoke")
 TARGETS = (
@@ -30,7 +32,9 @@ TARGETS = (
 )
 # A training long enough to be killed between its checkpoints.
 OVERLAY = "networks: {stack2_physics: {training: {max_steps: 40, validation_interval: 4}}}\n"
-RUN = ("--cores", "1", "--configfile", "config/smoke.yaml", "config/kill.yaml", "--", *map(str, TARGETS))
+CONFIGURATION = ("--configfile", "config/smoke.yaml", "config/kill.yaml")
+LOCAL = ("--cores", "1")
+SLURM = ("--profile", "profiles/slurm", "--cores", "2", "--slurm-init-seconds-before-status-checks", "3")
 NOT_RESULTS = ("logs", "benchmarks")
 
 
@@ -56,15 +60,32 @@ class Kill:
     n_complete: int
 
 
+@dataclass(frozen=True)
+class JobKill:
+    """A job of SLURM that was killed while the run went on.
+
+    Parameters
+    ----------
+    after_s : float
+        Seconds from the start of the run.
+    rules : str
+        Rules of the job.
+    """
+
+    after_s: float
+    rules: str
+
+
 def environment(project: Path) -> dict[str, str]:
     """Environment in which Python imports the library of `project`."""
     return os.environ | {"PYTHONPATH": str(project / "workflow" / "src")}
 
 
-def start_run(project: Path) -> subprocess.Popen[bytes]:
+def start_run(project: Path, slurm: bool) -> subprocess.Popen[bytes]:
     """Start the run in a process group of its own; its output goes to `output.txt`."""
     with (project / "output.txt").open("wb") as output:
-        command = [sys.executable, "-m", "snakemake", *RUN]
+        options = (*(SLURM if slurm else LOCAL), *CONFIGURATION)
+        command = [sys.executable, "-m", "snakemake", *options, "--", *map(str, TARGETS)]
         return subprocess.Popen(
             command, cwd=project, env=environment(project), stdout=output, stderr=output, start_new_session=True
         )
@@ -72,8 +93,13 @@ def start_run(project: Path) -> subprocess.Popen[bytes]:
 
 def unlock(project: Path) -> None:
     """Release the lock of Snakemake that a killed run leaves, as `make unlock` does."""
-    command = [sys.executable, "-m", "snakemake", "--unlock", *RUN[2:5]]
+    command = [sys.executable, "-m", "snakemake", "--unlock", *CONFIGURATION]
     subprocess.run(command, cwd=project, env=environment(project), check=True, capture_output=True)
+
+
+def cancel_jobs(project: Path) -> None:
+    """Cancel the jobs of SLURM that outlive a killed run, as `make unlock` does."""
+    subprocess.run(["sh", "profiles/slurm/cancel_jobs.sh"], cwd=project, check=True, capture_output=True)
 
 
 def result_files(project: Path) -> list[Path]:
@@ -108,45 +134,57 @@ def complete_files(project: Path) -> dict[str, tuple[int, int]]:
     return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in names.items() if name not in interrupted}
 
 
-def kill_after(run: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Kill a run with all its jobs after some seconds; False if it ended before."""
+def ends_within(run: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Whether a run ends by itself within some seconds."""
     with suppress(subprocess.TimeoutExpired):
         run.wait(seconds)
-        return False
+        return True
+    return False
+
+
+def kill(run: subprocess.Popen[bytes]) -> None:
+    """Kill a run with all its processes; jobs of SLURM are none of them."""
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
-    return True
 
 
-def run_undisturbed(project: Path) -> tuple[dict[str, str], float]:
+def run_undisturbed(project: Path, slurm: bool) -> tuple[dict[str, str], float]:
     """Digests of the results of a run that nothing disturbs, and the seconds that it takes."""
     (project / "config" / "kill.yaml").write_text(OVERLAY)
     start = time.perf_counter()
-    if start_run(project).wait():
+    if start_run(project, slurm).wait():
         raise RuntimeError((project / "output.txt").read_text())
     return content_digests(project), time.perf_counter() - start
 
 
-def run_with_kills(project: Path, n_kills: int, seed: int) -> Iterator[Kill | str]:
+def run_with_kills(project: Path, n_kills: int, seed: int, slurm: bool = False) -> Iterator[Kill | JobKill | str]:
     """Kill runs until `n_kills` were killed, and let the last one end.
 
-    Each run continues the killed one before it; after one that has ended, the next starts without results.
+    Each run continues the killed one before it; after one that has ended, the next starts without results. With SLURM,
+    each run first loses a job.
 
     Yields
     ------
-    Kill or str
+    Kill, JobKill or str
         Each kill, and each violation: a file that was complete is written again, a run fails, a temporary file remains,
         or the results differ from those of an undisturbed run.
     """
     rng = random.Random(seed)
-    expected, duration_s = run_undisturbed(project)
+    expected, duration_s = run_undisturbed(project, slurm)
     shutil.rmtree(project / RESULTS)
     complete: dict[str, tuple[int, int]] = {}
     while n_kills or (project / RESULTS).exists():
-        after_s = rng.uniform(0, duration_s) if n_kills else float("inf")
+        after_s = rng.uniform(0, duration_s)
         start = time.time()
-        run = start_run(project)
-        killed = kill_after(run, after_s) if n_kills else run.wait() < 0
+        run = start_run(project, slurm)
+        if slurm and not ends_within(run, rng.uniform(0, after_s)) and (rules := kill_random_job(rng)):
+            yield JobKill(round(time.time() - start, 1), rules)
+        killed = bool(n_kills) and not ends_within(run, start + after_s - time.time())
+        if killed:
+            kill(run)
+            if slurm:
+                cancel_jobs(project)
+        run.wait()
         now = complete_files(project)
         yield from (f"{name} was complete and is written again" for name in complete if now.get(name) != complete[name])
         if killed:
@@ -170,15 +208,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("n_kills", type=int)
     parser.add_argument("--seed", type=int, default=0, help="of the moments; default 0")
+    parser.add_argument("--slurm", action="store_true", help="run on a SLURM of one node")
     arguments = parser.parse_args()
     n_violations = 0
     with tempfile.TemporaryDirectory() as folder:
-        project = Path(folder, "project")
+        project, cluster = Path(folder, "project"), Path(folder, "slurm")
         source = Path(__file__).parents[2]
         subprocess.run(["git", "clone", "--quiet", source, project], check=True)
-        for event in run_with_kills(project, arguments.n_kills, arguments.seed):
-            print(json.dumps(asdict(event) if isinstance(event, Kill) else {"violation": event}), flush=True)
-            n_violations += isinstance(event, str)
+        with one_node_slurm(cluster) if arguments.slurm else nullcontext():
+            for event in run_with_kills(project, arguments.n_kills, arguments.seed, arguments.slurm):
+                print(json.dumps({"violation": event} if isinstance(event, str) else asdict(event)), flush=True)
+                n_violations += isinstance(event, str)
     sys.exit(f"{n_violations} violations" if n_violations else 0)
 
 

@@ -36,9 +36,9 @@ from snakemake.utils import update_config
 
 from foci3d.calibration.bead_scan import find_beads, read_scan
 from foci3d.calibration.kernel_file import read_kernel_stack
+from foci3d.config import overlays
 from foci3d.config.models import Config
 from foci3d.config.samples import Acquisition, read_samples
-from foci3d.config.validation import check_config
 from foci3d.io import matlab, predictions, shards
 from foci3d.io.images import read_acquisition
 from foci3d.learning.datasets import open_dataset
@@ -82,7 +82,7 @@ def generated_configs(files: Files) -> st.SearchStrategy[Files]:
 
 
 def read_config() -> None:
-    config = check_config(yaml.safe_load(Path("config.yaml").read_text()), ["config.yaml"])
+    config = overlays.read_config(["config.yaml"])
     names = [*config.networks, *config.datasets, *config.baselines]
     assert all(name.isidentifier() and name.isascii() for name in names)
 

@@ -96,7 +96,17 @@ def test_validate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert "mine.yaml: there is no key imager.n_pixel; did you mean n_pixels?" in output.err
 
 
-@pytest.mark.parametrize(("text", "message"), [("a: [", "not valid YAML"), ("- 1", "expected keys at the top level")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", "not valid YAML"),
+        ("a: 2000-99-99", "not valid YAML (month must be in 1..12)"),
+        ("- 1", "expected keys at the top level"),
+        ("", "expected keys at the top level"),
+        ("a: &a {b: *a}", "keys are nested too deeply or contain themselves"),
+        ("a: " + "[" * 10_000, "keys are nested too deeply or contain themselves"),
+    ],
+)
 def test_validate_reports_what_is_no_configuration(
     tmp_path: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

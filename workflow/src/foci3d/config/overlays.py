@@ -31,7 +31,10 @@ def read_config(files: Sequence[str | Path]) -> Config:
     """
     merged: dict[str, Any] = {}
     for file in files:
-        merged = merge_overlay(merged, _load(file))
+        try:
+            merged = merge_overlay(merged, _load(file))
+        except RecursionError as error:
+            raise InputError(f"{file}: keys are nested too deeply or contain themselves. Remove levels.") from error
     return check_config(merged, files)
 
 
@@ -54,7 +57,7 @@ def _load(file: str | Path) -> Mapping[str, Any]:
         raise InputError(
             f"{file}: cannot be read ({error.strerror}); expected a YAML file. Correct the path."
         ) from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or a date such as 2000-99-99
         reason = " ".join(str(error).split())
         raise InputError(f"{file}: not valid YAML ({reason}); correct this line.") from error
     if not isinstance(content, Mapping):
