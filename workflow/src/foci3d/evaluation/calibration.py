@@ -113,12 +113,11 @@ class DepthCalibration:
         DepthCalibration
             With factor 1 for a layer that is always empty.
         """
-        percent, half_width = next(iter(DEPTH_INTERVALS.items()))
-        scales = []
+        percent, scales = 68, []
         for deviations in np.abs(errors_um / sds_um).T:
             known = np.sort(deviations[~np.isnan(deviations)])
             rank = min(math.ceil((len(known) + 1) * percent / 100), len(known))
-            scales.append(float(known[rank - 1]) / half_width if rank else 1.0)
+            scales.append(float(known[rank - 1]) / DEPTH_INTERVALS[percent] if rank else 1.0)
         return cls(tuple(scales))
 
     def __call__(self, sds_um: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
