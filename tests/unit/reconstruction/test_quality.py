@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from foci3d.config.models import TrustConfig
+from foci3d.evaluation.calibration import DepthCalibration
 from foci3d.learning.inference import Model
 from foci3d.learning.model_file import ModelDescription
 from foci3d.optics.psf import PSF
@@ -57,6 +58,24 @@ def test_statistics_and_residual_use_the_predicted_depths(model: Model) -> None:
     result = reconstruct(measurements[0], model)
     expected = relative_residual(model.psf, 1000.0, measurements[0], result.probability, np.array(result.depths_um))
     assert result.quality.residual == pytest.approx(expected)
+
+
+def test_flagged_depths_are_no_surer_than_those_of_the_training_data(
+    model: Model, calibration: NetworkCalibration
+) -> None:
+    training_sds_um = [layer.sd for layer in model.description.layer_depths_um]
+    depth_calibrator = DepthCalibration((1e-3, 1e-3, 1e3))
+    for threshold, flagged in ((np.inf, False), (-np.inf, True)):
+        reference = replace(calibration.reference, threshold=threshold)
+        changed = calibration.model_copy(update={"reference": reference, "depth_calibrator": depth_calibrator})
+        result = reconstruct(SAMPLES["sensors"][0], model, calibration=changed)
+        assert result.quality.flagged is flagged
+        if flagged:
+            assert result.depth_sds_um[:2] == tuple(training_sds_um[:2])
+        else:
+            assert max(result.depth_sds_um[:2]) < min(training_sds_um)
+        assert result.depth_sds_um[2] > 10 * training_sds_um[2]
+        assert set(result.foci.depth_sd_um) <= set(result.depth_sds_um)
 
 
 def test_a_field_has_a_residual_and_abstention_but_no_flag(model: Model, calibration: NetworkCalibration) -> None:

@@ -34,7 +34,8 @@ class Reconstruction:
         Probability of a cell, 0 to 1; calibrated if the model has a calibration.
     depths_um, depth_sds_um : tuple of L floats
         Predicted depth of each layer with its standard deviation [um], calibrated if the model has a calibration; of a
-        model that predicts none, mean and standard deviation in its training data.
+        model that predicts none, mean and standard deviation in its training data. Where `quality` flags the
+        measurement, standard deviations are at least those in the training data.
     occupancy : tuple of L floats
         Probability that a layer holds cells; 1 of a model that predicts none.
     foci : DataFrame
@@ -131,7 +132,11 @@ def reconstruct(
     usable, note = find_usable_calibration(calibration, average_symmetries=average_symmetries)
     probability = usable.calibrator(outputs["output"]) if usable else outputs["output"]
     depths_um, depth_sds_um = layer_depths(outputs, description)
-    depth_sds_um = usable.depth_calibrator(depth_sds_um) if usable else depth_sds_um
+    quality = assess_quality(measurement, outputs, probability, model, usable, note)
+    if usable:
+        depth_sds_um = usable.depth_calibrator(depth_sds_um)
+    if quality.flagged:
+        depth_sds_um = np.maximum(depth_sds_um, [layer.sd for layer in description.layer_depths_um])
     occupancy = outputs.get("occupancy", np.ones(description.n_layers))
     pitch_um = description.pixel_pitch_um if pixel_pitch_um is None else pixel_pitch_um
     return Reconstruction(
@@ -144,7 +149,7 @@ def reconstruct(
         threshold=threshold,
         pixel_pitch_um=pitch_um,
         sensor_depths_um=(0.0, model.sensor_separation_um)[: len(measurement)],
-        quality=assess_quality(measurement, outputs, probability, model, usable, note),
+        quality=quality,
     )
 
 
