@@ -1,17 +1,18 @@
-"""Speed of the reconstruction: `python tests/performance/reconstruction.py results/paper` prints one JSON object.
+"""Speed of the reconstruction: `python tests/performance/reconstruction.py results/quick` prints one JSON object.
 
-It needs the point-spread function, the validation and test splits of stack2 and a trained `stack2_physics` of a run:
-`snakemake -- results/paper/predictions/stack2_physics/stack2.h5`. Everything runs in one thread. Layered non-negative
-least squares, which is given the depths of the layers, is run to the number of iterations that has the lowest error on
-validation samples. Both methods take turns, a pair of measurements each; the fastest turn of each counts.
+It needs the point-spread function, the validation and test splits of stack2 and deblur, and the networks
+`stack2_physics` and `deblur_physics` of a run, for example of `make demo`. Everything runs in one thread. Each network
+is compared with a classical method that is given the depths of the layers, and whose number of iterations has the
+lowest error on validation samples: layered non-negative least squares for stacks, scikit-image's Richardson-Lucy for
+single layers. Both methods take turns, a sample each; the fastest turn of each counts.
 
 ==========================  ========  ================================================================================
-pair_ms                               time of the network for a pair of measurements
-pair_vs_least_squares       >= 30     time of least squares over that of the network
-error, ..._symmetries                 mean error of the network on test samples, without and with the average over the
-                                      symmetries of the imager; below least_squares_error
-symmetries_vs_least_squares           the ratio of times with that average
-images_per_s                          measurements that the network takes in a second, in batches
+sample_ms                             time of the network for a sample: the images of one sensor or two
+sample_vs_classical         >= 30     time of the classical method over that of the network
+symmetries_vs_classical               the same with the average over the symmetries of the imager
+error, ..._symmetries                 mean error of the network on test samples, without and with that average; below
+                                      classical_error
+images_per_s                          images that the network takes in a second, in batches
 ==========================  ========  ================================================================================
 """
 
@@ -20,24 +21,24 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import yaml
 from threadpoolctl import threadpool_limits
 
-from foci3d.config.classical_methods import NonnegativeLeastSquaresConfig
 from foci3d.config.models import Config
-from foci3d.evaluation.metrics import CELL_THRESHOLD, Confusion
 from foci3d.io.shards import read_shards
-from foci3d.learning.inference import BATCH_SIZE, Model, load_model
+from foci3d.learning.inference import BATCH_SIZE, load_model
+from foci3d.learning.tasks import Task, make_task
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction.classical import TunedMethod, tune
+from foci3d.reconstruction.classical import tune
 
 CONFIG = Config.model_validate(yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text()))
-NETWORK, DATASET = "stack2_physics", "stack2"
+COMPARISONS = {"stack2_physics": "stack2_least_squares", "deblur_physics": "deblur_richardson_lucy"}
+"""Networks, and the classical method that each is compared with."""
+
 Samples = dict[str, np.ndarray]
 
 
@@ -52,40 +53,52 @@ def fastest(works: dict[str, Callable[[], object]], n_turns: int) -> dict[str, f
     return best
 
 
-def read_split(results: Path, split: str, n_samples: int) -> Samples:
-    paths = sorted((results / "data" / DATASET).glob(f"{split}-*.h5"))
-    arrays = read_shards(paths, ("sensors", "masks", "depths_um"))
+def read_split(results: Path, dataset: str, split: str, n_samples: int) -> Samples:
+    paths = sorted((results / "data" / dataset).glob(f"{split}-*.h5"))
+    arrays = read_shards(paths, ("sensors", "layers", "masks", "depths_um"))
     return {name: values[:n_samples] for name, values in arrays.items()}
 
 
-def tune_least_squares(forward: ForwardModel, validation: Samples, iterations: tuple[int, ...]) -> TunedMethod:
-    baseline = CONFIG.baselines["stack2_least_squares"]
-    method = NonnegativeLeastSquaresConfig(name="nonnegative_least_squares", iterations=iterations)
-    return tune(method, baseline.task, baseline.smoothing_sigma_px, forward, validation)
+def mean_error(output: np.ndarray, test: Samples, task: Task) -> float:
+    target = task.target({name: torch.from_numpy(values) for name, values in test.items()})
+    return float(task.error(torch.from_numpy(output), target).mean())
 
 
-def mean_error(output: np.ndarray, test: Samples) -> float:
-    return float(Confusion.from_masks(output > CELL_THRESHOLD, test["masks"] > 0).error.mean())
-
-
-def measure(
-    model: Model, least_squares: TunedMethod, forward: ForwardModel, test: Samples, n_turns: int
+def compare(
+    network: str, results: Path, iterations: list[int], n_samples: tuple[int, int], n_turns: int
 ) -> dict[str, float]:
+    baseline, imager = CONFIG.baselines[COMPARISONS[network]], CONFIG.imager
+    dataset = CONFIG.datasets[baseline.dataset]
+    task = make_task(baseline.task, dataset.n_layers, dataset.depth_classes_um)
+    psf = PSF.load(results / "psf" / f"{CONFIG.psf.source}.h5")
+    forward = ForwardModel(psf, imager.n_pixels, dataset.n_sensors, imager.sensor_separation_um)
+    validation, test = (
+        read_split(results, baseline.dataset, split, n)
+        for split, n in zip(("validation", "test"), n_samples, strict=True)
+    )
+    model = load_model(results / "models" / f"{network}.json", psf=psf)
+    method = baseline.method.model_copy(update={"iterations": tuple(iterations)})
+    classical = tune(method, baseline.task, baseline.smoothing_sigma_px, forward, validation)
+
     sensors, depths_um = test["sensors"], test["depths_um"]
     works = {
         "network": lambda: model.predict(sensors[:1], "cpu"),
         "symmetries": lambda: model.predict(sensors[:1], "cpu", average_symmetries=True),
-        "least_squares": lambda: least_squares.predict(forward, sensors[:1], depths_um[:1]),
+        "classical": lambda: classical.predict(forward, sensors[:1], depths_um[:1]),
         "batch": lambda: model.predict(sensors[:BATCH_SIZE], "cpu"),
     }
     seconds = fastest(works, n_turns)
-    n_images = sensors[:BATCH_SIZE].shape[0] * sensors.shape[1]
+    symmetric = model.predict(sensors, "cpu", average_symmetries=True)["output"]
     return {
-        "pair_ms": 1e3 * seconds["network"],
-        "least_squares_pair_ms": 1e3 * seconds["least_squares"],
-        "pair_vs_least_squares": seconds["least_squares"] / seconds["network"],
-        "symmetries_vs_least_squares": seconds["least_squares"] / seconds["symmetries"],
-        "images_per_s": n_images / seconds["batch"],
+        "sample_ms": 1e3 * seconds["network"],
+        "classical_sample_ms": 1e3 * seconds["classical"],
+        "sample_vs_classical": seconds["classical"] / seconds["network"],
+        "symmetries_vs_classical": seconds["classical"] / seconds["symmetries"],
+        "images_per_s": sensors[:BATCH_SIZE].shape[0] * sensors.shape[1] / seconds["batch"],
+        "error": mean_error(model.predict(sensors, "cpu")["output"], test, task),
+        "error_symmetries": mean_error(symmetric, test, task),
+        "classical_error": mean_error(classical.predict(forward, sensors, depths_um), test, task),
+        "classical_iterations": classical.parameters["iterations"],
     }
 
 
@@ -94,26 +107,17 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="folder of results with the inputs")
     parser.add_argument("--iterations", type=int, nargs="+", default=[10, 30, 100, 300, 1000], help="to choose from")
     parser.add_argument("--validation-samples", type=int, default=100, help="samples on which they are chosen")
-    parser.add_argument("--test-samples", type=int, default=1000, help="samples of the errors")
+    parser.add_argument("--test-samples", type=int, default=200, help="samples of the errors")
     parser.add_argument("--turns", type=int, default=20, help="turns of each method")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)
-    results = arguments.results
-    psf, imager = PSF.load(results / "psf" / f"{CONFIG.psf.source}.h5"), CONFIG.imager
-    forward = ForwardModel(psf, imager.n_pixels, CONFIG.datasets[DATASET].n_sensors, imager.sensor_separation_um)
-    validation = read_split(results, "validation", arguments.validation_samples)
-    test = read_split(results, "test", arguments.test_samples)
-    model = load_model(results / "models" / f"{NETWORK}.json", psf=psf)
-    least_squares = tune_least_squares(forward, validation, tuple(arguments.iterations))
-    figures: dict[str, Any] = measure(model, least_squares, forward, test, arguments.turns)
-    figures |= {
-        "error": mean_error(model.predict(test["sensors"], "cpu")["output"], test),
-        "error_symmetries": mean_error(model.predict(test["sensors"], "cpu", average_symmetries=True)["output"], test),
-        "least_squares_error": mean_error(least_squares.predict(forward, test["sensors"], test["depths_um"]), test),
-        "least_squares_iterations": least_squares.parameters["iterations"],
-    }
-    print(json.dumps({name: float(f"{value:.4g}") for name, value in figures.items()}, indent=1))
+    n_samples = (arguments.validation_samples, arguments.test_samples)
+    figures = {}
+    for network in COMPARISONS:
+        measured = compare(network, arguments.results, arguments.iterations, n_samples, arguments.turns)
+        figures[network] = {name: float(f"{value:.4g}") for name, value in measured.items()}
+    print(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":
