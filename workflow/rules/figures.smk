@@ -47,7 +47,12 @@ rule fig4:
         fig4a=figure_output("fig4a", "Stacks of layers"),
         fig4b=figure_output("fig4b", "Stacks of layers"),
         fig4c=figure_output("fig4c", "Stacks of layers"),
-        view=f"{RESULTS}/figures/fig4c.html",
+        view=report(
+            f"{RESULTS}/figures/fig4c.html",
+            category="Stacks of layers",
+            caption="../report/fig4c.rst",
+            labels={"figure": "4c, interactive"},
+        ),
     log:
         f"{RESULTS}/logs/fig4.log",
     conda:

@@ -20,7 +20,12 @@ rule reconstruct_sample:
             caption="../report/reconstruction.rst",
             labels={"sample": "{sample}", "figure": "overview"},
         ),
-        view=f"{RESULTS}/reconstructions/{{sample}}/view.html",
+        view=report(
+            f"{RESULTS}/reconstructions/{{sample}}/view.html",
+            category="Reconstructions",
+            caption="../report/reconstruction.rst",
+            labels={"sample": "{sample}", "figure": "interactive 3-D view"},
+        ),
         tracks=report(
             directory(f"{RESULTS}/reconstructions/{{sample}}/tracks"),
             patterns=["{name}.png"],

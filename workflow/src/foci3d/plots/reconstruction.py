@@ -23,6 +23,8 @@ def overview(
     pixel_pitch_um: float,
     sensor_planes_um: Sequence[float],
     threshold: float,
+    *,
+    layer_depth_sds_um: Sequence[float] | None = None,
     note: str = "",
 ) -> Figure:
     """Show the measurements, the probability map of each layer with the outline of its cells, and all layers in space.
@@ -33,6 +35,8 @@ def overview(
         Images that the sensors record.
     probability, layer_depths_um, pixel_pitch_um, sensor_planes_um, threshold
         See `view3d.figure_3d`.
+    layer_depth_sds_um : sequence of L floats, optional
+        Standard deviations of the depths of the layers [um].
     note : str
         Line below the figure.
 
@@ -50,10 +54,13 @@ def overview(
         axes.set_title(f"sensor {name}")
     for axes in grid[0, len(measurements) :]:
         axes.set_axis_off()
-    for axes, layer, depth_um in zip(grid[1], probability, layer_depths_um, strict=True):
+    sds_um = (
+        [""] * len(probability) if layer_depth_sds_um is None else [f" ± {sd_um:.0f}" for sd_um in layer_depth_sds_um]
+    )
+    for axes, layer, depth_um, sd_um in zip(grid[1], probability, layer_depths_um, sds_um, strict=True):
         cells = style.show_image(axes, layer, pixel_pitch_um, cmap=style.CELLS, limits=(0, 1))
         style.show_outline(axes, layer > threshold, pixel_pitch_um)
-        axes.set_title(f"{depth_um:.0f} µm")
+        axes.set_title(f"{depth_um:.0f}{sd_um} µm")
     flat.colorbar(cells, ax=grid[1], label="probability of a cell", location="bottom", shrink=0.6, aspect=40)
     axes_3d = space.add_subplot(projection="3d")
     view3d.draw_layers(axes_3d, probability > threshold, layer_depths_um, pixel_pitch_um, sensor_planes_um)

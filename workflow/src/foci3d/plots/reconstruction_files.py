@@ -85,7 +85,13 @@ def write_reconstruction(
     style.use_style()
     geometry = (first.depths_um, first.pixel_pitch_um, first.sensor_depths_um, first.threshold)
     which = f"frame 0 of {len(results)}: " if len(results) > 1 else ""
-    figure = draw_overview(first.measurement, first.probability, *geometry, f"{which}{first.quality}")
+    figure = draw_overview(
+        first.measurement,
+        first.probability,
+        *geometry,
+        layer_depth_sds_um=first.depth_sds_um,
+        note=f"{which}{first.quality}",
+    )
     with atomic_path(files.overview) as path:
         figure.savefig(path, metadata={"Software": None})
     with atomic_path(files.view) as path:
