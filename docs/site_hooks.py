@@ -42,6 +42,7 @@ TITLES = {
     "fig_psf": "Point-spread function",
     "fig_reliability": "Reliability",
     "fig_risk_coverage": "Risk and coverage",
+    "fig_robustness": "Robustness",
     "fig_scenes": "Scenes",
     "fig_training": "Training",
 }

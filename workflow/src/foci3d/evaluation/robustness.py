@@ -50,7 +50,7 @@ def robustness_page(table: pd.DataFrame) -> TablePage:
         sections[f"{dataset}: {HEADINGS[str(metric)]}"] = wide.fillna("").rename_axis(columns=None).reset_index()
     note = (
         "Errors of trained networks on imagers and specimens that differ from those they were trained for. The "
-        "networks were trained once, for the calibrated imager, and are given its point-spread function. The same "
+        "networks are not trained again, and are given the point-spread function of the calibrated imager. The same "
         "layers are measured through a wider or narrower point-spread function, with shot and read noise, through "
         "tissue that scatters, at equal distances from each other, or by a sensor B that is displaced sideways or "
         "stands at another distance. With 95 % intervals over test samples; the resamples are the same in "
