@@ -38,6 +38,7 @@ PACKAGES = [
 """Packages of the library in the order in which data flow."""
 
 TITLES = {
+    "fig_ablation": "Ablation",
     "fig_ood": "Unfamiliar inputs",
     "fig_psf": "Point-spread function",
     "fig_reliability": "Reliability",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from foci3d.plots import style
 from foci3d.plots.style import SERIES
@@ -31,6 +32,8 @@ def error_against_time(curves: Mapping[str, pd.DataFrame]) -> Figure:
     palette = {name: SERIES[index % len(SERIES)] for index, name in enumerate(curves)}
     sns.lineplot(table, x="seconds", y="error", hue="network", style="network", palette=palette, markers=True, ax=axes)
     axes.set(xlabel="training time [s]", ylabel="validation error [%]", xscale="log", yscale="log")
+    axes.xaxis.set_major_formatter(LogFormatter())
+    axes.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.4)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("{x:g}")
     sns.move_legend(axes, "center left", bbox_to_anchor=(1, 0.5), title=None)
