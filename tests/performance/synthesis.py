@@ -97,7 +97,8 @@ def obvious_sample(rng: np.random.Generator, kernels: np.ndarray) -> tuple[np.nd
         field = (obvious_noise(rng.uniform(*SCENE.lattice_cells), *rng.uniform(0, 200, 2)) + 1) / 2
         masks[layer] = field > rng.uniform(*SCENE.threshold)
         gain, ratio = rng.uniform(*SCENE.gain), rng.uniform(*SCENE.tumour_to_background)
-        cell, background = np.sqrt(np.log1p(np.square([SCENE.intensity_cv, SCENE.background_cv])))
+        variations = rng.uniform(*SCENE.intensity_cv), rng.uniform(*SCENE.background_cv)
+        cell, background = np.sqrt(np.log1p(np.square(variations)))
         layers[layer] = np.where(
             masks[layer],
             rng.lognormal(np.log(gain) - cell**2 / 2, cell, (PIXELS, PIXELS)),

@@ -39,6 +39,7 @@ from torch.utils.data import DataLoader
 
 from foci3d.config.models import Config
 from foci3d.config.training import TrainingConfig
+from foci3d.learning.checkpoint import load_checkpoint
 from foci3d.learning.datasets import open_dataset
 from foci3d.learning.networks import PhysicsNetwork, ResNetCnn
 from foci3d.learning.run import TrainingInputs, TrainingRun, run_training
@@ -136,7 +137,9 @@ def seconds_to_target(name: str, results: Path, target: float, interval: int) ->
             nonlocal n_steps
             if n_steps and n_steps % interval == 0:
                 (checkpoint,) = Path(folder).glob(".*.checkpoint")
-                latest = torch.load(checkpoint, weights_only=True)["state"]["curves"][-1]
+                saved = load_checkpoint(checkpoint, torch.device("cpu"))
+                assert saved is not None
+                latest = saved["state"]["curves"][-1]
                 if latest["validation_score"] <= target:
                     raise TargetReached(latest["seconds"])
             n_steps += 1
