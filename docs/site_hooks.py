@@ -39,6 +39,7 @@ PACKAGES = [
 
 TITLES = {
     "fig_ablation": "Ablation",
+    "fig_layers": "Number of layers",
     "fig_ood": "Unfamiliar inputs",
     "fig_psf": "Point-spread function",
     "fig_reliability": "Reliability",

@@ -39,10 +39,7 @@ def check(base: Any, overlay: str, folder: Path) -> str:
     return message
 
 
-@pytest.mark.parametrize(
-    "overlays",
-    [[], ["quick"], ["smoke"], ["tissue"], ["quick", "tissue"], ["ablation"], ["peers"], ["robustness"], ["release"]],
-)
+@pytest.mark.parametrize("overlays", [["quick", "tissue"], *([path.stem] for path in sorted(CONFIG.glob("*.yaml")))])
 def test_configurations_are_valid(base: Any, overlays: list[str]) -> None:
     for name in overlays:
         base = merged(base, yaml.safe_load((CONFIG / f"{name}.yaml").read_text()))
@@ -156,6 +153,8 @@ def test_new_names_exist() -> None:
         ("shards: {train: 20000}", ["shards.train is 20000", "at most n_samples.train, 10000"]),
         ("shards: {test: 500}", ["shards.test is 500", "at most n_samples.sequences, 100"]),
         ("ablation: [stack2_cnn, none]", ["ablation[1] is none", "one of depth_cnn"]),
+        ("layers: [none]", ["layers[0] is none", "one of depth_cnn"]),
+        ("layers: [deblur_cnn]", ["layers[0] is deblur_cnn with task deblurring", "masks or stacks"]),
         ("robustness: {networks: [none]}", ["robustness.networks[0] is none", "one of depth_cnn"]),
         ("ablation: [stack2_cnn, stack1_cnn]", ["ablation[1] is stack1_cnn with task masks on stack1", "on stack2"]),
         ("benchmark_entries: {mine: {stack3: a.npz}}", ["benchmark_entries.mine.stack3 is stack3", "one of depth"]),

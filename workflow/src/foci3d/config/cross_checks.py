@@ -1,9 +1,8 @@
 """How the entries of the configuration must fit each other, which the type of a single key cannot say."""
 
 import itertools
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 from foci3d.config.architectures import (
     CnnFcConfig,
@@ -16,13 +15,10 @@ from foci3d.config.architectures import (
     UnrolledUNetConfig,
 )
 from foci3d.config.models import BaselineConfig, Config, DatasetConfig, MatFiles, NetworkConfig
+from foci3d.config.problems import ConfigProblem, KeyPath, dotted, missing_file, problem, unknown_name
 from foci3d.config.registry import MASK_TASKS, TASK_NAMES
+from foci3d.config.target_checks import check_targets
 
-KeyPath = tuple[str | int, ...]
-
-# What a figure of the paper shows, where only one kind of network or scene makes sense.
-FIGURE_TASKS = {"fig2": ("depth_class",), "fig3": ("deblurring",), "figS1": ("depth_map",)}
-FIGURE_SCENES = {"fig5": "moving", "fig6": "moving", "fig7": "slides"}
 SINGLE_LAYER_TASKS = {"depth_class": True, "deblurring": True, **dict.fromkeys(MASK_TASKS, False)}
 IMAGE_TASKS = {"deblurring", "depth_map", *MASK_TASKS}
 CLASSIFIERS = CnnFcConfig | PhysicsEncoderConfig
@@ -32,18 +28,6 @@ DENSE_NETWORKS = (
 # The dataset of which the statistics of the scenes are computed.
 REFERENCE_DATASET = "stack2"
 RESERVED_NETWORK_NAME = "encoder"
-
-
-class ConfigProblem(NamedTuple):
-    """A sentence about the key at `path`, counted from the top of the configuration."""
-
-    path: KeyPath
-    message: str
-
-
-def dotted(path: Iterable[str | int]) -> str:
-    """`path` as a reader writes it: ``datasets.depth.depth_range_um[1]``."""
-    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")
 
 
 def find_conflicts(config: Config) -> Iterator[ConfigProblem]:
@@ -62,21 +46,8 @@ def find_conflicts(config: Config) -> Iterator[ConfigProblem]:
     """
     data = (_intervals, _psf_sources, _geometry, _dataset_sources, _shard_counts)
     networks = (_references, _tasks, _training, _models, _strides, _encoders, _seed_replicates)
-    uses = (_ablation, _baselines, _benchmark_entries, _test_datasets, _figures, _trust, _robustness, _reconstruction)
-    return itertools.chain.from_iterable(check(config) for check in (*data, *networks, *uses))
-
-
-def _problem(path: KeyPath, found: Any, expected: str, remedy: str) -> ConfigProblem:
-    return ConfigProblem(path, f"{dotted(path)} is {found}; expected {expected}, {remedy}.")
-
-
-def _unknown_name(path: KeyPath, name: str, names: Iterable[str]) -> ConfigProblem:
-    return _problem(path, name, f"one of {', '.join(names)}", f"correct the name or add {name}")
-
-
-def _missing_file(path: KeyPath, file: str, expected: str) -> Iterator[ConfigProblem]:
-    if not Path(file).is_file():
-        yield _problem(path, f"{file}, which does not exist", expected, "correct the path")
+    methods = (_baselines, _test_datasets)
+    return itertools.chain.from_iterable(check(config) for check in (*data, *networks, *methods, check_targets))
 
 
 def _intervals(config: Config) -> Iterator[ConfigProblem]:
@@ -91,23 +62,23 @@ def _intervals(config: Config) -> Iterator[ConfigProblem]:
                 intervals["networks", name, "training", "imagers", key] = value
     for path, (low, high) in intervals.items():
         if low > high:
-            yield _problem(path, f"[{low:g}, {high:g}]", "the lower value first", "swap them")
+            yield problem(path, f"[{low:g}, {high:g}]", "the lower value first", "swap them")
 
 
 def _psf_sources(config: Config) -> Iterator[ConfigProblem]:
     psf = config.psf
     if psf.source == "file":
-        yield from _missing_file(("psf", "file"), psf.file, "an HDF5 file of kernels because psf.source is file")
+        yield from missing_file(("psf", "file"), psf.file, "an HDF5 file of kernels because psf.source is file")
     if psf.source != "scan":
         return
     files = {"stack": psf.scan.stack, "depths": psf.scan.depths}
     simulated = [key for key, file in files.items() if file == "simulated"]
     if len(simulated) == 1:
         path = ("psf", "scan", simulated[0])
-        yield _problem(path, "simulated", "a file, or both stack and depths simulated", "name the file of your scan")
+        yield problem(path, "simulated", "a file, or both stack and depths simulated", "name the file of your scan")
     for key, file in files.items():
         if file != "simulated":
-            yield from _missing_file(("psf", "scan", key), file, "a file of the bead scan")
+            yield from missing_file(("psf", "scan", key), file, "a file of the bead scan")
 
 
 def _geometry(config: Config) -> Iterator[ConfigProblem]:
@@ -118,35 +89,35 @@ def _geometry(config: Config) -> Iterator[ConfigProblem]:
         low, high = dataset.depth_range_um
         path = ("datasets", name, "depth_range_um")
         if low < shallow or high > deep:
-            yield _problem(path, f"[{low:g}, {high:g}]", f"depths {covered}", "change one of them")
+            yield problem(path, f"[{low:g}, {high:g}]", f"depths {covered}", "change one of them")
         nearest, farthest = separation_um - high, separation_um - low
         if dataset.sensors == "AB" and (nearest < shallow or farthest > deep):
             found = f"[{low:g}, {high:g}], which is [{nearest:g}, {farthest:g}] from sensor B"
-            yield _problem(path, found, f"distances {covered}", "change one of them")
+            yield problem(path, found, f"distances {covered}", "change one of them")
         if (dataset.n_layers - 1) * dataset.minimum_gap_um > high - low:
             largest_um = (high - low) / (dataset.n_layers - 1)
             expected = f"at most {largest_um:g} because {dataset.n_layers} layers share depth_range_um"
-            yield _problem(("datasets", name, "minimum_gap_um"), f"{dataset.minimum_gap_um:g}", expected, "lower it")
+            yield problem(("datasets", name, "minimum_gap_um"), f"{dataset.minimum_gap_um:g}", expected, "lower it")
 
 
 def _dataset_sources(config: Config) -> Iterator[ConfigProblem]:
     for name, dataset in config.datasets.items():
         path = ("datasets", name)
         if dataset.appearance not in config.appearances:
-            yield _unknown_name((*path, "appearance"), dataset.appearance, config.appearances)
+            yield unknown_name((*path, "appearance"), dataset.appearance, config.appearances)
         if dataset.scene == "moving" and dataset.n_layers < 2:
             expected = "at least 2 for a cluster to move through"
-            yield _problem((*path, "n_layers"), dataset.n_layers, expected, "raise it")
+            yield problem((*path, "n_layers"), dataset.n_layers, expected, "raise it")
         if dataset.empty_layers and dataset.scene != "layers":
-            yield _problem(
+            yield problem(
                 (*path, "empty_layers"), dataset.empty_layers, f"0 where the scene is {dataset.scene}", "change it"
             )
         if isinstance(dataset.source, MatFiles):
             if dataset.scene != "layers":
-                yield _problem((*path, "scene"), dataset.scene, "layers where the source is .mat files", "change it")
+                yield problem((*path, "scene"), dataset.scene, "layers where the source is .mat files", "change it")
             for split, files in dataset.source:
                 for index, file in enumerate(files):
-                    yield from _missing_file((*path, "source", split, index), file, "a MATLAB file")
+                    yield from missing_file((*path, "source", split, index), file, "a MATLAB file")
 
 
 def _shard_counts(config: Config) -> Iterator[ConfigProblem]:
@@ -155,7 +126,7 @@ def _shard_counts(config: Config) -> Iterator[ConfigProblem]:
         for key in (split, "sequences") if split == "test" and is_moving else (split,):
             n_samples = getattr(config.n_samples, key)
             if n_shards > n_samples:
-                yield _problem(("shards", split), n_shards, f"at most n_samples.{key}, {n_samples}", "lower it")
+                yield problem(("shards", split), n_shards, f"at most n_samples.{key}, {n_samples}", "lower it")
 
 
 def _references(config: Config) -> Iterator[ConfigProblem]:
@@ -172,7 +143,7 @@ def _references(config: Config) -> Iterator[ConfigProblem]:
             references[*method_path, "test_datasets", index] = dataset
     for path, dataset in references.items():
         if dataset not in config.datasets:
-            yield _unknown_name(path, dataset, config.datasets)
+            yield unknown_name(path, dataset, config.datasets)
 
 
 def _methods(config: Config) -> Iterator[tuple[KeyPath, NetworkConfig | BaselineConfig]]:
@@ -188,22 +159,22 @@ def _tasks(config: Config) -> Iterator[ConfigProblem]:
         dataset, task, architecture = config.datasets[network.dataset], network.task, network.architecture
         path, whose = ("networks", name, "task"), f"of dataset {network.dataset}"
         if task not in TASK_NAMES:
-            yield _problem(
+            yield problem(
                 path, task, f"one of {', '.join(sorted(TASK_NAMES))}", "correct the name or register it in a plugin"
             )
         single = SINGLE_LAYER_TASKS.get(task)
         if single is not None and single != (dataset.n_layers == 1):
             expected = "a dataset of one layer" if single else "a dataset of more than one layer"
-            yield _problem(path, task, expected, f"change the task or n_layers {whose}")
+            yield problem(path, task, expected, f"change the task or n_layers {whose}")
         if task == "depth_class" and dataset.depth_step_um == 0:
-            yield _problem(path, task, "depths in steps", f"set depth_step_um {whose} above 0")
+            yield problem(path, task, "depths in steps", f"set depth_step_um {whose} above 0")
         if task == "depth_map" and dataset.n_layers > 1 and dataset.overlap != "remove":
-            yield _problem(path, task, "layers that do not overlap", f"set overlap {whose} to remove")
+            yield problem(path, task, "layers that do not overlap", f"set overlap {whose} to remove")
         needs_classes = isinstance(architecture, CLASSIFIERS) and task in IMAGE_TASKS
         needs_images = isinstance(architecture, DENSE_NETWORKS) and task == "depth_class"
         if needs_classes or needs_images:
             expected = "cnn_fc or physics_encoder for depth_class and another architecture for every other task"
-            yield _problem(
+            yield problem(
                 ("networks", name, "architecture", "name"), architecture.name, expected, "change it or the task"
             )
 
@@ -219,7 +190,7 @@ def _test_datasets(config: Config) -> Iterator[ConfigProblem]:
             if found != expected:
                 same = f"a dataset with {key} {_plain(expected)} as {method.dataset} has"
                 found = f"{test} with {key} {_plain(found)}"
-                yield _problem((*path, "test_datasets", index), found, same, "choose another dataset")
+                yield problem((*path, "test_datasets", index), found, same, "choose another dataset")
 
 
 def _plain(value: Any) -> Any:
@@ -231,10 +202,10 @@ def _fitting_dataset(path: KeyPath, name: str, dataset: DatasetConfig, *splits: 
     """The dataset that a method is trained or tuned on must have independent layers, and samples in all `splits`."""
     if dataset.scene != "layers":
         expected = "a dataset whose scene is layers, as others only serve as tests"
-        yield _problem(path, name, expected, "choose another dataset")
+        yield problem(path, name, expected, "choose another dataset")
     elif isinstance(dataset.source, MatFiles) and not all(getattr(dataset.source, split) for split in splits):
         expected = f"MATLAB files for {' and '.join(splits)}"
-        yield _problem(path, name, expected, f"add them to datasets.{name}.source")
+        yield problem(path, name, expected, f"add them to datasets.{name}.source")
 
 
 def _training(config: Config) -> Iterator[ConfigProblem]:
@@ -244,20 +215,20 @@ def _training(config: Config) -> Iterator[ConfigProblem]:
         yield from _fitting_dataset((*path, "dataset"), section.dataset, dataset, "train", "validation")
         if dataset.is_synthetic and training.batch_size > config.n_samples.train:
             expected = f"at most n_samples.train, {config.n_samples.train}"
-            yield _problem((*path, "training", "batch_size"), training.batch_size, expected, "lower it")
+            yield problem((*path, "training", "batch_size"), training.batch_size, expected, "lower it")
         if training.batch_size % config.compute.devices:
             expected = f"a multiple of compute.devices, {config.compute.devices}"
-            yield _problem((*path, "training", "batch_size"), training.batch_size, expected, "change one of them")
+            yield problem((*path, "training", "batch_size"), training.batch_size, expected, "change one of them")
         if training.resample_stacks and config.tissue.is_active:
             expected = "false because tissue has effects, which new combinations of layers would lack"
-            yield _problem((*path, "training", "resample_stacks"), "true", expected, "change it")
+            yield problem((*path, "training", "resample_stacks"), "true", expected, "change it")
         if training.imagers and not training.resample_stacks:
             expected = "null because stored measurements are those of the configured imager"
             remedy = "remove them or set resample_stacks to true"
-            yield _problem((*path, "training", "imagers"), "set", expected, remedy)
+            yield problem((*path, "training", "imagers"), "set", expected, remedy)
         if training.validation_interval > training.max_steps:
             expected = f"at most training.max_steps, {training.max_steps}"
-            yield _problem(
+            yield problem(
                 (*path, "training", "validation_interval"), training.validation_interval, expected, "lower it"
             )
 
@@ -265,7 +236,7 @@ def _training(config: Config) -> Iterator[ConfigProblem]:
 def _models(config: Config) -> Iterator[ConfigProblem]:
     for name, network in config.networks.items():
         if network.weights != "trained":
-            yield from _missing_file(("networks", name, "weights"), network.weights, "trained or the file of a model")
+            yield from missing_file(("networks", name, "weights"), network.weights, "trained or the file of a model")
 
 
 def _strides(config: Config) -> Iterator[ConfigProblem]:
@@ -274,13 +245,13 @@ def _strides(config: Config) -> Iterator[ConfigProblem]:
         if isinstance(architecture, ConvDeconvConfig) and len(architecture.strides) != len(architecture.channels):
             expected = f"one for each of the {len(architecture.channels)} channels"
             path = ("networks", name, "architecture", "strides")
-            yield _problem(path, [*architecture.strides], expected, "add or remove some")
+            yield problem(path, [*architecture.strides], expected, "add or remove some")
 
 
 def _encoders(config: Config) -> Iterator[ConfigProblem]:
     pretraining = config.pretraining
     if pretraining.weights != "synthetic":
-        yield from _missing_file(("pretraining", "weights"), pretraining.weights, "synthetic or a local file")
+        yield from missing_file(("pretraining", "weights"), pretraining.weights, "synthetic or a local file")
     sensors = config.datasets[pretraining.dataset].sensors
     architectures = {
         name: network.architecture
@@ -292,52 +263,25 @@ def _encoders(config: Config) -> Iterator[ConfigProblem]:
         path, dataset = ("networks", name, "architecture"), config.networks[name].dataset
         if len(strides) > 1:
             expected = "the same in every network with a pretrained encoder"
-            yield _problem((*path, "stem_stride"), architecture.stem_stride, expected, "make them equal")
+            yield problem((*path, "stem_stride"), architecture.stem_stride, expected, "make them equal")
         if pretraining.weights == "synthetic" and config.datasets[dataset].sensors != sensors:
             expected = f"a dataset with sensors {sensors} as pretraining.dataset has"
             remedy = "start from random or change the dataset"
-            yield _problem((*path, "encoder"), f"pretrained on dataset {dataset}", expected, remedy)
+            yield problem((*path, "encoder"), f"pretrained on dataset {dataset}", expected, remedy)
 
 
 def _seed_replicates(config: Config) -> Iterator[ConfigProblem]:
     for index, name in enumerate(config.seed_replicates.networks):
         path = ("seed_replicates", "networks", index)
         if name not in config.networks:
-            yield _unknown_name(path, name, config.networks)
+            yield unknown_name(path, name, config.networks)
         elif config.networks[name].task == "depth_class":
             expected = "a network whose task is not depth_class, which has no error by layer"
-            yield _problem(path, name, expected, "remove it")
+            yield problem(path, name, expected, "remove it")
     seeds = config.seed_replicates.seeds
     if config.seed in seeds:
         expected = f"other seeds than the root, seed: {config.seed}"
-        yield _problem(("seed_replicates", "seeds"), [*seeds], expected, "choose others")
-
-
-def _ablation(config: Config) -> Iterator[ConfigProblem]:
-    """The errors of networks are compared if they are of one kind, on one dataset."""
-    for index, name in enumerate(config.ablation):
-        path = ("ablation", index)
-        if name not in config.networks:
-            yield _unknown_name(path, name, config.networks)
-            continue
-        network, first = (config.networks.get(other, config.networks[name]) for other in (name, config.ablation[0]))
-        same_error = network.task == first.task or {network.task, first.task} <= {*MASK_TASKS}
-        if network.dataset != first.dataset or not same_error:
-            found = f"{name} with task {network.task} on {network.dataset}"
-            expected = f"task {first.task} on {first.dataset} as {config.ablation[0]} has"
-            yield _problem(path, found, expected, "remove it")
-
-
-def _benchmark_entries(config: Config) -> Iterator[ConfigProblem]:
-    for name, files in config.benchmark_entries.items():
-        path = ("benchmark_entries", name)
-        if name in {**config.networks, **config.baselines}:
-            found = f"{dotted(path)} has the name of a network or a baseline"
-            yield ConfigProblem(path, f"{found}; expected any other name, rename it.")
-        for dataset, file in files.items():
-            if dataset not in config.datasets:
-                yield _unknown_name((*path, dataset), dataset, config.datasets)
-            yield from _missing_file((*path, dataset), file, "a predictions file, .h5 or .npz")
+        yield problem(("seed_replicates", "seeds"), [*seeds], expected, "choose others")
 
 
 def _baselines(config: Config) -> Iterator[ConfigProblem]:
@@ -350,51 +294,4 @@ def _baselines(config: Config) -> Iterator[ConfigProblem]:
         if baseline.method.single_layer or SINGLE_LAYER_TASKS[baseline.task]:
             if dataset.n_layers > 1:
                 remedy = "choose another dataset or method"
-                yield _problem((*path, "dataset"), baseline.dataset, "a dataset of one layer", remedy)
-
-
-def _figures(config: Config) -> Iterator[ConfigProblem]:
-    for figure, shown in config.figures:
-        path = ("figures", figure)
-        if shown.network not in config.networks:
-            yield _unknown_name((*path, "network"), shown.network, config.networks)
-            continue
-        network = config.networks[shown.network]
-        if shown.dataset not in network.test_datasets:
-            yield _unknown_name((*path, "dataset"), shown.dataset, network.test_datasets)
-            continue
-        tasks = FIGURE_TASKS.get(figure, MASK_TASKS)
-        if network.task not in tasks:
-            found = f"{shown.network} with task {network.task}"
-            yield _problem((*path, "network"), found, f"a network with task {' or '.join(tasks)}", "choose another")
-        found_scene, scene = config.datasets[shown.dataset].scene, FIGURE_SCENES.get(figure, "layers")
-        if found_scene != scene:
-            found = f"{shown.dataset} with scene {found_scene}"
-            yield _problem((*path, "dataset"), found, f"a dataset with scene {scene}", "choose another")
-
-
-def _trust(config: Config) -> Iterator[ConfigProblem]:
-    trust, path = config.trust, ("trust", "network")
-    if trust.network not in config.networks:
-        yield _unknown_name(path, trust.network, config.networks)
-        return
-    network = config.networks[trust.network]
-    if network.task not in MASK_TASKS:
-        yield _problem(
-            path, trust.network, f"a network whose task is {' or '.join(MASK_TASKS)}", "choose another network"
-        )
-    if trust.dataset not in network.test_datasets:
-        yield _unknown_name(("trust", "dataset"), trust.dataset, network.test_datasets)
-
-
-def _robustness(config: Config) -> Iterator[ConfigProblem]:
-    for index, name in enumerate(config.robustness.networks):
-        if name not in config.networks:
-            yield _unknown_name(("robustness", "networks", index), name, config.networks)
-
-
-def _reconstruction(config: Config) -> Iterator[ConfigProblem]:
-    candidates = [name for name, network in config.networks.items() if network.task in MASK_TASKS]
-    if config.reconstruct.network not in candidates:
-        yield _unknown_name(("reconstruct", "network"), config.reconstruct.network, candidates)
-    yield from _missing_file(("reconstruct", "samples"), config.reconstruct.samples, "a table of acquisitions")
+                yield problem((*path, "dataset"), baseline.dataset, "a dataset of one layer", remedy)

@@ -1,9 +1,9 @@
 """The configuration as typed models: the one definition of every key, with its type, range and meaning.
 
 All keys are required and no others are allowed, so that what ran is what the configuration says. Models are frozen.
-Numbers are strict: 64.0 is no integer, "1e4" and infinity are no numbers. `foci3d.config.cross_checks` says how
-entries must fit each other. `workflow/schemas/config.schema.yaml` and `docs/reference/configuration.md` are generated
-from here.
+Numbers are strict: 64.0 is no integer, "1e4" and infinity are no numbers. `foci3d.config.cross_checks` and
+`foci3d.config.target_checks` say how entries must fit each other. `workflow/schemas/config.schema.yaml` and
+`docs/reference/configuration.md` are generated from here.
 
 The sections of all three PSF sources are always present: an overlay is merged into `config.yaml` key by key, so a
 union on `psf.source` would refuse the keys that `config.yaml` holds for the other sources.
@@ -38,6 +38,7 @@ from foci3d.config.fields import (
     TestDatasets,
     Text,
 )
+from foci3d.config.figures import FiguresConfig
 from foci3d.config.robustness import RobustnessConfig
 from foci3d.config.training import TrainingConfig
 
@@ -301,28 +302,6 @@ class BaselineConfig(Section):
     )
 
 
-class FigureConfig(Section):
-    """A network and one of its test datasets."""
-
-    network: Text = Field(description="one of networks")
-    dataset: Text = Field(description="one of the test_datasets of the network")
-
-
-class FiguresConfig(Section):
-    """What each figure of the paper shows."""
-
-    fig2: FigureConfig = Field(description="depth classes")
-    fig3: FigureConfig = Field(description="deblurring")
-    fig4: FigureConfig = Field(description="a stack and two sensors")
-    fig5: FigureConfig = Field(description="a moving cluster")
-    fig6: FigureConfig = Field(description="sensitivity and specificity for a moving cluster")
-    fig7: FigureConfig = Field(description="real images")
-    figS1: FigureConfig = Field(description="depth maps")  # noqa: N815
-    figS2: FigureConfig = Field(description="a stack and one sensor")  # noqa: N815
-    figS3: FigureConfig = Field(description="the ResNet and CNN, drawn")  # noqa: N815
-    figS4: FigureConfig = Field(description="a stack by the ResNet and CNN")  # noqa: N815
-
-
 class TrackingConfig(Section):
     """Foci followed through the frames of a time series."""
 
@@ -387,6 +366,7 @@ class Config(Section):
     pretraining: PretrainingConfig = Field(description="the weights that `encoder: pretrained` starts from")
     seed_replicates: SeedReplicatesConfig = Field(description="what is trained again with other seeds")
     ablation: Names = Field(description="networks whose trainings the target `ablation` compares")
+    layers: Names = Field(description="networks that the target `layers` compares by the numbers of layers and sensors")
     baselines: Named[BaselineConfig] = Field(description="the classical methods by name")
     benchmark_entries: Named[Named[Text]] = Field(
         description="predictions of other methods for the benchmark, .h5 or .npz, by name of the method and dataset"

@@ -1,7 +1,8 @@
 """The check of the configuration before anything runs; the first problem is reported in one line.
 
-`foci3d.config.models` defines the keys, their types and ranges; `foci3d.config.cross_checks` how they must fit each
-other. What a message says that it expected is read from the models, too.
+`foci3d.config.models` defines the keys, their types and ranges; `foci3d.config.cross_checks` and
+`foci3d.config.target_checks` how they must fit each other. What a message says that it expected is read from the
+models, too.
 """
 
 import difflib
@@ -14,8 +15,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from foci3d.config.cross_checks import ConfigProblem, dotted, find_conflicts
+from foci3d.config.cross_checks import find_conflicts
 from foci3d.config.models import Config
+from foci3d.config.problems import ConfigProblem, dotted
 from foci3d.config.registry import load_plugins
 from foci3d.config.schema import JsonSchema, Key, expected_value, schema_at
 from foci3d.errors import InputError

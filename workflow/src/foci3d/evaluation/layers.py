@@ -1,0 +1,56 @@
+"""Errors of networks against the number of layers and of sensors."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from foci3d.evaluation.tables import TablePage, format_estimates, format_number, with_headings
+
+HEADINGS = {"error": "Error of the masks [%]", "depth_error_um": "Error of the depths [um]"}
+"""Metrics of a summary that the table has, with their headings."""
+
+
+def layers_table(summaries: pd.DataFrame, n_sensors: Mapping[str, int]) -> pd.DataFrame:
+    """Errors of networks by layer, with the number of layers and of sensors.
+
+    Parameters
+    ----------
+    summaries : DataFrame
+        Summaries of the tests (`foci3d.evaluation.scores`), one dataset per network.
+    n_sensors : mapping of str to int
+        Number of sensors by name of the network.
+
+    Returns
+    -------
+    DataFrame
+        Columns network, n_sensors, n_layers, metric (error [%] or depth_error_um [um]), layer (``all`` for their mean),
+        value, ci_low, ci_high and baseline; sorted by the numbers of sensors and of layers.
+    """
+    table = summaries[summaries["metric"].isin(HEADINGS)].reset_index(drop=True)
+    table["n_layers"] = table["network"].map(table[table["layer"] != "all"].groupby("network")["layer"].nunique())
+    table["n_sensors"] = table["network"].map(n_sensors)
+    estimate = ["value", "ci_low", "ci_high", "baseline"]
+    table.loc[table["metric"] == "error", estimate] *= 100
+    table = table.sort_values(["n_sensors", "n_layers"], kind="stable", ignore_index=True)
+    return table[["network", "n_sensors", "n_layers", "metric", "layer", *estimate]]
+
+
+def layers_page(table: pd.DataFrame) -> TablePage:
+    """Format the table: one section per metric, one row per network."""
+    texts = table.assign(
+        text=format_estimates(table["value"], table["ci_low"], table["ci_high"]),
+        baseline=table["baseline"].map(format_number),
+    ).rename(columns={"n_sensors": "Sensors", "n_layers": "Layers"})
+    sections = {}
+    for metric, part in texts.groupby("metric", sort=False):
+        wide = part.pivot_table("text", ["Sensors", "Layers"], "layer", aggfunc="first", sort=False).fillna("")
+        means = part[part["layer"] == "all"].set_index(["Sensors", "Layers"])["baseline"]
+        layers = sorted(name for name in wide.columns if name != "all")
+        wide = wide[["all", *layers]].assign(**{"Mean, baseline": means})
+        sections[HEADINGS[str(metric)]] = with_headings(wide)
+    note = (
+        "Networks on stacks with different numbers of layers, seen by one sensor or by two. Layers are counted from "
+        "sensor A. Baselines, which ignore the measurement, predict the more frequent class, cell or empty, in all "
+        "pixels of a layer, and the mean depth of the layer. With 95 % intervals over test samples."
+    )
+    return TablePage("Number of layers and of sensors", note, table, sections)

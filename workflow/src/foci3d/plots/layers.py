@@ -1,0 +1,43 @@
+"""Errors of networks against the number of layers and of sensors."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from foci3d.evaluation.layers import HEADINGS
+from foci3d.plots import style
+from foci3d.plots.style import SERIES
+
+
+def errors_against_layers(table: pd.DataFrame) -> Figure:
+    """Draw the mean errors of masks and of depths against the number of layers, one line per number of sensors.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `foci3d.evaluation.layers.layers_table`.
+
+    Returns
+    -------
+    Figure
+        One panel per metric. Bars are 95 % intervals; dotted lines are the baselines.
+    """
+    means = table[table["layer"] == "all"]
+    metrics = [metric for metric in HEADINGS if metric in set(means["metric"])]
+    figure = style.new_figure(style.FULL_WIDTH_MM, 75)
+    panels = figure.subplots(1, len(metrics), squeeze=False)[0]
+    for axes, metric in zip(panels, metrics, strict=True):
+        by_sensors = means[means["metric"] == metric].groupby("n_sensors")
+        for color, (n_sensors, part) in zip(SERIES, by_sensors, strict=False):
+            _draw_line(axes, part, f"{n_sensors} sensor{'s' if n_sensors != 1 else ''}", color)
+        axes.set(xlabel="layers", ylabel=HEADINGS[metric].lower().replace("um", "µm"))
+        axes.set(xticks=sorted(set(means["n_layers"])), ylim=(0, None))
+    panels[0].legend()
+    return figure
+
+
+def _draw_line(axes: Axes, part: pd.DataFrame, label: str, color: str) -> None:
+    """Draw the errors for one number of sensors, and the baseline."""
+    reach = [part["value"] - part["ci_low"], part["ci_high"] - part["value"]]
+    axes.errorbar(part["n_layers"], part["value"], reach, fmt="o-", capsize=2, color=color, label=label)
+    axes.plot(part["n_layers"], part["baseline"], ":", color=color, linewidth=0.8)
