@@ -10,6 +10,7 @@ import torch
 from foci3d.io import shards
 from foci3d.io.predictions import Predictions
 from foci3d.optics.forward import ForwardModel
+from foci3d.reconstruction.classical import inexact_depths
 
 N_PIXELS = 17
 SEPARATION_UM = 1000.0
@@ -46,7 +47,15 @@ def write_shard(path, psf, n_samples, n_layers, n_sensors, seed, moving):
 @pytest.fixture
 def predict(run_script, psf, tmp_path):
     def run(
-        network: str, test: str, task: str, method: dict, smoothing: list, n_layers: int, n_sensors: int, moving=False
+        network: str,
+        test: str,
+        task: str,
+        method: dict,
+        smoothing: list,
+        n_layers: int,
+        n_sensors: int,
+        moving=False,
+        depth_sd_um=0.0,
     ) -> Path:
         psf.save(tmp_path / "psf.h5")
         splits = {name: tmp_path / f"{name}.h5" for name in ("validation", "test")}
@@ -60,7 +69,10 @@ def predict(run_script, psf, tmp_path):
                 "task": task,
                 "method": method,
                 "smoothing_sigma_px": smoothing,
+                "depth_sd_um": depth_sd_um,
+                "depth_range_um": [0, 1000],
                 "sensor_separation_um": SEPARATION_UM,
+                "seed": 3,
                 "code": "abc",
             },
             wildcards={"network": network, "dataset": test},
@@ -108,6 +120,29 @@ def test_layers_are_deconvolved_in_their_unit(predict):
     np.testing.assert_array_equal(arrays["target"], arrays["layers"])
     error = np.abs(arrays["output"] - arrays["layers"]).mean()
     assert error < np.abs(arrays["sensors"] - arrays["layers"]).mean()
+
+
+def test_methods_are_worse_at_depths_with_errors(predict):
+    method = {"name": "nonnegative_least_squares", "iterations": [100]}
+    arguments = ("deblur_least_squares", "deblur", "deblurring", method, [0], 1, 1)
+    results = [Predictions.load(predict(*arguments, depth_sd_um=sd_um)) for sd_um in (0.0, 100.0, 100.0)]
+    exact, inexact, again = (result.arrays for result in results)
+    np.testing.assert_array_equal(inexact["output"], again["output"])
+    np.testing.assert_array_equal(inexact["depths_um"], exact["depths_um"])
+    errors = [np.abs(arrays["output"] - arrays["target"]).mean() for arrays in (exact, inexact)]
+    assert errors[0] < errors[1]
+    assert results[1].attributes["depth_sd_um"] == 100
+
+
+def test_inexact_depths_have_the_standard_deviation_and_stay_in_range():
+    depths_um = np.full(10_000, 500, np.float32)
+    inexact_um = inexact_depths(depths_um, 20.0, (0.0, 1000.0), [1])
+    assert np.std(inexact_um) == pytest.approx(20, rel=0.05)
+    assert np.mean(inexact_um) == pytest.approx(500, abs=1)
+    edges_um = inexact_depths(np.array([0.0, 1000.0] * 10, np.float32), 50.0, (0.0, 1000.0), [1])
+    assert edges_um.min() == 0
+    assert edges_um.max() == 1000
+    np.testing.assert_array_equal(inexact_depths(depths_um, 0.0, (0.0, 1.0), [1]), depths_um)
 
 
 def test_moving_clusters_keep_their_sequences(run_script, predict):

@@ -1,4 +1,4 @@
-# Classical methods: deconvolution at known depths. Reads the PSF and shards; writes
+# Classical methods: deconvolution at given depths. Reads the PSF and shards; writes
 # {results}/predictions/{network}/{dataset}.h5 as networks do, and {results}/tables/baselines.*.
 
 
@@ -23,7 +23,10 @@ rule predict_classical:
         task=lookup("baselines/{network}/task", within=config),
         method=lookup("baselines/{network}/method", within=config),
         smoothing_sigma_px=lookup("baselines/{network}/smoothing_sigma_px", within=config),
+        depth_sd_um=lookup("baselines/{network}/depth_sd_um", within=config),
+        depth_range_um=lookup("datasets/{dataset}/depth_range_um", within=config),
         sensor_separation_um=config["imager"]["sensor_separation_um"],
+        seed=CONFIG.seed,
         code=code_of("predict_classical"),
     script:
         "../scripts/predict_classical.py"

@@ -11,7 +11,7 @@ from foci3d.io.predictions import COPIES, Predictions
 from foci3d.io.shards import read_shards
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction.classical import OBJECTIVES, tune
+from foci3d.reconstruction.classical import OBJECTIVES, inexact_depths, tune
 from foci3d.workflow.job import run_job
 
 # Enough to choose among a few candidates, because each sample has thousands of pixels.
@@ -27,22 +27,28 @@ def main(
     task: str,
     method: Annotated[ClassicalMethod, CLASSICAL_METHODS],
     smoothing_sigma_px: tuple[float, ...],
+    depth_sd_um: float,
+    depth_range_um: tuple[float, float],
     sensor_separation_um: float,
+    seed: int,
     predictions: Path,
 ) -> None:
     target, kernels = OBJECTIVES[task].target, PSF.load(psf)
     samples = read_shards(validation, ["sensors", "depths_um", target])
     samples = {name: values[:MAX_VALIDATION_SAMPLES] for name, values in samples.items()}
+    samples["depths_um"] = inexact_depths(samples["depths_um"], depth_sd_um, depth_range_um, [seed, *b"validation"])
     n_sensors, n_pixels = samples["sensors"].shape[1:3]
     forward = ForwardModel(kernels, n_pixels, n_sensors, sensor_separation_um)
     tuned = tune(method, task, smoothing_sigma_px, forward, samples)
     arrays = read_shards(test)
-    output = tuned.predict(forward, arrays["sensors"], arrays["depths_um"])
+    given_um = inexact_depths(arrays["depths_um"], depth_sd_um, depth_range_um, [seed, *b"test"])
+    output = tuned.predict(forward, arrays["sensors"], given_um)
     copies = {name: values for name, values in arrays.items() if name in COPIES}
     attributes = {
         "method": tuned.name,
         "smoothing_sigma_px": tuned.smoothing_sigma_px,
         **tuned.parameters,
+        "depth_sd_um": depth_sd_um,
         "psf": kernels.digest,
     }
     results = {"output": output, "target": arrays[target], **copies}

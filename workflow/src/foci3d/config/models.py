@@ -300,6 +300,9 @@ class BaselineConfig(Section):
     smoothing_sigma_px: Some[NonNegative] = Field(
         description="candidates for the standard deviation of the Gaussian filter behind the method [pixels]"
     )
+    depth_sd_um: NonNegative = Field(
+        description="standard deviation of the errors of the depths that the method is given [um]"
+    )
 
 
 class TrackingConfig(Section):

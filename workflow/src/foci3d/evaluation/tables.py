@@ -219,9 +219,10 @@ def comparison_page(table: pd.DataFrame) -> TablePage:
         sections[f"{dataset}: {COMPARED[str(task)][str(metric)]}"] = with_headings(text)
     note = (
         "Networks beside classical methods on the same test samples. The classical methods are given the depth of each "
-        "layer, which no network is given, and the point-spread function that rendered the measurements; their "
-        "parameters are tuned on validation samples. Baselines: identity is the unchanged measurement, majority class "
-        "predicts the more frequent class, cell or empty, everywhere."
+        "layer, exactly or with errors (`baselines.*.depth_sd_um`), which no network is given, and the point-spread "
+        "function that rendered the measurements; their parameters are tuned on validation samples. Baselines: "
+        "identity is the unchanged measurement, majority class predicts the more frequent class, cell or empty, "
+        "everywhere."
     )
     return TablePage("Networks and classical methods", note, table, sections)
 

@@ -1,4 +1,4 @@
-"""Classical reconstruction: deconvolution with a known point-spread function at known depths.
+"""Classical reconstruction: deconvolution with a known point-spread function at given depths.
 
 A method takes measurements `(N, S, P, P)` and the `FourierOperator` of their stacks, and returns layers `(N, L, P, P)`.
 Unlike a network it is given the depth of each layer. Its free parameters, the smoothing of its layers and the scale of
@@ -197,6 +197,31 @@ def reconstruct(
     """
     batches = zip(*(torch.from_numpy(values).split(BATCH_SIZE) for values in (measurements, depths_um)), strict=True)
     return torch.cat([METHODS[method](batch, forward.at(depths), **parameters) for batch, depths in batches]).numpy()
+
+
+def inexact_depths(depths_um: Array, sd_um: float, range_um: tuple[float, float], seed: Sequence[int]) -> Array:
+    """Depths with normally distributed errors, as a method is given that does not know them exactly.
+
+    Parameters
+    ----------
+    depths_um : ndarray
+        True depths [um].
+    sd_um : float
+        Standard deviation of the errors [um]; 0 for the true depths.
+    range_um : tuple of float
+        Lowest and highest depth [um]; depths beyond are set to it.
+    seed : sequence of int
+        Seed of the errors, which do not depend on the depths.
+
+    Returns
+    -------
+    ndarray
+        Depths [um], of the shape of `depths_um`.
+    """
+    if sd_um == 0:
+        return depths_um
+    errors_um = sd_um * np.random.default_rng(seed).standard_normal(depths_um.shape)
+    return (depths_um + errors_um).clip(*range_um).astype(np.float32)
 
 
 def smooth(layers: Array, sigma_px: float) -> Array:
