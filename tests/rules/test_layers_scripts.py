@@ -10,8 +10,9 @@ from summaries import summary
 from foci3d.evaluation.layers import layers_page, layers_table
 from foci3d.plots.layers import errors_against_layers
 
-ERRORS = {"four": [0.1, 0.3, 0.3, 0.1], "two": [0.05, 0.07], "one_sensor": [0.1, 0.2]}
-N_SENSORS = {"four": 2, "two": 2, "one_sensor": 1}
+ERRORS = {"four": [0.1, 0.3, 0.3, 0.1], "two": [0.05, 0.07], "other_two": [0.2, 0.2], "one_sensor": [0.1, 0.2]}
+N_SENSORS = {"four": 2, "two": 2, "other_two": 2, "one_sensor": 1}
+MEANS = {"one_sensor": 15, "two": 6, "other_two": 20, "four": 20}
 
 
 def test_errors_by_number_of_layers_and_sensors(run_script: Callable[..., None], tmp_path: Path) -> None:
@@ -26,20 +27,21 @@ def test_errors_by_number_of_layers_and_sensors(run_script: Callable[..., None],
     table = pd.read_csv(pages["csv"])
     assert set(table["metric"]) == {"error", "depth_error_um"}
     means = table[table["layer"] == "all"].set_index(["metric", "network"])["value"]
-    assert means["error"].to_dict() == {"one_sensor": 15, "two": 6, "four": 20}
-    assert means["depth_error_um"].round(9).to_dict() == {"one_sensor": 15, "two": 6, "four": 20}
+    assert means["error"].to_dict() == MEANS
+    assert means["depth_error_um"].round(9).to_dict() == MEANS
     sections = layers_page(table).sections
     assert list(sections) == ["Error of the masks [%]", "Error of the depths [um]"]
     masks = sections["Error of the masks [%]"]
-    assert masks[["Sensors", "Layers", "Layer 4", "Mean, baseline"]].to_numpy().tolist() == [
-        [1, 2, "", "35"],
-        [2, 2, "", "35"],
-        [2, 4, "10 (9 to 11)", "35"],
+    assert masks[["Sensors", "Layers", "Network", "Layer 4", "Mean, baseline"]].to_numpy().tolist() == [
+        [1, 2, "one_sensor", "", "35"],
+        [2, 2, "two", "", "35"],
+        [2, 2, "other_two", "", "35"],
+        [2, 4, "four", "10 (9 to 11)", "35"],
     ]
     left, right = errors_against_layers(table).axes
     lines = [container.lines[0] for container in left.containers]
-    assert [line.get_xdata().tolist() for line in lines] == [[2], [2, 4]]
-    assert [line.get_ydata().tolist() for line in lines] == [[15], [6, 20]]
+    assert [line.get_xdata().tolist() for line in lines] == [[2], [2, 2, 4]]
+    assert [line.get_ydata().tolist() for line in lines] == [[15], [6, 20, 20]]
     assert [text.get_text() for text in left.get_legend().get_texts()] == ["1 sensor", "2 sensors"]
     assert right.get_ylabel() == "error of the depths [µm]"
     figure = [tmp_path / "fig.png", tmp_path / "fig.svg"]

@@ -1,5 +1,6 @@
 import copy
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,13 @@ def test_configurations_are_valid(base: Any, overlays: list[str]) -> None:
     config = check_config(base, [])
     assert config.results == base["results"]
     assert Config.model_validate(config.model_dump()) == config
+
+
+def test_the_example_of_the_readme_is_valid(base: Any) -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (CONFIG / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    (example,) = [block for block in blocks if "deep_cnn" in block]
+    config = check_config(merged(base, yaml.safe_load(example)), [])
+    assert config.networks["deep_cnn"].dataset == "deep"
 
 
 @pytest.mark.parametrize(

@@ -40,11 +40,12 @@ def layers_page(table: pd.DataFrame) -> TablePage:
     texts = table.assign(
         text=format_estimates(table["value"], table["ci_low"], table["ci_high"]),
         baseline=table["baseline"].map(format_number),
-    ).rename(columns={"n_sensors": "Sensors", "n_layers": "Layers"})
+    ).rename(columns={"n_sensors": "Sensors", "n_layers": "Layers", "network": "Network"})
+    row = ["Sensors", "Layers", "Network"]
     sections = {}
     for metric, part in texts.groupby("metric", sort=False):
-        wide = part.pivot_table("text", ["Sensors", "Layers"], "layer", aggfunc="first", sort=False).fillna("")
-        means = part[part["layer"] == "all"].set_index(["Sensors", "Layers"])["baseline"]
+        wide = part.pivot_table("text", row, "layer", aggfunc="first", sort=False).fillna("")
+        means = part[part["layer"] == "all"].set_index(row)["baseline"]
         layers = sorted(name for name in wide.columns if name != "all")
         wide = wide[["all", *layers]].assign(**{"Mean, baseline": means})
         sections[HEADINGS[str(metric)]] = with_headings(wide)
