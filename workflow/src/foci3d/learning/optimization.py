@@ -92,10 +92,10 @@ def average_weights(network: nn.Module, decay: float) -> AveragedModel:
         Decay per update; the first updates decay faster, so that the initial weights are forgotten.
     """
 
-    def average(averaged: Tensor, current: Tensor, n_averaged: Tensor | int) -> Tensor:
-        if not averaged.is_floating_point():
-            return current
-        count = int(n_averaged)
-        return torch.lerp(current, averaged, min(decay, (1 + count) / (10 + count)))
+    def average(averaged: Sequence[Tensor], current: Sequence[Tensor], n_averaged: Tensor | int) -> None:
+        count = int(n_averaged)  # read once for all tensors: on a GPU, every read waits for what is being computed
+        weight = min(decay, (1 + count) / (10 + count)) if averaged[0].is_floating_point() else 0
+        for mean, values in zip(averaged, current, strict=True):
+            mean.copy_(torch.lerp(values, mean, weight) if weight else values)
 
-    return AveragedModel(network, avg_fn=average, use_buffers=True)
+    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
