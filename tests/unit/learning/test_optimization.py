@@ -77,6 +77,17 @@ def test_average_follows_the_weights_with_the_decay(network):
     assert averaged.module.head.bias[0].item() == pytest.approx(expected)
 
 
+def test_batch_statistics_are_averaged_and_counters_copied():
+    network = nn.BatchNorm2d(1)
+    averaged = average_weights(network, 0.5)
+    for value, count in ((1.0, 3), (2.0, 5)):
+        network.running_mean.fill_(value)
+        network.num_batches_tracked.fill_(count)
+        averaged.update_parameters(network)
+    assert averaged.module.running_mean.item() == pytest.approx(2 / 11 * 1.0 + 9 / 11 * 2.0)
+    assert averaged.module.num_batches_tracked.item() == 5
+
+
 def test_a_kernel_that_is_no_view_of_a_matrix_is_refused():
     kernel = nn.Parameter(torch.rand(4, 3, 3, 3))  # its matrix would be a copy, which is trained in vain
     with pytest.raises(RuntimeError, match="view"):
