@@ -8,7 +8,7 @@ from pathlib import Path
 
 from foci3d.config.models import TissueConfig
 from foci3d.config.robustness import RobustnessConfig
-from foci3d.io.hdf5 import atomic_path
+from foci3d.io.atomic import atomic_path
 from foci3d.io.shards import read_shards
 from foci3d.learning.inference import load_model
 from foci3d.optics.psf import PSF

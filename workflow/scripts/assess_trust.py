@@ -8,7 +8,7 @@ and Markdown).
 from pathlib import Path
 
 from foci3d.evaluation.calibration import risk_coverage
-from foci3d.io.hdf5 import atomic_path
+from foci3d.io.atomic import atomic_path
 from foci3d.io.predictions import Predictions
 from foci3d.learning.inference import load_model
 from foci3d.optics.psf import PSF

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from foci3d.calibration import acceptance_fit, empirical_psf
 from foci3d.calibration.bead_scan import read_scan
-from foci3d.io.hdf5 import atomic_path
+from foci3d.io.atomic import atomic_path
 from foci3d.optics.psf import depth_grid
 from foci3d.workflow.job import run_job
 

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from foci3d.config.models import TissueConfig
-from foci3d.io.hdf5 import atomic_path
+from foci3d.io.atomic import atomic_path
 from foci3d.io.shards import read_shards
 from foci3d.optics import bounds
 from foci3d.optics.forward import ForwardModel

@@ -6,7 +6,7 @@ Reads and writes a model (JSON and safetensors) and its curves (CSV); the model 
 import shutil
 from pathlib import Path
 
-from foci3d.io.hdf5 import atomic_path
+from foci3d.io.atomic import atomic_path
 from foci3d.learning.model_file import check_task, read_model, save_weights
 from foci3d.workflow.job import run_job
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from foci3d.evaluation.metrics import CELL_THRESHOLD
-from foci3d.io.hdf5 import atomic_path
+from foci3d.io.atomic import atomic_path
 from foci3d.io.predictions import Predictions
 from foci3d.plots import stacks, style, view3d
 from foci3d.plots.selection import median_sample

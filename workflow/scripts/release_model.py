@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from foci3d.io.hdf5 import atomic_path
+from foci3d.io.atomic import atomic_path
 from foci3d.learning.model_card import round_weights, write_card
 from foci3d.learning.model_file import read_model, save_weights
 from foci3d.workflow.job import run_job

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from foci3d.io.hdf5 import atomic_path
+from foci3d.io.atomic import atomic_path
 from foci3d.io.shards import read_shards
 from foci3d.simulation.statistics import compare_layers, measure_layers
 from foci3d.workflow.job import run_job

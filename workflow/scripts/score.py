@@ -7,7 +7,7 @@ bootstrap intervals (CSV).
 from pathlib import Path
 
 from foci3d.evaluation import scores
-from foci3d.io.hdf5 import atomic_path
+from foci3d.io.atomic import atomic_path
 from foci3d.io.predictions import Predictions
 from foci3d.workflow.job import run_job
 

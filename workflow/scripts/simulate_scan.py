@@ -11,7 +11,7 @@ import tifffile
 
 from foci3d.calibration import bead_scan
 from foci3d.config.models import ScanSimulationConfig
-from foci3d.io.hdf5 import atomic_path
+from foci3d.io.atomic import atomic_path
 from foci3d.optics.acceptance import AngularAcceptance
 from foci3d.workflow.job import run_job
 

@@ -6,7 +6,7 @@ Reads predictions of task masks (HDF5); writes the rates at a thousand threshold
 from pathlib import Path
 
 from foci3d.evaluation import scores
-from foci3d.io.hdf5 import atomic_path
+from foci3d.io.atomic import atomic_path
 from foci3d.io.predictions import Predictions
 from foci3d.workflow.job import run_job
 

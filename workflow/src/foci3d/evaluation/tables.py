@@ -13,7 +13,7 @@ import pandas as pd
 
 from foci3d.config.registry import MASK_TASKS
 from foci3d.evaluation.uncertainty import relative_error_reduction
-from foci3d.io.hdf5 import atomic_path
+from foci3d.io.atomic import atomic_path
 
 ESTIMATE = ["value", "ci_low", "ci_high", "baseline"]
 COMPARED = {

@@ -21,9 +21,7 @@ Files are written under a temporary name and renamed when they are complete. A j
 provenance, see `stamped`.
 """
 
-import glob
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -36,6 +34,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foci3d.errors import InputError
+from foci3d.io.atomic import atomic_path
 
 NUMBERS = "biuf"
 """Kinds of NumPy types that an array may have."""
@@ -93,33 +92,6 @@ class LabelledArray:
     def spec(self) -> ArraySpec:
         """Description of the array without its values."""
         return ArraySpec(self.values.shape, self.values.dtype.str, self.axes, self.unit)
-
-
-@contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Temporary path beside `path`, renamed to it when the block ends without an error.
-
-    Parameters
-    ----------
-    path : str or Path
-        File to write; its folder is created if needed.
-
-    Yields
-    ------
-    Path
-        Where to write. On an error it is removed, and `path` remains as it was.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # One job writes a file, so what another process left was killed.
-    for abandoned in path.parent.glob(f".{glob.escape(path.stem)}.[0-9]*.partial{glob.escape(path.suffix)}"):
-        abandoned.unlink(missing_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class Writer:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from foci3d.io.hdf5 import atomic_path
+from foci3d.io.atomic import atomic_path
 
 CHANNELS = ("probability", "mask", "uncertainty")
 """Channels of the file, in order."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foci3d.errors import InputError
-from foci3d.io.hdf5 import atomic_path
+from foci3d.io.atomic import atomic_path
 from foci3d.learning.export import export_onnx
 from foci3d.learning.inference import Model
 

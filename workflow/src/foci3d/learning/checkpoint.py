@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from foci3d.io.hdf5 import atomic_path
+from foci3d.io.atomic import atomic_path
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from foci3d.config.architectures import Architecture
 from foci3d.config.fields import Count, Section
 from foci3d.config.training import TrainingConfig
 from foci3d.errors import InputError
-from foci3d.io.hdf5 import atomic_path
+from foci3d.io.atomic import atomic_path
 from foci3d.learning.device import Precision
 from foci3d.learning.networks import NETWORKS, build_network
 

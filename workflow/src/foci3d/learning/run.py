@@ -18,6 +18,7 @@ from foci3d.config.models import DatasetConfig, ImagerConfig
 from foci3d.config.training import TrainingConfig
 from foci3d.errors import InputError
 from foci3d.io import hdf5, shards
+from foci3d.io.atomic import atomic_path
 from foci3d.io.digests import digest
 from foci3d.learning.batches import TrainingBatches
 from foci3d.learning.datasets import ShardDataset, open_dataset
@@ -147,7 +148,7 @@ class TrainedNetwork:
         if local_rank() > 0:
             return
         save_model(self.network, self.description, model, weights)
-        with hdf5.atomic_path(curves) as path:
+        with atomic_path(curves) as path:
             self.curves.to_csv(path, index=False)
         self.checkpoint.unlink()
 

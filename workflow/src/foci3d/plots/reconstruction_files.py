@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from foci3d.config.models import TrackingConfig
-from foci3d.io.hdf5 import atomic_path
+from foci3d.io.atomic import atomic_path
 from foci3d.io.volume_file import write_volume
 from foci3d.plots import style, view3d
 from foci3d.plots.reconstruction import overview as draw_overview

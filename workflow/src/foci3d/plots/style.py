@@ -19,7 +19,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
-from foci3d.io.hdf5 import atomic_path
+from foci3d.io.atomic import atomic_path
 
 COLORS: Mapping[str, str] = MappingProxyType(
     {

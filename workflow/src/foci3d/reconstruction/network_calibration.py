@@ -15,7 +15,7 @@ from foci3d.errors import InputError
 from foci3d.evaluation import calibration
 from foci3d.evaluation.calibration import DepthCalibration, LogitCalibration
 from foci3d.evaluation.metrics import BoolArray, FloatArray
-from foci3d.io.hdf5 import atomic_path
+from foci3d.io.atomic import atomic_path
 from foci3d.learning.inference import Model
 from foci3d.learning.model_file import ModelDescription
 from foci3d.optics.forward import ForwardModel
