@@ -2,13 +2,14 @@ import copy
 import random
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from foci3d.config import registry
+from foci3d.config import registry, schema
 from foci3d.config.models import Config
 from foci3d.config.validation import RENAMED, check_config
 from foci3d.errors import InputError
@@ -22,11 +23,16 @@ def merged(base: Any, overlay: Any) -> Any:
     return {**base, **{key: merged(base.get(key), value) for key, value in overlay.items()}}
 
 
+@cache
+def read_base() -> Any:
+    return yaml.safe_load((CONFIG / "config.yaml").read_text())
+
+
 @pytest.fixture
 def base(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The configuration of the paper; the working directory is that of the project."""
     monkeypatch.chdir(CONFIG.parent)
-    return yaml.safe_load((CONFIG / "config.yaml").read_text())
+    return copy.deepcopy(read_base())
 
 
 def check(base: Any, overlay: str, folder: Path) -> str:
@@ -356,7 +362,8 @@ def break_one_entry(config: Any, rng: random.Random) -> None:
         node[key if action == "replace" else rng.choice(["more", 7, None, "a-b"])] = copy.deepcopy(rng.choice(VALUES))
 
 
-def test_random_configurations_give_one_line_that_names_the_key(base: Any) -> None:
+def test_random_configurations_give_one_line_that_names_the_key(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "config_schema", cache(schema.config_schema))  # the same each time, and slow
     rng = random.Random(1)
     keys = {str(key) for node in containers(base) if isinstance(node, dict) for key in node}
     accepted = 0

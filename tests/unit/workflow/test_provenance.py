@@ -27,13 +27,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def code_digest(folder: Path) -> str:
-    provenance._read_module.cache_clear()
     return provenance.code_digest(folder.parent / "script.py")
-
-
-@pytest.fixture(autouse=True)
-def _clear_cache() -> None:
-    provenance._read_module.cache_clear()
 
 
 def test_modules_behind_a_script(library: Path) -> None:
@@ -74,7 +68,6 @@ def test_the_place_of_the_library_does_not_matter(
     before = code_digest(library)
     shutil.move(library, tmp_path / "elsewhere" / "library")
     monkeypatch.setattr(provenance, "LIBRARY", tmp_path / "elsewhere" / "library")
-    provenance._read_module.cache_clear()
     assert provenance.code_digest(tmp_path / "script.py") == before
 
 

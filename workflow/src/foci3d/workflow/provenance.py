@@ -63,11 +63,15 @@ def normalized_source(source: str) -> str:
 
 
 @cache
+def _analyze(source: str) -> tuple[str, frozenset[str]]:
+    """Code of a module, and the modules that it imports."""
+    return normalized_source(source), frozenset(imported_modules(source) - PLUMBING)
+
+
 def _read_module(name: str) -> tuple[str, frozenset[str]]:
     path = module_path(name)
     assert path is not None, name
-    source = path.read_text()
-    return normalized_source(source), frozenset(imported_modules(source) - PLUMBING)
+    return _analyze(path.read_text())
 
 
 def transitive_modules(source: str) -> set[str]:
