@@ -30,7 +30,9 @@ PACKAGES = [
     "calibration",
     "simulation",
     "evaluation",
+    "classical",
     "learning",
+    "confidence",
     "reconstruction",
     "plots",
     "workflow",
@@ -40,7 +42,7 @@ PACKAGES = [
 TITLES = {
     "fig_ablation": "Ablation",
     "fig_layers": "Number of layers",
-    "fig_ood": "Unfamiliar inputs",
+    "fig_ood": "Out-of-distribution inputs",
     "fig_psf": "Point-spread function",
     "fig_reliability": "Reliability",
     "fig_risk_coverage": "Risk and coverage",

@@ -94,7 +94,7 @@ def test_damaged_shard(snakemake: Callable[..., Any], project: Path) -> None:
 
 def test_image_of_another_shape(snakemake: Callable[..., Any], project: Path, smoke: Path) -> None:
     tifffile.imwrite(project / "resources" / "acquisitions" / "tissue1_a.tif", np.ones((48, 64), np.uint16))
-    needed = [f"models/stack2_physics.{suffix}" for suffix in ("safetensors", "json", "csv", "calibration.json")]
+    needed = [f"models/stack2_physics.{suffix}" for suffix in ("safetensors", "json", "csv", "recalibration.json")]
     needed += ["psf/scan.h5"]
     for name in needed:
         copy = project / "results" / "smoke" / name

@@ -25,6 +25,7 @@ import torch
 import yaml
 from threadpoolctl import threadpool_limits
 
+from foci3d.confidence.rendering import relative_residual
 from foci3d.config.models import Config
 from foci3d.learning.device import Precision
 from foci3d.learning.inference import Model
@@ -33,7 +34,6 @@ from foci3d.learning.tasks import make_task
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF, depth_grid
-from foci3d.reconstruction.rendering import relative_residual
 from foci3d.reconstruction.volume import reconstruct
 
 CONFIG = Config.model_validate(yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text()))

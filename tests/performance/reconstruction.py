@@ -27,13 +27,13 @@ import torch
 import yaml
 from threadpoolctl import threadpool_limits
 
+from foci3d.classical.tuning import tune
 from foci3d.config.models import Config
 from foci3d.io.shards import read_shards
 from foci3d.learning.inference import BATCH_SIZE, load_model
 from foci3d.learning.tasks import Task, make_task
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction.classical import tune
 
 CONFIG = Config.model_validate(yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text()))
 COMPARISONS = {"stack2_physics": "stack2_least_squares", "deblur_physics": "deblur_richardson_lucy"}

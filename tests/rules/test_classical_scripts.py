@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
+from foci3d.classical.tuning import inexact_depths
 from foci3d.io import shards
 from foci3d.io.predictions import Predictions
 from foci3d.optics.forward import ForwardModel
-from foci3d.reconstruction.classical import inexact_depths
 
 N_PIXELS = 17
 SEPARATION_UM = 1000.0

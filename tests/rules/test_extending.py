@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from foci3d.classical.methods import METHODS
 from foci3d.config.architectures import ARCHITECTURES
 from foci3d.config.classical_methods import CLASSICAL_METHODS
 from foci3d.config.models import Config
@@ -19,7 +20,6 @@ from foci3d.io import shards
 from foci3d.learning.networks import NETWORKS
 from foci3d.learning.tasks import TASKS
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction.classical import METHODS
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
 N_PIXELS, N_LAYERS = 17, 4

@@ -10,11 +10,11 @@ import pytest
 import tifffile
 import torch
 
+from foci3d.confidence.recalibration import recalibrate_network
 from foci3d.config.models import TrustConfig
 from foci3d.learning.inference import load_model
 from foci3d.learning.model_file import LayerDepth, ModelDescription, save_model
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction.network_calibration import calibrate_network
 
 ACQUISITIONS = Path(__file__).parents[2] / "resources" / "acquisitions"
 IMAGES = [str(ACQUISITIONS / f"tissue1_{sensor}.tif") for sensor in "ab"]
@@ -39,12 +39,12 @@ def reconstruct(
 ) -> Callable[[list[str]], Path]:
     psf.save(tmp_path / "psf.h5")
 
-    def run(images: list[str], calibration: tuple[str, ...] = ()) -> Path:
+    def run(images: list[str], recalibration: tuple[str, ...] = ()) -> Path:
         names = {"volume": "volume.ome.tif", "foci": "foci.csv", "quality": "quality.csv", "tracks": "tracks"}
         names |= {"overview": "o.png", "view": "view.html"}
         run_script(
             "reconstruct_sample",
-            input={"images": images, **model, "psf": str(tmp_path / "psf.h5"), "calibration": list(calibration)},
+            input={"images": images, **model, "psf": str(tmp_path / "psf.h5"), "recalibration": list(recalibration)},
             output={key: str(tmp_path / "out" / name) for key, name in names.items()},
             params={
                 "acquisition": {"sample": "tissue1", "pixel_pitch_um": 55.0}
@@ -94,13 +94,13 @@ def test_the_same_bytes_each_time(reconstruct: Callable[[list[str]], Path]) -> N
     assert second == first
 
 
-def test_quality_without_and_with_a_calibration(
+def test_quality_without_and_with_a_recalibration(
     reconstruct: Callable[..., Path], model: dict[str, str], psf: PSF, tmp_path: Path
 ) -> None:
     (row,) = pd.read_csv(reconstruct(IMAGES) / "quality.csv").to_dict("records")
     assert 0 < row["residual"] < 1
     assert row["flagged"] == "not available"
-    assert "not available: the model has no calibration" in (tmp_path / "reconstruct_sample.log").read_text()
+    assert "not available: the model has no recalibration" in (tmp_path / "reconstruct_sample.log").read_text()
 
     trained = load_model(model["model"], psf=psf)
     rng = np.random.default_rng(0)
@@ -110,15 +110,15 @@ def test_quality_without_and_with_a_calibration(
         "depths_um": rng.uniform(0, 1000, (12, 2)),
     }
     trust = TrustConfig(network="small", dataset="stack", n_samples=12, coverage=0.9, false_alarm_rate=0.05)
-    calibration = calibrate_network(trained, psf, samples, trust, "cpu", average_symmetries=False)
-    calibration.save(tmp_path / "c.json")
+    recalibration = recalibrate_network(trained, psf, samples, trust, "cpu", average_symmetries=False)
+    recalibration.save(tmp_path / "c.json")
     out = reconstruct(IMAGES, (str(tmp_path / "c.json"),))
     (row,) = pd.read_csv(out / "quality.csv").to_dict("records")
-    assert row["flagged"] == "yes"  # tissue is not like the noise of this calibration
+    assert row["flagged"] == "yes"  # tissue is not like the noise of this recalibration
     assert "UNLIKE the training data" in (tmp_path / "reconstruct_sample.log").read_text()
     raw = trained.predict(np.stack([tifffile.imread(path) for path in IMAGES])[None])["output"]
     np.testing.assert_allclose(
-        tifffile.imread(out / "volume.ome.tif")[0], calibration.calibrator(raw)[0], atol=1e-5, rtol=1e-4
+        tifffile.imread(out / "volume.ome.tif")[0], recalibration.probabilities(raw)[0], atol=1e-5, rtol=1e-4
     )
 
 

@@ -393,7 +393,7 @@ def test_a_released_model_takes_the_place_of_a_training(
     trained, copied = (load_model(files["model"], psf=make_psf(N_PIXELS)) for files in (many_imagers, output))
     assert copied.description.network == "mine"
     digests = [json.loads(Path(path).read_text())["digests"] for path in (released["released_model"], output["model"])]
-    assert digests[0] == digests[1]  # so that the calibration of a released model holds for its copy
+    assert digests[0] == digests[1]  # so that the recalibration of a released model holds for its copy
     expected, found = (model.predict(measurements, "cpu")["output"] for model in (trained, copied))
     np.testing.assert_allclose(found, expected, atol=2e-3)
 

@@ -13,11 +13,11 @@ import tifffile
 import torch
 
 from foci3d.cli import main, make_parser
+from foci3d.confidence.recalibration import recalibrate_network
 from foci3d.config.models import TrustConfig
 from foci3d.learning.inference import load_model
 from foci3d.learning.model_file import ModelDescription, save_model
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction.network_calibration import calibrate_network
 
 PROJECT = Path(__file__).parents[2]
 COMMANDS = ("inspect", "validate", "reconstruct", "track", "export")
@@ -126,13 +126,13 @@ def test_reconstruct_writes_the_files_of_an_acquisition(
     foci = pd.read_csv(tmp_path / "out" / "foci.csv")
     text = capsys.readouterr().out
     assert f"{len(foci)} foci in 3 layers" in text
-    assert "not available: the model has no calibration" in text
+    assert "not available: the model has no recalibration" in text
     (row,) = pd.read_csv(tmp_path / "out" / "quality.csv").to_dict("records")
     assert row["flagged"] == "not available"
-    assert "the model has no calibration" in row["note"]
+    assert "the model has no recalibration" in row["note"]
 
 
-def test_reconstruct_uses_the_calibration_beside_the_model(
+def test_reconstruct_uses_the_recalibration_beside_the_model(
     tmp_path: Path, acquisition: dict[str, str], make_psf: Callable[..., PSF], capsys: pytest.CaptureFixture[str]
 ) -> None:
     psf = make_psf(13)
@@ -145,15 +145,15 @@ def test_reconstruct_uses_the_calibration_beside_the_model(
         "depths_um": rng.uniform(0, 1000, (20, 3)),
     }
     trust = TrustConfig(network="small", dataset="stack", n_samples=20, coverage=0.9, false_alarm_rate=0.05)
-    path = tmp_path / "two_sensors.calibration.json"
-    calibrate_network(model, psf, samples, trust, "cpu", average_symmetries=True).save(path)
+    path = tmp_path / "two_sensors.recalibration.json"
+    recalibrate_network(model, psf, samples, trust, "cpu", average_symmetries=True).save(path)
     assert main(["reconstruct", *arguments(acquisition | {"--psf": str(tmp_path / "psf.h5")})]) == 0
     assert "the training data (score " in capsys.readouterr().out
     (row,) = pd.read_csv(tmp_path / "out" / "quality.csv").to_dict("records")
     assert row["flagged"] == ("yes" if row["score"] > row["score_threshold"] else "no")
     assert 0 < row["abstained"] < 1
     assert main(["reconstruct", *arguments(acquisition), "--no-average-symmetries"]) == 0
-    assert "the calibration is for answers averaged over symmetries" in capsys.readouterr().out
+    assert "the recalibration is for predictions averaged over symmetries" in capsys.readouterr().out
     path.write_text(path.read_text().replace(model.description.digests.weights, "other"))
     assert main(["reconstruct", *arguments(acquisition)]) == 1
     assert "belongs to weights other" in capsys.readouterr().err

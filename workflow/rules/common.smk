@@ -175,20 +175,20 @@ def pixel_pitch_um(wildcards):
     return ACQUISITIONS[wildcards.sample].pixel_pitch_um
 
 
-def model_calibration(network):
-    """Calibration file of a network; that of a copied model lies beside its source, or there is none."""
+def model_recalibration(network):
+    """Recalibration file of a network; that of a copied model lies beside its source, or there is none."""
     source = NETWORKS[network].weights
     if network not in COPIED_NETWORKS:
-        return [f"{RESULTS}/models/{network}.calibration.json"]
-    return [path for path in [f"{source.removesuffix('.json')}.calibration.json"] if Path(path).exists()]
+        return [f"{RESULTS}/models/{network}.recalibration.json"]
+    return [path for path in [f"{source.removesuffix('.json')}.recalibration.json"] if Path(path).exists()]
 
 
 def release_files():
-    """The card of each network for many imagers, and the calibration of those that predict masks."""
+    """The card of each network for many imagers, and the recalibration of those that predict masks."""
     released = {name: network for name, network in NETWORKS.items() if network.training.imagers}
     cards = [f"{RESULTS}/release/{name}.md" for name in released]
-    calibrated = [name for name, network in released.items() if network.task in MASK_TASKS]
-    return [*cards, *(f"{RESULTS}/release/{name}.calibration.json" for name in calibrated)]
+    masking = [name for name, network in released.items() if network.task in MASK_TASKS]
+    return [*cards, *(f"{RESULTS}/release/{name}.recalibration.json" for name in masking)]
 
 
 def scan_file(key, suffix):

@@ -8,7 +8,7 @@ rule reconstruct_sample:
         images=acquisition_files,
         weights=f"{RESULTS}/models/{config['reconstruct']['network']}.safetensors",
         model=f"{RESULTS}/models/{config['reconstruct']['network']}.json",
-        calibration=model_calibration(config["reconstruct"]["network"]),
+        recalibration=model_recalibration(config["reconstruct"]["network"]),
         psf=PSF,
     output:
         volume=f"{RESULTS}/reconstructions/{{sample}}/volume.ome.tif",

@@ -27,17 +27,17 @@ rule release_model:
         "../scripts/release_model.py"
 
 
-use rule calibrate_network as calibrate_release with:
+use rule recalibrate_network as recalibrate_release with:
     input:
         weights=f"{RESULTS}/release/{{network}}.safetensors",
         model=f"{RESULTS}/release/{{network}}.json",
         psf=PSF,
         validation=training_shards("validation"),
     output:
-        calibration=f"{RESULTS}/release/{{network}}.calibration.json",
+        recalibration=f"{RESULTS}/release/{{network}}.recalibration.json",
     log:
-        f"{RESULTS}/logs/calibrate_release/{{network}}.log",
+        f"{RESULTS}/logs/recalibrate_release/{{network}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/calibrate_release/{{network}}.tsv"
+        f"{RESULTS}/benchmarks/recalibrate_release/{{network}}.tsv"
     wildcard_constraints:
         network=wildcard_regex(NETWORKS),

@@ -1,20 +1,20 @@
-# What a network knows of its own errors. Reads models, validation shards and predictions; writes
-# {results}/models/{network}.calibration.json, {results}/trust/*.csv, {results}/tables/trust.* and figures.
+# How far to trust predictions. Reads models, validation shards and predictions; writes
+# {results}/models/{network}.recalibration.json, {results}/trust/*.csv, {results}/tables/trust.* and figures.
 
 
-rule calibrate_network:
-    """Fit the calibration of a network, its abstention and its flag of unfamiliar inputs to validation samples."""
+rule recalibrate_network:
+    """Fit the recalibration of a network, its abstention and its flag of out-of-distribution inputs to validation samples."""
     input:
         weights=f"{RESULTS}/models/{{network}}.safetensors",
         model=f"{RESULTS}/models/{{network}}.json",
         psf=PSF,
         validation=training_shards("validation"),
     output:
-        calibration=f"{RESULTS}/models/{{network}}.calibration.json",
+        recalibration=f"{RESULTS}/models/{{network}}.recalibration.json",
     log:
-        f"{RESULTS}/logs/calibrate_network/{{network}}.log",
+        f"{RESULTS}/logs/recalibrate_network/{{network}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/calibrate_network/{{network}}.tsv"
+        f"{RESULTS}/benchmarks/recalibrate_network/{{network}}.tsv"
     wildcard_constraints:
         network=wildcard_regex([*NETWORKS, *SEED_REPLICATES]),
     conda:
@@ -24,9 +24,9 @@ rule calibrate_network:
         trust=config["trust"],
         device=config["compute"]["device"],
         average_symmetries=lambda wildcards: get_network(wildcards).average_symmetries,
-        code=code_of("calibrate_network"),
+        code=code_of("recalibrate_network"),
     script:
-        "../scripts/calibrate_network.py"
+        "../scripts/recalibrate_network.py"
 
 
 rule assess_trust:
@@ -34,7 +34,7 @@ rule assess_trust:
     input:
         weights=f"{RESULTS}/models/{CONFIG.trust.network}.safetensors",
         model=f"{RESULTS}/models/{CONFIG.trust.network}.json",
-        calibration=f"{RESULTS}/models/{CONFIG.trust.network}.calibration.json",
+        recalibration=f"{RESULTS}/models/{CONFIG.trust.network}.recalibration.json",
         psf=PSF,
         predictions=f"{RESULTS}/predictions/{CONFIG.trust.network}/{CONFIG.trust.dataset}.h5",
     output:
@@ -60,7 +60,7 @@ rule assess_trust:
 
 
 rule fig_trust:
-    """Reliability before and after calibration, risk against coverage, and scores of unfamiliar inputs."""
+    """Reliability before and after recalibration, risk against coverage, and scores of out-of-distribution inputs."""
     input:
         reliability=f"{RESULTS}/trust/reliability.csv",
         risk=f"{RESULTS}/trust/risk_coverage.csv",

@@ -1,26 +1,26 @@
-"""Test the calibration, the abstention and the flag of unfamiliar inputs of a network.
+"""Test the recalibration, the abstention and the out-of-distribution flag of a network.
 
-Reads the model (JSON and safetensors), its calibration (JSON), the PSF and the predictions for the test split (HDF5);
-writes the reliability diagram, the risk by coverage and the scores of unfamiliar inputs (CSV), and the table (CSV, HTML
-and Markdown).
+Reads the model (JSON and safetensors), its recalibration (JSON), the PSF and the predictions for the test split (HDF5);
+writes the reliability diagram, the risk by coverage and the scores of out-of-distribution inputs (CSV), and the table
+(CSV, HTML and Markdown).
 """
 
 from pathlib import Path
 
-from foci3d.evaluation.calibration import risk_coverage
+from foci3d.confidence.assessment import assess_trust, reliability_diagrams, score_unfamiliar, trust_page
+from foci3d.confidence.reliability import risk_coverage
 from foci3d.io.atomic import atomic_path
 from foci3d.io.predictions import Predictions
 from foci3d.learning.inference import load_model
+from foci3d.learning.recalibration import Recalibration
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction.network_calibration import NetworkCalibration
-from foci3d.reconstruction.trust import assess_trust, reliability_diagrams, score_unfamiliar, trust_page
 from foci3d.workflow.job import run_job
 
 
 def main(
     model: Path,
     weights: Path,
-    calibration: Path,
+    recalibration: Path,
     psf: Path,
     predictions: Path,
     n_samples: int,
@@ -36,10 +36,10 @@ def main(
 ) -> None:
     kernels, arrays = PSF.load(psf), Predictions.load(predictions).arrays
     trained = load_model(model, weights, kernels)
-    calibrated = NetworkCalibration.load(calibration, trained.description.digests.weights)
+    calibrated = Recalibration.load(recalibration, trained.description.digests.weights)
     first = {name: values[:n_samples] for name, values in arrays.items() if len(values) == len(arrays["output"])}
     unfamiliar = score_unfamiliar(trained, kernels, calibrated, first, device, seed)
-    curve = risk_coverage(calibrated.calibrator(arrays["output"]), arrays["target"] > 0)
+    curve = risk_coverage(calibrated.probabilities(arrays["output"]), arrays["target"] > 0)
     diagrams = reliability_diagrams(arrays, calibrated)
     for table, path in ((diagrams, reliability), (curve, risk), (unfamiliar, scores)):
         with atomic_path(path) as temporary:

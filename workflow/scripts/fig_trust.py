@@ -1,4 +1,4 @@
-"""Draw the reliability diagram, the risk-coverage curve and the scores of unfamiliar inputs.
+"""Draw the reliability diagram, the risk-coverage curve and the scores of out-of-distribution inputs.
 
 Reads the tables of rule assess_trust (CSV).
 """

@@ -6,12 +6,12 @@ Reads the PSF and shards (HDF5); writes outputs, targets and inputs of each samp
 from pathlib import Path
 from typing import Annotated
 
+from foci3d.classical.tuning import OBJECTIVES, inexact_depths, tune
 from foci3d.config.classical_methods import CLASSICAL_METHODS, ClassicalMethod
 from foci3d.io.predictions import COPIES, Predictions
 from foci3d.io.shards import read_shards
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction.classical import OBJECTIVES, inexact_depths, tune
 from foci3d.workflow.job import run_job
 
 # Enough to choose among a few candidates, because each sample has thousands of pixels.

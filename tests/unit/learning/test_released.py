@@ -35,7 +35,7 @@ def model(request: pytest.FixtureRequest, psf: PSF, caplog: pytest.LogCaptureFix
 
 def test_models_are_small_and_have_cards() -> None:
     files = {f"{name}.{suffix}" for name in NAMES for suffix in ("json", "safetensors", "csv", "md")}
-    files |= {"one_sensor.calibration.json", "two_sensors.calibration.json"}
+    files |= {"one_sensor.recalibration.json", "two_sensors.recalibration.json"}
     assert {path.name for path in released.FOLDER.iterdir()} == files
     assert sum(path.stat().st_size for path in released.FOLDER.iterdir()) < 15e6
     for name in NAMES:
@@ -72,7 +72,7 @@ def test_an_unknown_name_is_reported_with_the_known_ones(monkeypatch: pytest.Mon
     monkeypatch.setattr(released, "FOLDER", tmp_path)
     with pytest.raises(InputError, match=r"no released model three; expected one of those there \(none\)"):
         released.released_model("three")
-    for suffix in ("json", "safetensors", "calibration.json"):
+    for suffix in ("json", "safetensors", "recalibration.json"):
         (tmp_path / f"one_sensor.{suffix}").write_text("{}")
     with pytest.raises(InputError, match=r"expected one of those there \(one_sensor\)"):
         released.released_model("three")

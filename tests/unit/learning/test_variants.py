@@ -3,11 +3,11 @@
 import pytest
 import torch
 
+from foci3d.classical.methods import METHODS
 from foci3d.config.architectures import JointUNetConfig, UnrolledUNetConfig
 from foci3d.learning.networks import build_network
 from foci3d.learning.networks.variants import JointWienerBank, UnrolledBank
 from foci3d.optics.forward import ForwardModel
-from foci3d.reconstruction.classical import METHODS
 
 N_PIXELS, DEPTHS_UM = 17, torch.tensor([150.0, 400.0, 700.0])
 SETTINGS = {"depth_range_um": (100.0, 900.0), "n_depths": 3, "channels": (4, 8), "attention": False}

@@ -184,7 +184,7 @@ def _add_reconstruct(commands: Any) -> None:
         `foci3d track --help`) the folder tracks. Images are TIFF, OME-TIFF, PNG, NPY, HDF5 or .mat (FILE.h5:/NAME for
         an array in a file), linear in light, unsaturated and of equal exposure.
 
-        The calibration of a model is MODEL.calibration.json beside MODEL.json. Without it, probabilities are as
+        The recalibration of a model is MODEL.recalibration.json beside MODEL.json. Without it, probabilities are as
         predicted, and whether the images are unlike the training data is not available.
         """,
     )
@@ -251,10 +251,10 @@ def reconstruct(options: argparse.Namespace) -> None:
     from foci3d.config.samples import Acquisition
     from foci3d.io.images import read_acquisition
     from foci3d.learning.inference import load_model
+    from foci3d.learning.recalibration import find_recalibration
     from foci3d.learning.released import released_model
     from foci3d.optics.psf import PSF
     from foci3d.plots.reconstruction_files import ReconstructionFiles, write_reconstruction
-    from foci3d.reconstruction.network_calibration import find_calibration
     from foci3d.reconstruction.volume import reconstruct_series
 
     tracking = _tracking(options)
@@ -267,13 +267,13 @@ def reconstruct(options: argparse.Namespace) -> None:
     mirrored = "yes" if options.mirrored else "no"
     interval = {"frame_interval_s": options.frame_interval_s}
     acquisition = Acquisition.model_validate({**facts, **images, **interval, "mirrored": mirrored})
-    calibration = find_calibration(model_file, model)
+    recalibration = find_recalibration(model_file, model.description.digests.weights)
     measurements = read_acquisition(acquisition, model.description.n_pixels)
     results = reconstruct_series(
         measurements.values,
         model,
         threshold=options.threshold,
-        calibration=calibration,
+        recalibration=recalibration,
         pixel_pitch_um=pixel_pitch_um,
         device=options.device,
         average_symmetries=options.average_symmetries,

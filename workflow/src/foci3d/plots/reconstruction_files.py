@@ -8,13 +8,13 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
+from foci3d.confidence.quality import quality_table
 from foci3d.config.models import TrackingConfig
 from foci3d.io.atomic import atomic_path
 from foci3d.io.volume_file import write_volume
 from foci3d.plots import style, view3d
 from foci3d.plots.reconstruction import overview as draw_overview
 from foci3d.plots.tracking import show_tracks
-from foci3d.reconstruction.quality import quality_table
 from foci3d.reconstruction.tracking import describe_tracks, join_frames, track_foci
 from foci3d.reconstruction.volume import Reconstruction
 

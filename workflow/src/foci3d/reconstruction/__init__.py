@@ -1,1 +1,1 @@
-"""Classical methods, and volumes and foci from measurements."""
+"""Foci, tracks and volumes from measurements."""

@@ -8,12 +8,12 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from foci3d.confidence.recalibration import optics_of
 from foci3d.config.models import TissueConfig
 from foci3d.config.robustness import RobustnessConfig
 from foci3d.evaluation.scores import score
 from foci3d.learning.inference import Model, predict_samples
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction.network_calibration import optics_of
 from foci3d.simulation.perturbations import list_perturbations, perturbed_depths_um, perturbed_measurements
 
 log = logging.getLogger(__name__)

@@ -9,14 +9,15 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from foci3d.confidence.quality import Quality, assess_quality, find_usable_recalibration
+from foci3d.confidence.recalibration import layer_depths
+from foci3d.confidence.reliability import confidence
 from foci3d.config.registry import MASK_TASKS
 from foci3d.errors import InputError
-from foci3d.evaluation.calibration import confidence
 from foci3d.evaluation.metrics import CELL_THRESHOLD
 from foci3d.learning.inference import Model
+from foci3d.learning.recalibration import Recalibration
 from foci3d.reconstruction.foci import find_foci
-from foci3d.reconstruction.network_calibration import NetworkCalibration, layer_depths
-from foci3d.reconstruction.quality import Quality, assess_quality, find_usable_calibration
 from foci3d.reconstruction.tiles import Tiling, predict_field
 
 log = logging.getLogger(__name__)
@@ -31,11 +32,11 @@ class Reconstruction:
     measurement : ndarray (S, Y, X)
         Images of the sensors.
     probability : ndarray (L, Y, X), float32
-        Probability of a cell, 0 to 1; calibrated if the model has a calibration.
+        Probability of a cell, 0 to 1; recalibrated if the model has a recalibration.
     depths_um, depth_sds_um : tuple of L floats
-        Predicted depth of each layer with its standard deviation [um], calibrated if the model has a calibration; of a
-        model that predicts none, mean and standard deviation in its training data. Where `quality` flags the
-        measurement, standard deviations are at least those in the training data.
+        Predicted depth of each layer with its standard deviation [um], recalibrated if the model has a
+        recalibration; of a model that predicts none, mean and standard deviation in its training data. Where `quality`
+        flags the measurement, standard deviations are at least those in the training data.
     occupancy : tuple of L floats
         Probability that a layer holds cells; 1 of a model that predicts none.
     foci : DataFrame
@@ -77,7 +78,7 @@ def reconstruct(
     model: Model,
     *,
     threshold: float = CELL_THRESHOLD,
-    calibration: NetworkCalibration | None = None,
+    recalibration: Recalibration | None = None,
     pixel_pitch_um: float | None = None,
     device: torch.device | str = "auto",
     average_symmetries: bool = False,
@@ -93,7 +94,7 @@ def reconstruct(
         A model for the task `stacks` or `masks`.
     threshold : float
         Probability above which a pixel is classified as a cell, 0 to 1.
-    calibration : NetworkCalibration, optional
+    recalibration : Recalibration, optional
         Calibration of the model. Without it, probabilities and standard deviations are as predicted, and some of the
         quality is not available.
     pixel_pitch_um : float, optional
@@ -129,12 +130,12 @@ def reconstruct(
     else:
         edge = n_pixels // 6
         outputs = predict_field(predict, measurement, Tiling(n_pixels, cut=edge, ramp=edge))
-    usable, note = find_usable_calibration(calibration, average_symmetries=average_symmetries)
-    probability = usable.calibrator(outputs["output"]) if usable else outputs["output"]
+    usable, note = find_usable_recalibration(recalibration, average_symmetries=average_symmetries)
+    probability = usable.probabilities(outputs["output"]) if usable else outputs["output"]
     depths_um, depth_sds_um = layer_depths(outputs, description)
     quality = assess_quality(measurement, outputs, probability, model, usable, note)
     if usable:
-        depth_sds_um = usable.depth_calibrator(depth_sds_um)
+        depth_sds_um = usable.depth_sds(depth_sds_um)
     if quality.flagged:
         depth_sds_um = np.maximum(depth_sds_um, [layer.sd for layer in description.layer_depths_um])
     occupancy = outputs.get("occupancy", np.ones(description.n_layers))

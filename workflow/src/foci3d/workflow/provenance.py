@@ -23,7 +23,7 @@ PACKAGES = ("foci3d", "torch", "numpy", "snakemake")
 # Modules that decide how a script reports and never what it computes: an edit here re-runs nothing.
 PLUMBING = frozenset({"errors", "workflow.job"})
 # Modules whose registries a plugin joins: its code can only matter to scripts that import one of these.
-OPEN_TO_PLUGINS = frozenset({"learning.tasks", "learning.networks", "reconstruction.classical"})
+OPEN_TO_PLUGINS = frozenset({"learning.tasks", "learning.networks", "classical.methods"})
 
 
 def module_path(name: str) -> Path | None:

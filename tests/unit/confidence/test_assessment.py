@@ -1,4 +1,4 @@
-"""The calibration file of a network and the table of trust."""
+"""The recalibration file of a network and the table of trust."""
 
 from pathlib import Path
 
@@ -8,24 +8,35 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
+from foci3d.confidence.assessment import FAMILIAR, assess_trust, trust_page
+from foci3d.confidence.reliability import confidence_threshold
 from foci3d.errors import InputError
-from foci3d.evaluation.calibration import DepthCalibration, LogitCalibration, confidence_threshold
-from foci3d.reconstruction.consistency import Reference
-from foci3d.reconstruction.network_calibration import NetworkCalibration
-from foci3d.reconstruction.trust import FAMILIAR, assess_trust, trust_page
+from foci3d.learning.recalibration import (
+    ConsistencyReference,
+    DepthRecalibration,
+    ProbabilityRecalibration,
+    Recalibration,
+)
 
-REFERENCE = Reference(0.1, (0.0, 1.0), ((1.0, 0.5), (0.5, 2.0)), (0.0, 1.0, 2.0), (1.0, 1.0, 2.0), 1.5)
+REFERENCE = ConsistencyReference(
+    width_mean=0.1,
+    band_means=(0.0, 1.0),
+    band_precision=((1.0, 0.5), (0.5, 2.0)),
+    means=(0.0, 1.0, 2.0),
+    sds=(1.0, 1.0, 2.0),
+    threshold=1.5,
+)
 
 
-def make_calibration(calibrator: LogitCalibration, threshold: float = 0.8) -> NetworkCalibration:
-    return NetworkCalibration(
+def make_recalibration(probabilities: ProbabilityRecalibration, threshold: float = 0.8) -> Recalibration:
+    return Recalibration(
         network="a_network",
         weights="abc",
         psf="def",
         average_symmetries=True,
         n_samples=20,
-        calibrator=calibrator,
-        depth_calibrator=DepthCalibration((0.5, 2.0)),
+        probabilities=probabilities,
+        depth_sds=DepthRecalibration(scales=(0.5, 2.0)),
         coverage=0.9,
         confidence_threshold=threshold,
         reference=REFERENCE,
@@ -34,8 +45,8 @@ def make_calibration(calibrator: LogitCalibration, threshold: float = 0.8) -> Ne
 
 
 @pytest.fixture
-def table() -> tuple[pd.DataFrame, dict[str, np.ndarray], pd.DataFrame, NetworkCalibration]:
-    """The table of too hesitant answers, the arrays and scores behind it, and the calibration."""
+def table() -> tuple[pd.DataFrame, dict[str, np.ndarray], pd.DataFrame, Recalibration]:
+    """The table of too hesitant predictions, the arrays and scores behind it, and the recalibration."""
     rng = np.random.default_rng(2)
     logits = 3 * rng.standard_normal((30, 2, 20, 20))
     target = rng.random(logits.shape) < expit(logits)
@@ -47,7 +58,9 @@ def table() -> tuple[pd.DataFrame, dict[str, np.ndarray], pd.DataFrame, NetworkC
         "predicted_depths_um": depths_um + [10, 20] * rng.standard_normal((30, 2)),
         "predicted_depth_sds_um": np.broadcast_to([20.0, 10.0], (30, 2)),
     }
-    calibrated = make_calibration(LogitCalibration((2.0, 2.0), (0.0, 0.0)), confidence_threshold(expit(logits), 0.9))
+    calibrated = make_recalibration(
+        ProbabilityRecalibration(scales=(2.0, 2.0), shifts=(0.0, 0.0)), confidence_threshold(expit(logits), 0.9)
+    )
     kinds = {FAMILIAR: rng.standard_normal(25), "noise": 1 + rng.standard_normal(25)}
     parts = [
         pd.DataFrame({"kind": kind, "score": score, "flagged": 1 * (score > 1.5)}) for kind, score in kinds.items()
@@ -56,28 +69,28 @@ def table() -> tuple[pd.DataFrame, dict[str, np.ndarray], pd.DataFrame, NetworkC
     return assess_trust(arrays, calibrated, scores, 200, 0), arrays, scores, calibrated
 
 
-def test_calibration_file_is_read_as_it_was_written(tmp_path: Path):
-    written = make_calibration(LogitCalibration((1.1, 1.2), (0.0, -0.1)))
+def test_recalibration_file_is_read_as_it_was_written(tmp_path: Path):
+    written = make_recalibration(ProbabilityRecalibration(scales=(1.1, 1.2), shifts=(0.0, -0.1)))
     written.save(tmp_path / "c.json")
-    assert NetworkCalibration.load(tmp_path / "c.json", "abc") == written
+    assert Recalibration.load(tmp_path / "c.json", "abc") == written
 
 
 @pytest.mark.parametrize(
     ("content", "weights", "message"),
     [(None, "abc", "cannot be read"), ("{}", "abc", "cannot be read"), ("good", "other", "belongs to weights abc")],
 )
-def test_wrong_calibration_files_are_reported_in_one_line(tmp_path: Path, content, weights, message):
+def test_wrong_recalibration_files_are_reported_in_one_line(tmp_path: Path, content, weights, message):
     path = tmp_path / "c.json"
     if content == "good":
-        make_calibration(LogitCalibration((1.0,), (0.0,))).save(path)
+        make_recalibration(ProbabilityRecalibration(scales=(1.0,), shifts=(0.0,))).save(path)
     elif content:
         path.write_text(content)
     with pytest.raises(InputError, match=message) as caught:
-        NetworkCalibration.load(path, weights)
+        Recalibration.load(path, weights)
     assert "\n" not in str(caught.value)
 
 
-def test_table_has_the_errors_before_and_after_calibration(table):
+def test_table_has_the_errors_before_and_after_recalibration(table):
     values = table[0].set_index(["metric", "of"])["value"]
     assert values["calibration_error_before", "all"] > 0.05
     assert values["calibration_error", "all"] < 0.02

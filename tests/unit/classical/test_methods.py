@@ -8,6 +8,7 @@ import scipy.optimize
 import torch
 from skimage import restoration
 
+from foci3d.classical import methods, tuning
 from foci3d.config.classical_methods import (
     CLASSICAL_METHODS,
     BackProjectionConfig,
@@ -19,7 +20,6 @@ from foci3d.config.classical_methods import (
 from foci3d.config.fields import Positive, Some
 from foci3d.config.models import BaselineConfig
 from foci3d.optics.forward import ForwardModel, FourierOperator
-from foci3d.reconstruction import classical
 
 N_PIXELS = 15
 SEPARATION_UM = 1000.0
@@ -71,13 +71,13 @@ def squares(psf):
 
 
 def reconstruct(forward, samples, method, parameters):
-    return classical.reconstruct(forward, samples["sensors"], samples["depths_um"], method, parameters)
+    return methods.reconstruct(forward, samples["sensors"], samples["depths_um"], method, parameters)
 
 
 def test_back_projection_is_the_adjoint():
     operator, measurements = random_operator(2, 3, N_PIXELS), noise(1, 2, N_PIXELS, N_PIXELS)
     expected = dense_matrix(operator, 3).T @ measurements.numpy().ravel()
-    np.testing.assert_allclose(classical.back_projection(measurements, operator).ravel(), expected, atol=1e-12)
+    np.testing.assert_allclose(methods.back_projection(measurements, operator).ravel(), expected, atol=1e-12)
 
 
 def test_layered_wiener_solves_the_normal_equations_at_each_frequency():
@@ -88,13 +88,13 @@ def test_layered_wiener_solves_the_normal_equations_at_each_frequency():
         h = system[:, :, y, x]
         expected[:, y, x] = np.linalg.solve(h.conj().T @ h + 0.05 * np.eye(3), h.conj().T @ spectra[:, y, x])
     expected = np.fft.irfft2(expected, operator.size)[:, :N_PIXELS, :N_PIXELS]
-    np.testing.assert_allclose(classical.layered_wiener(measurements, operator, 0.05)[0], expected, atol=1e-10)
+    np.testing.assert_allclose(methods.layered_wiener(measurements, operator, 0.05)[0], expected, atol=1e-10)
 
 
 def test_nonnegative_least_squares_converges_to_that_of_scipy():
     operator, measurements = random_operator(2, 2, 4, peak=1.0), noise(1, 2, 4, 4) - 0.2
     expected, residual = scipy.optimize.nnls(dense_matrix(operator, 2), measurements.numpy().ravel())
-    layers = classical.nonnegative_least_squares(measurements, operator, 8000)
+    layers = methods.nonnegative_least_squares(measurements, operator, 8000)
     np.testing.assert_allclose(layers.ravel(), expected, atol=1e-3)
     assert (operator.forward(layers) - measurements).norm().item() == pytest.approx(residual, rel=1e-4)
 
@@ -104,7 +104,7 @@ def test_nonnegative_least_squares_explains_more_with_each_iteration(squares):
     operator = forward.at(torch.from_numpy(samples["depths_um"]))
     measurements, residuals = torch.from_numpy(samples["sensors"]), []
     for iterations in (1, 5, 25):
-        layers = classical.nonnegative_least_squares(measurements, operator, iterations)
+        layers = methods.nonnegative_least_squares(measurements, operator, iterations)
         assert layers.min() >= 0
         residuals.append((operator.forward(layers) - measurements).norm().item())
     assert residuals[0] > 2 * residuals[1] > 4 * residuals[2]
@@ -153,7 +153,7 @@ def test_identity_repeats_the_measurement_in_every_layer(squares):
 def test_reconstruction_does_not_depend_on_the_batch(squares, monkeypatch):
     forward, samples = squares(5, 4, 2)
     whole = reconstruct(forward, samples, "layered_wiener", {"noise_to_signal": 0.1})
-    monkeypatch.setattr(classical, "BATCH_SIZE", 2)
+    monkeypatch.setattr(methods, "BATCH_SIZE", 2)
     parts = reconstruct(forward, samples, "layered_wiener", {"noise_to_signal": 0.1})
     np.testing.assert_allclose(parts, whole, atol=1e-6)
 
@@ -163,7 +163,7 @@ def test_calibration_gives_the_share_of_cells_whatever_the_gain():
     masks = (rng.random((40, 2, 20, 20)) < [[[0.3]], [[0.6]]]).astype(np.uint8)
     layers = (masks + rng.normal(0, 0.8, masks.shape)).astype(np.float32)
     gains = rng.uniform(0.2, 5, (40, 2, 1, 1)).astype(np.float32)
-    probabilities = classical.IsotonicCalibrator(gains * layers, masks)(layers)
+    probabilities = tuning.IsotonicCalibrator(gains * layers, masks)(layers)
     assert probabilities.min() >= 0
     assert probabilities.max() <= 1
     for low in (0.1, 0.4, 0.7):
@@ -177,18 +177,18 @@ def test_calibration_of_an_empty_reconstruction_is_the_coverage():
     masks = np.zeros((4, 1, 5, 5), np.uint8)
     masks[:, :, :2] = 1
     empty = np.zeros(masks.shape, np.float32)
-    np.testing.assert_allclose(classical.IsotonicCalibrator(empty, masks)(empty), 0.4, atol=1e-6)
+    np.testing.assert_allclose(tuning.IsotonicCalibrator(empty, masks)(empty), 0.4, atol=1e-6)
 
 
 def test_smoothing_acts_within_layers():
     layers = np.zeros((2, 2, 9, 9), np.float32)
     layers[0, 0, 4, 4] = 1
-    smoothed = classical.smooth(layers, 1)
+    smoothed = tuning.smooth(layers, 1)
     assert smoothed[0, 0].sum() == pytest.approx(1, abs=1e-3)
     assert smoothed[0, 0, 4, 4] == pytest.approx(1 / (2 * np.pi), rel=0.03)
     assert not smoothed[1].any()
     assert not smoothed[0, 1].any()
-    np.testing.assert_array_equal(classical.smooth(layers, 0), layers)
+    np.testing.assert_array_equal(tuning.smooth(layers, 0), layers)
 
 
 def test_tuning_takes_the_candidate_with_the_least_error(squares, caplog):
@@ -198,7 +198,7 @@ def test_tuning_takes_the_candidate_with_the_least_error(squares, caplog):
 
     def tune(balances, sigmas_px):
         method = WienerConfig(name="wiener", balance=balances)
-        return classical.tune(method, "deblurring", sigmas_px, forward, samples)
+        return tuning.tune(method, "deblurring", sigmas_px, forward, samples)
 
     tuned = tune(balances, sigmas_px)
     errors = [tune((balance,), (sigma_px,)).error for balance in balances for sigma_px in sigmas_px]
@@ -220,7 +220,7 @@ def test_tuning_takes_the_candidate_with_the_least_error(squares, caplog):
 )
 def test_masks_of_stacks_are_better_than_no_cells(squares, method):
     forward, samples = squares(12, 4, 2)
-    tuned = classical.tune(method, "masks", (0.0,), forward, samples)
+    tuned = tuning.tune(method, "masks", (0.0,), forward, samples)
     probabilities = tuned.predict(forward, samples["sensors"], samples["depths_um"])
     assert probabilities.shape == samples["masks"].shape
     assert tuned.error == pytest.approx(((probabilities > 0.5) != samples["masks"]).mean())
@@ -228,26 +228,26 @@ def test_masks_of_stacks_are_better_than_no_cells(squares, method):
 
 
 def test_every_method_and_task_of_the_configuration_is_implemented():
-    assert classical.METHODS.keys() == CLASSICAL_METHODS.classes.keys()
-    assert set(get_args(BaselineConfig.model_fields["task"].annotation)) == classical.OBJECTIVES.keys()
+    assert methods.METHODS.keys() == CLASSICAL_METHODS.classes.keys()
+    assert set(get_args(BaselineConfig.model_fields["task"].annotation)) == tuning.OBJECTIVES.keys()
 
 
 def test_a_user_registers_a_method_with_its_settings(squares, monkeypatch):
     # Both entries are removed after the test.
-    for registry in (classical.METHODS, CLASSICAL_METHODS.classes):
+    for registry in (methods.METHODS, CLASSICAL_METHODS.classes):
         monkeypatch.setitem(registry, "damped", None)
 
     class DampedConfig(ClassicalMethod):
         name: Literal["damped"]
         damping: Some[Positive]
 
-    @classical.classical_method("damped", DampedConfig)
+    @methods.classical_method("damped", DampedConfig)
     def damped(measurements, operator, damping):
         return damping * operator.adjoint(measurements)
 
     forward, samples = squares(6, 4, 2)
     method = CLASSICAL_METHODS.parse({"name": "damped", "damping": [0.5, 2.0]})
-    tuned = classical.tune(method, "masks", (0.0,), forward, samples)
+    tuned = tuning.tune(method, "masks", (0.0,), forward, samples)
     assert tuned.parameters["damping"] in (0.5, 2.0)
-    expected = classical.tune(BackProjectionConfig(name="back_projection"), "masks", (0.0,), forward, samples)
+    expected = tuning.tune(BackProjectionConfig(name="back_projection"), "masks", (0.0,), forward, samples)
     assert tuned.error == pytest.approx(expected.error)

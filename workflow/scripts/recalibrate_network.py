@@ -1,17 +1,17 @@
-"""Fit the calibration of a network to validation samples.
+"""Fit the recalibration of a network to validation samples.
 
-Reads the model (JSON and safetensors), the PSF and validation shards (HDF5); writes the calibration of the
-probabilities and of the depths, the confidence below which to abstain, and the reference of the flag of unfamiliar
-inputs (JSON).
+Reads the model (JSON and safetensors), the PSF and validation shards (HDF5); writes the recalibration of
+probabilities and depths, the confidence below which to abstain, and the reference of the out-of-distribution flag
+(JSON).
 """
 
 from pathlib import Path
 
+from foci3d.confidence.recalibration import recalibrate_network
 from foci3d.config.models import TrustConfig
 from foci3d.io.shards import read_shards
 from foci3d.learning.inference import load_model
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction.network_calibration import calibrate_network
 from foci3d.workflow.job import run_job
 
 
@@ -23,12 +23,12 @@ def main(
     trust: TrustConfig,
     device: str,
     average_symmetries: bool,
-    calibration: Path,
+    recalibration: Path,
 ) -> None:
     kernels, samples = PSF.load(psf), read_shards(validation, ["sensors", "masks", "depths_um"])
     trained = load_model(model, weights, kernels)
-    calibrated = calibrate_network(trained, kernels, samples, trust, device, average_symmetries=average_symmetries)
-    calibrated.save(calibration)
+    fitted = recalibrate_network(trained, kernels, samples, trust, device, average_symmetries=average_symmetries)
+    fitted.save(recalibration)
 
 
 if __name__ == "__main__":

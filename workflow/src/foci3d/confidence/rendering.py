@@ -11,9 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from foci3d.confidence.consistency import nonnegative_fit
 from foci3d.optics.forward import sensor_distances_um
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction.consistency import nonnegative_fit
 
 BLOCK_PIXELS = 51
 """Pixels in y and in x of a block."""

@@ -1,6 +1,6 @@
 """How far to trust a reconstruction: its residual, whether it is unlike the training data, and what is uncertain.
 
-The thresholds come from the calibration of the network on validation samples. Where a value is not available, a note
+The thresholds come from the recalibration of the network on validation samples. Where a value is not available, a note
 says why; nothing stands in for it.
 """
 
@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from foci3d.evaluation.calibration import confidence
+from foci3d.confidence.consistency import consistency_score
+from foci3d.confidence.recalibration import layer_depths, prediction_statistics
+from foci3d.confidence.reliability import confidence
+from foci3d.confidence.rendering import relative_residual
 from foci3d.learning.inference import Model
-from foci3d.reconstruction.network_calibration import NetworkCalibration, answer_statistics, layer_depths
-from foci3d.reconstruction.rendering import relative_residual
+from foci3d.learning.recalibration import Recalibration
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,15 @@ class Quality:
     Parameters
     ----------
     residual : float or None
-        Part of the measurement that is unexplained, 0 to about 1, see `foci3d.reconstruction.rendering`.
+        Part of the measurement that is unexplained, 0 to about 1, see `foci3d.confidence.rendering`.
     typical_residual : float or None
         Its median on validation samples.
     score : float or None
-        Deviation from validation samples, in standard deviations, see `foci3d.reconstruction.consistency`.
+        Deviation from validation samples, in standard deviations, see `foci3d.confidence.consistency`.
     score_threshold : float or None
         Score above which a measurement is flagged as unlike the training data.
     abstained : float or None
-        Share of the pixels of all layers whose confidence is below that of the calibration.
+        Share of the pixels of all layers whose confidence is below that of the recalibration.
     note : str
         Why values are not available, and other reservations; empty if there are none.
     """
@@ -77,16 +79,16 @@ def quality_table(qualities: Sequence[Quality]) -> pd.DataFrame:
     return table
 
 
-def find_usable_calibration(
-    calibration: NetworkCalibration | None, *, average_symmetries: bool
-) -> tuple[NetworkCalibration | None, str]:
-    """The calibration if it holds for the way of predicting, and otherwise a note why there is none."""
-    if calibration is None:
-        return None, "flag and abstention not available: the model has no calibration"
-    if calibration.average_symmetries != average_symmetries:
-        which = "averaged" if calibration.average_symmetries else "not averaged"
-        return None, f"flag and abstention not available: the calibration is for answers {which} over symmetries"
-    return calibration, ""
+def find_usable_recalibration(
+    recalibration: Recalibration | None, *, average_symmetries: bool
+) -> tuple[Recalibration | None, str]:
+    """The recalibration if it holds for the way of predicting, and otherwise a note why there is none."""
+    if recalibration is None:
+        return None, "flag and abstention not available: the model has no recalibration"
+    if recalibration.average_symmetries != average_symmetries:
+        which = "averaged" if recalibration.average_symmetries else "not averaged"
+        return None, f"flag and abstention not available: the recalibration is for predictions {which} over symmetries"
+    return recalibration, ""
 
 
 def assess_quality(
@@ -94,7 +96,7 @@ def assess_quality(
     outputs: Mapping[str, npt.NDArray[np.float32]],
     probability: npt.NDArray[np.float32],
     model: Model,
-    calibration: NetworkCalibration | None,
+    recalibration: Recalibration | None,
     note: str = "",
 ) -> Quality:
     """Assess a reconstruction.
@@ -106,13 +108,13 @@ def assess_quality(
     outputs : mapping of str to ndarray
         Outputs of the model for them: values (L,) or maps (L, Y, X) by name, see `Model.predict`.
     probability : ndarray (L, Y, X)
-        Probability of a cell, calibrated if there is a calibration.
+        Probability of a cell, recalibrated if there is a recalibration.
     model : Model
         The model. Without its point-spread function, there are no residual and no score.
-    calibration : NetworkCalibration or None
-        Its calibration.
+    recalibration : Recalibration or None
+        Its recalibration.
     note : str
-        From `find_usable_calibration`.
+        From `find_usable_recalibration`.
 
     Returns
     -------
@@ -126,18 +128,21 @@ def assess_quality(
     else:
         depths_um, _ = layer_depths(outputs, model.description)
         residual = relative_residual(model.psf, model.sensor_separation_um, measurement, probability, depths_um)
-        if calibration and calibration.psf != model.psf.digest:
-            notes.append("calibrated with another point-spread function")
-        if calibration and measurement.shape[1:] != (size, size):
-            notes.append(f"flag not available: the calibration is for fields of {size} x {size} pixels")
-        elif calibration:
+        if recalibration and recalibration.psf != model.psf.digest:
+            notes.append("recalibrated with another point-spread function")
+        if recalibration and measurement.shape[1:] != (size, size):
+            notes.append(f"flag not available: the recalibration is for fields of {size} x {size} pixels")
+        elif recalibration:
             batch = {name: values[None] for name, values in outputs.items()}
-            score = float(calibration.reference.score(answer_statistics(model, model.psf, measurement[None], batch))[0])
+            statistics = prediction_statistics(model, model.psf, measurement[None], batch)
+            score = float(consistency_score(recalibration.reference, statistics)[0])
     return Quality(
         residual=residual,
-        typical_residual=calibration.typical_residual if calibration and residual is not None else None,
+        typical_residual=recalibration.typical_residual if recalibration and residual is not None else None,
         score=score,
-        score_threshold=calibration.reference.threshold if calibration and score is not None else None,
-        abstained=float((confidence(probability) < calibration.confidence_threshold).mean()) if calibration else None,
+        score_threshold=recalibration.reference.threshold if recalibration and score is not None else None,
+        abstained=float((confidence(probability) < recalibration.confidence_threshold).mean())
+        if recalibration
+        else None,
         note="; ".join(notes),
     )

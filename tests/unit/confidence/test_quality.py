@@ -1,4 +1,4 @@
-"""Quality of a reconstruction: the numbers of the calibration, and notes where there are none."""
+"""Quality of a reconstruction: the numbers of the recalibration, and notes where there are none."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from foci3d.confidence.quality import Quality, quality_table
+from foci3d.confidence.recalibration import prediction_statistics, recalibrate_network
+from foci3d.confidence.rendering import relative_residual
 from foci3d.config.models import TrustConfig
-from foci3d.evaluation.calibration import DepthCalibration
 from foci3d.learning.inference import Model
 from foci3d.learning.model_file import ModelDescription
+from foci3d.learning.recalibration import DepthRecalibration, Recalibration
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction.network_calibration import NetworkCalibration, answer_statistics, calibrate_network
-from foci3d.reconstruction.quality import Quality, quality_table
-from foci3d.reconstruction.rendering import relative_residual
 from foci3d.reconstruction.volume import reconstruct
 
 RNG = np.random.default_rng(0)
@@ -35,17 +35,15 @@ def model(model_description: ModelDescription, make_psf: Callable[..., PSF]) -> 
 
 
 @pytest.fixture
-def calibration(model: Model) -> NetworkCalibration:
-    return calibrate_network(model, model.psf, SAMPLES, TRUST, "cpu", average_symmetries=False)
+def recalibration(model: Model) -> Recalibration:
+    return recalibrate_network(model, model.psf, SAMPLES, TRUST, "cpu", average_symmetries=False)
 
 
-def test_numbers_on_validation_samples_are_those_of_the_calibration(
-    model: Model, calibration: NetworkCalibration
-) -> None:
-    qualities = [reconstruct(sample, model, calibration=calibration).quality for sample in SAMPLES["sensors"]]
+def test_numbers_on_validation_samples_are_those_of_the_calibration(model: Model, recalibration: Recalibration) -> None:
+    qualities = [reconstruct(sample, model, recalibration=recalibration).quality for sample in SAMPLES["sensors"]]
     assert np.mean([quality.flagged for quality in qualities]) == pytest.approx(TRUST.false_alarm_rate, abs=0.04)
     assert np.mean([quality.abstained for quality in qualities]) == pytest.approx(1 - TRUST.coverage, abs=0.01)
-    assert np.median([quality.residual for quality in qualities]) == pytest.approx(calibration.typical_residual)
+    assert np.median([quality.residual for quality in qualities]) == pytest.approx(recalibration.typical_residual)
     assert {quality.note for quality in qualities} == {""}
 
 
@@ -53,7 +51,7 @@ def test_statistics_and_residual_use_the_predicted_depths(model: Model) -> None:
     measurements = SAMPLES["sensors"][:2]
     outputs = model.predict(measurements)
     shifted = outputs | {"predicted_depths_um": outputs["predicted_depths_um"] + 200}
-    first, second = (answer_statistics(model, model.psf, measurements, values) for values in (outputs, shifted))
+    first, second = (prediction_statistics(model, model.psf, measurements, values) for values in (outputs, shifted))
     assert np.abs(first[:, 2:] - second[:, 2:]).max() > 1e-4
     result = reconstruct(measurements[0], model)
     expected = relative_residual(model.psf, 1000.0, measurements[0], result.probability, np.array(result.depths_um))
@@ -61,14 +59,14 @@ def test_statistics_and_residual_use_the_predicted_depths(model: Model) -> None:
 
 
 def test_flagged_depths_are_no_surer_than_those_of_the_training_data(
-    model: Model, calibration: NetworkCalibration
+    model: Model, recalibration: Recalibration
 ) -> None:
     training_sds_um = [layer.sd for layer in model.description.layer_depths_um]
-    depth_calibrator = DepthCalibration((1e-3, 1e-3, 1e3))
+    depth_sds = DepthRecalibration(scales=(1e-3, 1e-3, 1e3))
     for threshold, flagged in ((np.inf, False), (-np.inf, True)):
-        reference = replace(calibration.reference, threshold=threshold)
-        changed = calibration.model_copy(update={"reference": reference, "depth_calibrator": depth_calibrator})
-        result = reconstruct(SAMPLES["sensors"][0], model, calibration=changed)
+        reference = recalibration.reference.model_copy(update={"threshold": threshold})
+        changed = recalibration.model_copy(update={"reference": reference, "depth_sds": depth_sds})
+        result = reconstruct(SAMPLES["sensors"][0], model, recalibration=changed)
         assert result.quality.flagged is flagged
         if flagged:
             assert result.depth_sds_um[:2] == tuple(training_sds_um[:2])
@@ -78,30 +76,30 @@ def test_flagged_depths_are_no_surer_than_those_of_the_training_data(
         assert set(result.foci.depth_sd_um) <= set(result.depth_sds_um)
 
 
-def test_a_field_has_a_residual_and_abstention_but_no_flag(model: Model, calibration: NetworkCalibration) -> None:
-    quality = reconstruct(RNG.uniform(1, 2, (2, 40, 29)), model, calibration=calibration).quality
+def test_a_field_has_a_residual_and_abstention_but_no_flag(model: Model, recalibration: Recalibration) -> None:
+    quality = reconstruct(RNG.uniform(1, 2, (2, 40, 29)), model, recalibration=recalibration).quality
     assert quality.flagged is None
-    assert "flag not available: the calibration is for fields of 13 x 13 pixels" in str(quality)
+    assert "flag not available: the recalibration is for fields of 13 x 13 pixels" in str(quality)
     assert quality.residual is not None
     assert quality.abstained is not None
 
 
 def test_notes_say_what_is_not_available(
-    model: Model, calibration: NetworkCalibration, make_psf: Callable[..., PSF]
+    model: Model, recalibration: Recalibration, make_psf: Callable[..., PSF]
 ) -> None:
     measurement = SAMPLES["sensors"][0]
-    averaged = calibration.model_copy(update={"average_symmetries": True})
+    averaged = recalibration.model_copy(update={"average_symmetries": True})
     for other, given, note in (
-        (model, None, "the model has no calibration"),
-        (model, averaged, "the calibration is for answers averaged over symmetries"),
-        (replace(model, psf=None), calibration, "need the point-spread function"),
+        (model, None, "the model has no recalibration"),
+        (model, averaged, "the recalibration is for predictions averaged over symmetries"),
+        (replace(model, psf=None), recalibration, "need the point-spread function"),
     ):
-        quality = reconstruct(measurement, other, calibration=given).quality
+        quality = reconstruct(measurement, other, recalibration=given).quality
         assert quality.flagged is None
         assert note in str(quality)
     wider = make_psf(13, pixel_pitch_um=50.0)
-    quality = reconstruct(measurement, replace(model, psf=wider), calibration=calibration).quality
-    assert "calibrated with another point-spread function" in quality.note
+    quality = reconstruct(measurement, replace(model, psf=wider), recalibration=recalibration).quality
+    assert "recalibrated with another point-spread function" in quality.note
     assert quality.flagged is not None
 
 

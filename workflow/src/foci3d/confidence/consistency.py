@@ -9,10 +9,9 @@ measurement best. Three statistics compare the rendered answer with the measurem
   depths cannot undo it: all distances would grow by a factor, but their sum is the separation of the sensors;
 - the entropy of the answer, which rises where layers cannot be distinguished.
 
-`Reference` holds how they are distributed on validation samples, and gives the score of a sample.
+`fit_reference` gives their distribution on validation samples, from which `consistency_score` is the deviation.
 """
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -26,6 +25,7 @@ from sklearn.covariance import LedoitWolf
 from torch import Tensor
 
 from foci3d.evaluation.metrics import FloatArray
+from foci3d.learning.recalibration import ConsistencyReference
 from foci3d.optics.forward import ForwardModel
 
 BAND_EDGES = (0.0, 1 / 8, 1 / 4, 1 / 2, np.inf)
@@ -202,54 +202,35 @@ def consistency_statistics(
     return np.concatenate(results)
 
 
-@dataclass(frozen=True)
-class Reference:
-    """Distribution of the statistics on samples that the network knows, and the score of others.
+def fit_reference(statistics: FloatArray, false_alarm_rate: float) -> ConsistencyReference:
+    """Fit to the `consistency_statistics (N, F)` of validation samples, of which a share is flagged."""
+    covariance = LedoitWolf().fit(statistics[:, 2:])
+    reference = ConsistencyReference(
+        width_mean=float(statistics[:, 0].mean()),
+        band_means=tuple(covariance.location_.tolist()),
+        band_precision=tuple(tuple(row) for row in covariance.precision_.tolist()),
+        means=(0.0, 0.0, 0.0),
+        sds=(1.0, 1.0, 1.0),
+        threshold=0.0,
+    )
+    deviations = _deviations(reference, statistics)
+    means, sds = (tuple(values.tolist()) for values in (deviations.mean(0), deviations.std(0)))
+    reference = reference.model_copy(update={"means": means, "sds": sds})
+    threshold = float(np.quantile(consistency_score(reference, statistics), 1 - false_alarm_rate))
+    return reference.model_copy(update={"threshold": threshold})
 
-    Parameters
-    ----------
-    width_mean : float
-        Mean of the width errors.
-    band_means : tuple of float
-        Means of the residual bands.
-    band_precision : tuple of tuple of float
-        Inverse of their covariance.
-    means, sds : tuple of 3 floats
-        Of the three deviations of `_deviations`.
-    threshold : float
-        Score above which a sample is flagged.
+
+def consistency_score(reference: ConsistencyReference, statistics: FloatArray) -> FloatArray:
+    """Score `(N,)` of samples with these `consistency_statistics (N, F)`.
+
+    The largest of the three deviations, in standard deviations above its mean on validation samples.
     """
+    return np.asarray(((_deviations(reference, statistics) - reference.means) / reference.sds).max(1))
 
-    width_mean: float
-    band_means: tuple[float, ...]
-    band_precision: tuple[tuple[float, ...], ...]
-    means: tuple[float, ...]
-    sds: tuple[float, ...]
-    threshold: float
 
-    @classmethod
-    def fit(cls, statistics: FloatArray, false_alarm_rate: float) -> "Reference":
-        """Fit to the `consistency_statistics (N, F)` of validation samples, of which a share is flagged."""
-        covariance = LedoitWolf().fit(statistics[:, 2:])
-        precision = tuple(tuple(row) for row in covariance.precision_.tolist())
-        location = tuple(covariance.location_.tolist())
-        raw = cls(float(statistics[:, 0].mean()), location, precision, (0.0,) * 3, (1.0,) * 3, 0.0)
-        deviations = raw._deviations(statistics)
-        means, sds = (tuple(values.tolist()) for values in (deviations.mean(0), deviations.std(0)))
-        scaled = cls(raw.width_mean, location, precision, means, sds, 0.0)
-        threshold = float(np.quantile(scaled.score(statistics), 1 - false_alarm_rate))
-        return cls(raw.width_mean, location, precision, means, sds, threshold)
-
-    def score(self, statistics: FloatArray) -> FloatArray:
-        """Score `(N,)` of samples with these `consistency_statistics (N, F)`.
-
-        The largest of the three deviations, in standard deviations above its mean on validation samples.
-        """
-        return np.asarray(((self._deviations(statistics) - self.means) / self.sds).max(1))
-
-    def _deviations(self, statistics: FloatArray) -> FloatArray:
-        """Deviation of the width, log entropy, and log distance of the residual from that of validation, `(N, 3)`."""
-        widths, entropies, bands = statistics[:, 0], statistics[:, 1], statistics[:, 2:]
-        offsets = bands - np.array(self.band_means)
-        distances = np.einsum("ni,ij,nj->n", offsets, np.array(self.band_precision), offsets)
-        return np.column_stack([abs(widths - self.width_mean), entropies, np.log1p(distances)])
+def _deviations(reference: ConsistencyReference, statistics: FloatArray) -> FloatArray:
+    """Deviation of the width, log entropy, and log distance of the residual from that of validation, `(N, 3)`."""
+    widths, entropies, bands = statistics[:, 0], statistics[:, 1], statistics[:, 2:]
+    offsets = bands - np.array(reference.band_means)
+    distances = np.einsum("ni,ij,nj->n", offsets, np.array(reference.band_precision), offsets)
+    return np.column_stack([abs(widths - reference.width_mean), entropies, np.log1p(distances)])

@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy.signal import fftconvolve
 
+from foci3d.confidence.rendering import relative_residual, render_layers
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction.rendering import relative_residual, render_layers
 
 DEPTHS_UM = np.array([150.0, 600.0])
 

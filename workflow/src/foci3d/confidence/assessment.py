@@ -8,18 +8,16 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from foci3d.evaluation import calibration, uncertainty
+from foci3d.confidence import reliability
+from foci3d.confidence.consistency import consistency_score
+from foci3d.confidence.recalibration import depth_errors, optics_of, prediction_statistics
+from foci3d.evaluation import uncertainty
 from foci3d.evaluation.metrics import DEPTH_INTERVALS, FloatArray, ratio
 from foci3d.evaluation.tables import TablePage, format_estimates
 from foci3d.evaluation.uncertainty import Estimate
 from foci3d.learning.inference import Model
+from foci3d.learning.recalibration import Recalibration
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction.network_calibration import (
-    NetworkCalibration,
-    answer_statistics,
-    depth_errors,
-    optics_of,
-)
 from foci3d.simulation.ood import unfamiliar_measurements
 
 FAMILIAR = "test"
@@ -29,7 +27,7 @@ FAMILIAR = "test"
 def score_unfamiliar(
     model: Model,
     psf: PSF,
-    calibrated: NetworkCalibration,
+    calibrated: Recalibration,
     arrays: Mapping[str, npt.NDArray[Any]],
     device: torch.device | str,
     seed: int,
@@ -63,30 +61,32 @@ def score_unfamiliar(
     }
     parts = []
     for kind, images in ({FAMILIAR: arrays["sensors"]} | inputs).items():
-        score = calibrated.reference.score(answer_statistics(model, psf, images, answers.get(kind, arrays)))
+        score = consistency_score(
+            calibrated.reference, prediction_statistics(model, psf, images, answers.get(kind, arrays))
+        )
         parts.append(pd.DataFrame({"kind": kind, "sample": range(len(score)), "score": score}))
     scores = pd.concat(parts, ignore_index=True).assign(threshold=calibrated.reference.threshold)
     return scores.assign(flagged=(scores["score"] > scores["threshold"]).astype(int))
 
 
-def reliability_diagrams(arrays: Mapping[str, npt.NDArray[Any]], calibrated: NetworkCalibration) -> pd.DataFrame:
+def reliability_diagrams(arrays: Mapping[str, npt.NDArray[Any]], calibrated: Recalibration) -> pd.DataFrame:
     """Reliability of a network's predictions before and after their calibration.
 
     Parameters
     ----------
     arrays : mapping of str to ndarray
         Arrays of the predictions: output and target (N, L, Y, X).
-    calibrated : NetworkCalibration
+    calibrated : Recalibration
         Calibration of the network.
 
     Returns
     -------
     DataFrame
-        Columns of `foci3d.evaluation.calibration.reliability_table`, and calibration (before, after).
+        Columns of `foci3d.confidence.reliability.reliability_table`, and calibration (before, after).
     """
-    answers = {"before": arrays["output"], "after": calibrated.calibrator(arrays["output"])}
+    answers = {"before": arrays["output"], "after": calibrated.probabilities(arrays["output"])}
     return pd.concat(
-        calibration.reliability_table(calibration.reliability_sums(values, arrays["target"] > 0).sum(0)).assign(
+        reliability.reliability_table(reliability.reliability_sums(values, arrays["target"] > 0).sum(0)).assign(
             calibration=when
         )
         for when, values in answers.items()
@@ -95,7 +95,7 @@ def reliability_diagrams(arrays: Mapping[str, npt.NDArray[Any]], calibrated: Net
 
 def assess_trust(
     arrays: Mapping[str, npt.NDArray[Any]],
-    calibrated: NetworkCalibration,
+    calibrated: Recalibration,
     scores: pd.DataFrame,
     n_bootstrap: int,
     seed: int,
@@ -107,7 +107,7 @@ def assess_trust(
     arrays : mapping of str to ndarray
         Arrays of the predictions: output and target (N, L, Y, X); of a model that predicts depths, these, their
         standard deviations and depths_um, too.
-    calibrated : NetworkCalibration
+    calibrated : Recalibration
         Calibration of the network.
     scores : DataFrame
         From `score_unfamiliar`.
@@ -122,29 +122,29 @@ def assess_trust(
         Columns metric, of (a layer from 1, `all`, or a kind of inputs), value, ci_low and ci_high.
     """
     target, raw = arrays["target"] > 0, arrays["output"]
-    probabilities = calibrated.calibrator(raw)
+    probabilities = calibrated.probabilities(raw)
     weights = uncertainty.resampling_weights(np.arange(len(target)), n_bootstrap, seed)
     of = [*map(str, range(1, target.shape[1] + 1)), "all"]
     parts = []
     for metric, values in (("calibration_error_before", raw), ("calibration_error", probabilities)):
-        sums = calibration.reliability_sums(values, target)
+        sums = reliability.reliability_sums(values, target)
         parts.append(_rows(metric, of, uncertainty.bootstrap_estimate(sums, _calibration_errors, weights)))
     if "predicted_depths_um" in arrays:
         parts += [_rows(metric, of, estimate) for metric, estimate in _depth_coverages(arrays, calibrated, weights)]
-    sums = calibration.selection_sums(probabilities, target, calibrated.confidence_threshold)
-    everything = calibration.selection_sums(probabilities, target, 0)
+    sums = reliability.selection_sums(probabilities, target, calibrated.confidence_threshold)
+    everything = reliability.selection_sums(probabilities, target, 0)
     for metric, part in (("coverage", sums[:, [1, 0]]), ("risk", sums[:, [2, 1]]), ("error", everything[:, [2, 1]])):
         parts.append(_rows(metric, ["all"], uncertainty.bootstrap_estimate(part, _share, weights)))
     return pd.concat([*parts, *_detection(scores, n_bootstrap, seed)], ignore_index=True)
 
 
 def _depth_coverages(
-    arrays: Mapping[str, npt.NDArray[Any]], calibrated: NetworkCalibration, weights: FloatArray
+    arrays: Mapping[str, npt.NDArray[Any]], calibrated: Recalibration, weights: FloatArray
 ) -> Iterator[tuple[str, Estimate]]:
     """Shares of the depths within their intervals, by layer and in the mean of all, before and after calibration."""
     errors = np.abs(depth_errors(arrays["predicted_depths_um"], arrays["depths_um"], arrays["target"] > 0))
     predicted = arrays["predicted_depth_sds_um"]
-    for suffix, sds in (("_before", predicted), ("", calibrated.depth_calibrator(predicted))):
+    for suffix, sds in (("_before", predicted), ("", calibrated.depth_sds(predicted))):
         for percent, half_width in DEPTH_INTERVALS.items():
             sums = np.stack([errors <= half_width * sds, ~np.isnan(errors)], -1).astype(float)
             yield f"depth_coverage_{percent}{suffix}", uncertainty.bootstrap_estimate(sums, _mean_shares, weights)
@@ -180,7 +180,7 @@ def _rows(metric: str, of: list[str], estimate: Estimate) -> pd.DataFrame:
 
 def _calibration_errors(sums: FloatArray) -> FloatArray:
     """Calibration error of each layer, followed by their mean, `(..., L + 1)`."""
-    errors = calibration.expected_calibration_error(sums)
+    errors = reliability.expected_calibration_error(sums)
     return np.concatenate([errors, errors.mean(-1, keepdims=True)], -1)
 
 
@@ -192,7 +192,7 @@ def _auroc(familiar: FloatArray, unfamiliar: FloatArray, weights: FloatArray) ->
     return Estimate(np.array([wins.mean()]), np.array([low]), np.array([high]))
 
 
-def trust_page(table: pd.DataFrame, calibrated: NetworkCalibration) -> TablePage:
+def trust_page(table: pd.DataFrame, calibrated: Recalibration) -> TablePage:
     """Format the table of `assess_trust`."""
     scale = np.where(table["metric"] == "auroc", 1.0, 100.0)
     values, lows, highs = (scale * table[column] for column in ("value", "ci_low", "ci_high"))

@@ -7,10 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from foci3d.confidence import consistency
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
-from foci3d.reconstruction import consistency
-from foci3d.reconstruction.consistency import Reference
 
 N_PIXELS = 31
 DEPTHS_UM = [150.0, 500.0, 850.0]
@@ -88,10 +87,12 @@ def test_answer_for_another_measurement_is_flagged(forward):
         return consistency.consistency_statistics(forward, measurements, np.roll(answers, shift, 0), DEPTHS_UM, SDS_UM)
 
     right, wrong = statistics(0), statistics(1)
-    reference = Reference.fit(right[:40], false_alarm_rate=0.05)
-    assert (reference.score(right[:40]) > reference.threshold).mean() == pytest.approx(0.05, abs=0.03)
-    assert (reference.score(right[40:]) > reference.threshold).mean() < 0.3
-    assert (reference.score(wrong[40:]) > reference.threshold).mean() > 0.9
+    reference = consistency.fit_reference(right[:40], false_alarm_rate=0.05)
+    assert (consistency.consistency_score(reference, right[:40]) > reference.threshold).mean() == pytest.approx(
+        0.05, abs=0.03
+    )
+    assert (consistency.consistency_score(reference, right[40:]) > reference.threshold).mean() < 0.3
+    assert (consistency.consistency_score(reference, wrong[40:]) > reference.threshold).mean() > 0.9
 
 
 def test_one_sensor_is_enough(make_psf):

@@ -1,0 +1,1 @@
+"""Classical methods: deconvolution and least squares with a known point-spread function."""

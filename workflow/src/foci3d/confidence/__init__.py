@@ -1,0 +1,1 @@
+"""How far to trust a prediction: recalibration, consistency with the measurement, and quality in words."""

@@ -1,0 +1,218 @@
+"""Recalibration of a network: probabilities, standard deviations of depths, and what is normal on validation samples.
+
+A probability is calibrated if, of the pixels that are given a probability p, a share p holds cells; the standard
+deviation of a depth, if its intervals hold the shares of a normal distribution. A network's outputs are recalibrated by
+what is fitted to validation samples and kept in a JSON file beside the model.
+"""
+
+import math
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
+
+from foci3d.config.fields import Section
+from foci3d.errors import InputError
+from foci3d.evaluation.metrics import DEPTH_INTERVALS, BoolArray, FloatArray
+from foci3d.io.atomic import atomic_path
+
+SUFFIX = ".recalibration.json"
+"""Ending of the file, in place of the ``.json`` of the model."""
+
+MIN_PROBABILITY = 1e-6
+"""Probabilities are kept this far from 0 and 1, where their logits are infinite."""
+
+
+class ProbabilityRecalibration(Section):
+    r"""Calibrated probabilities from those of a network, with two parameters for each layer.
+
+    :math:`\operatorname{logit} p' = a_l \operatorname{logit} p + b_l` (Platt, Advances in Large Margin Classifiers,
+    1999). The scale is the inverse of a temperature. The shift is needed where probabilities are averaged over
+    symmetries, which moves them away from 0 and 1 by unequal amounts.
+
+    Parameters
+    ----------
+    scales, shifts : tuple of L floats
+        :math:`a_l` and :math:`b_l`.
+
+    Examples
+    --------
+    >>> recalibrate = ProbabilityRecalibration(scales=(0.5,), shifts=(0.0,))
+    >>> recalibrate(np.full((1, 1, 1, 1), 0.9)).item()
+    0.75
+    """
+
+    scales: tuple[float, ...]
+    shifts: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, probabilities: FloatArray, target: BoolArray) -> Self:
+        """Fit to validation samples by maximum likelihood.
+
+        Parameters
+        ----------
+        probabilities : ndarray (N, L, Y, X)
+            Predicted probabilities of a cell, 0 to 1.
+        target : ndarray (N, L, Y, X)
+            Whether there is a cell.
+
+        Returns
+        -------
+        ProbabilityRecalibration
+            With scale 1 and shift 0 for a layer whose pixels are all empty or all cells.
+        """
+        parameters = [(1.0, 0.0)] * target.shape[1]
+        for layer, logits in enumerate(np.moveaxis(_logits(probabilities), 1, 0)):
+            cells = target[:, layer].ravel()
+            if cells.any() and not cells.all():
+                # C is the inverse of the penalty's weight: infinity is plain maximum likelihood.
+                model = LogisticRegression(C=np.inf).fit(logits.reshape(-1, 1), cells)
+                parameters[layer] = float(model.coef_[0, 0]), float(model.intercept_[0])
+        scales, shifts = zip(*parameters, strict=True)
+        return cls(scales=scales, shifts=shifts)
+
+    def __call__(self, probabilities: FloatArray) -> npt.NDArray[np.float32]:
+        """Calibrated probabilities `(..., L, Y, X)` of `probabilities (..., L, Y, X)`."""
+        scales, shifts = (np.array(values)[:, None, None] for values in (self.scales, self.shifts))
+        return np.asarray(expit(scales * _logits(probabilities) + shifts), np.float32)
+
+
+def _logits(probabilities: FloatArray) -> FloatArray:
+    return np.asarray(logit(np.clip(probabilities.astype(float), MIN_PROBABILITY, 1 - MIN_PROBABILITY)))
+
+
+class DepthRecalibration(Section):
+    """Calibrated standard deviations of depths from those of a network, with a factor for each layer.
+
+    The factor makes the 68 % interval hold that share of the validation samples, with the correction for a finite
+    sample of split conformal prediction (Lei et al., J. Am. Stat. Assoc. 113, 2018). A quantile, as the few depths that
+    are far off would widen all intervals if the factor were a root mean square.
+
+    Parameters
+    ----------
+    scales : tuple of L floats
+        The factors.
+    """
+
+    scales: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, errors_um: FloatArray, sds_um: FloatArray) -> Self:
+        """Fit to validation samples.
+
+        Parameters
+        ----------
+        errors_um : ndarray (N, L)
+            Predicted minus true depths [um]; NaN where a layer is empty.
+        sds_um : ndarray (N, L) or (L,)
+            Their predicted standard deviations [um].
+
+        Returns
+        -------
+        DepthRecalibration
+            With factor 1 for a layer that is always empty.
+        """
+        percent, scales = 68, []
+        for deviations in np.abs(errors_um / sds_um).T:
+            defined = np.sort(deviations[~np.isnan(deviations)])
+            rank = min(math.ceil((len(defined) + 1) * percent / 100), len(defined))
+            scales.append(float(defined[rank - 1]) / DEPTH_INTERVALS[percent] if rank else 1.0)
+        return cls(scales=tuple(scales))
+
+    def __call__(self, sds_um: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        """Calibrated standard deviations [um] of `sds_um (..., L)`, or of maps `(L, Y, X)` of a field."""
+        scales = np.array(self.scales, sds_um.dtype)
+        return sds_um * (scales[:, None, None] if sds_um.ndim == 3 else scales)
+
+
+class ConsistencyReference(Section):
+    """Distribution of the statistics of `foci3d.confidence.consistency` on validation samples.
+
+    Parameters
+    ----------
+    width_mean : float
+        Mean of the width errors.
+    band_means : tuple of float
+        Means of the residual bands.
+    band_precision : tuple of tuple of float
+        Inverse of their covariance.
+    means, sds : tuple of 3 floats
+        Of the deviations of width, entropy and residual.
+    threshold : float
+        Score above which a sample is flagged.
+    """
+
+    width_mean: float
+    band_means: tuple[float, ...]
+    band_precision: tuple[tuple[float, ...], ...]
+    means: tuple[float, float, float]
+    sds: tuple[float, float, float]
+    threshold: float
+
+
+class Recalibration(Section):
+    """The recalibration file of a network, fitted by `foci3d.confidence.recalibration` to validation samples.
+
+    `weights` and `psf` are digests of the network's weights and of the point-spread function; `average_symmetries` says
+    how its probabilities were predicted, which changes their recalibration; `coverage` is the share of the pixels whose
+    confidence reaches `confidence_threshold`; `reference` is that of probabilities as predicted; `typical_residual` is
+    the median of `foci3d.confidence.consistency.relative_residual`.
+    """
+
+    kind: Literal["foci3d-recalibration"] = "foci3d-recalibration"
+    version: Literal[1] = 1
+    network: str
+    weights: str
+    psf: str
+    average_symmetries: bool
+    n_samples: int
+    probabilities: ProbabilityRecalibration
+    depth_sds: DepthRecalibration
+    coverage: float
+    confidence_threshold: float
+    reference: ConsistencyReference
+    typical_residual: float
+
+    def save(self, path: str | Path) -> None:
+        """Write as JSON."""
+        with atomic_path(path) as temporary:
+            temporary.write_text(self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: str | Path, weights: str) -> Self:
+        """Read what `save` wrote for the network whose weights have the digest `weights`.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, damaged, of another kind, or belongs to other weights.
+        """
+        try:
+            recalibration = cls.model_validate_json(Path(path).read_text())
+        except (OSError, UnicodeDecodeError, ValidationError) as error:
+            raise InputError(
+                f"{path}: cannot be read as the recalibration of a network; expected the JSON file that rule "
+                "recalibrate_network writes, run it again."
+            ) from error
+        if recalibration.weights != weights:
+            raise InputError(
+                f"{path}: belongs to weights {recalibration.weights}; expected {weights}, those of the model. "
+                "Recalibrate the model again."
+            )
+        return recalibration
+
+
+def find_recalibration(description_path: str | Path, weights: str) -> Recalibration | None:
+    """Read the recalibration beside the JSON file of a model whose weights have the digest `weights`, if there is one.
+
+    Raises
+    ------
+    InputError
+        If it is damaged, of another kind, or belongs to other weights.
+    """
+    path = Path(description_path).with_suffix(SUFFIX)
+    return Recalibration.load(path, weights) if path.exists() else None
