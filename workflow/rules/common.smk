@@ -1,5 +1,5 @@
 # Checks the configuration and names the files that rules depend on. No rules here.
-# Reads config and the table of samples that it names. CONFIG holds the same as `config`, as a typed model.
+# Reads config and the table of samples that it names. CONFIG is `config` as a typed model; both hold all defaults.
 
 import os
 import re
@@ -19,6 +19,7 @@ from foci3d.workflow.provenance import code_digest
 try:
     overlays = workflow.overwrite_configfiles
     CONFIG = check_config(config, [*(file for file in workflow.configfiles if file not in overlays), *overlays])
+    config.update(CONFIG.model_dump(mode="json"))  # with defaults, for the rules
     reconstructing = CONFIG.datasets[CONFIG.networks[CONFIG.reconstruct.network].dataset]
     ACQUISITIONS = read_samples(CONFIG.reconstruct.samples, CONFIG.imager, reconstructing.sensors)
 except InputError as error:

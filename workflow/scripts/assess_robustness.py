@@ -7,7 +7,7 @@ perturbation, with 95 % bootstrap intervals (CSV).
 from pathlib import Path
 
 from foci3d.config.models import TissueConfig
-from foci3d.config.robustness import RobustnessConfig
+from foci3d.config.studies import RobustnessConfig
 from foci3d.io.atomic import atomic_path
 from foci3d.io.shards import read_shards
 from foci3d.learning.inference import load_model

@@ -47,12 +47,11 @@ def test_schema_accepts_the_configuration_and_is_closed() -> None:
         assert len(list(validator.iter_errors(broken))) == 1
 
 
-def test_schema_requires_every_key_and_has_no_defaults() -> None:
+def test_schema_requires_the_keys_without_default() -> None:
     sections = [config_schema(), *config_schema()["$defs"].values()]
     assert len(sections) > 25
     for section in sections:
         assert section["additionalProperties"] is False
-        assert section["required"] == [*section["properties"]]
         for key, node in section["properties"].items():
-            assert "default" not in node
+            assert (key in section.get("required", [])) == ("default" not in node)
             assert "description" in node or "$ref" in node, key

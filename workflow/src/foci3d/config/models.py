@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
@@ -33,13 +33,12 @@ from foci3d.config.fields import (
     Positive,
     PositiveInterval,
     Section,
-    Seeds,
     Some,
     TestDatasets,
     Text,
 )
 from foci3d.config.figures import FiguresConfig
-from foci3d.config.robustness import RobustnessConfig
+from foci3d.config.studies import RobustnessConfig, SeedReplicatesConfig
 from foci3d.config.training import TrainingConfig
 
 
@@ -268,26 +267,6 @@ class PretrainingConfig(Section):
     training: TrainingConfig = Field(description="how the encoder is pretrained")
 
 
-class SeedReplicate(NamedTuple):
-    """A network that is trained again with another seed."""
-
-    network: str
-    seed: int
-
-
-class SeedReplicatesConfig(Section):
-    """Networks that are trained again with other seeds."""
-
-    networks: Names = Field(description="networks")
-    seeds: Seeds = Field(description="seeds of the trainings, other than the root seed")
-
-    @property
-    def by_name(self) -> dict[str, SeedReplicate]:
-        """The replicates by name, ``network-seed``."""
-        replicates = (SeedReplicate(network, seed) for network in self.networks for seed in self.seeds)
-        return {f"{replicate.network}-{replicate.seed}": replicate for replicate in replicates}
-
-
 class BaselineConfig(Section):
     """A classical method on test datasets."""
 
@@ -367,17 +346,23 @@ class Config(Section):
     slides: SlidesConfig = Field(description="real images as layers")
     networks: Named[NetworkConfig] = Field(min_length=1, description="the networks by name")
     pretraining: PretrainingConfig = Field(description="the weights that `encoder: pretrained` starts from")
-    seed_replicates: SeedReplicatesConfig = Field(description="what is trained again with other seeds")
-    ablation: Names = Field(description="networks whose trainings the target `ablation` compares")
-    layers: Names = Field(description="networks that the target `layers` compares by the numbers of layers and sensors")
+    seed_replicates: SeedReplicatesConfig = Field(
+        SeedReplicatesConfig(), description="what is trained again with other seeds"
+    )
+    ablation: Names = Field((), description="networks whose trainings the target `ablation` compares")
+    layers: Names = Field(
+        (), description="networks that the target `layers` compares by the numbers of layers and sensors"
+    )
     baselines: Named[BaselineConfig] = Field(description="the classical methods by name")
     benchmark_entries: Named[Named[Text]] = Field(
-        description="predictions of other methods for the benchmark, .h5 or .npz, by name of the method and dataset"
+        {}, description="predictions of other methods for the benchmark, .h5 or .npz, by name of the method and dataset"
     )
     figures: FiguresConfig = Field(description="what each figure of the paper shows")
     reconstruct: ReconstructConfig = Field(description="reconstruction of acquisitions")
     trust: TrustConfig = Field(description="what a network knows of its own errors")
-    robustness: RobustnessConfig = Field(description="errors of the imager under which networks are tested")
+    robustness: RobustnessConfig = Field(
+        RobustnessConfig(), description="errors of the imager under which networks are tested"
+    )
     bounds: BoundsConfig = Field(description="bounds set by the optics")
     n_bootstrap: int = Field(ge=10, description="resamplings behind every confidence interval")
     compute: ComputeConfig = Field(description="the machine")

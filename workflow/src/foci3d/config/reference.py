@@ -81,7 +81,7 @@ def _rows(key: str, node: JsonSchema, schema: JsonSchema, prefix: str = "") -> I
 
 
 def _row(key: str, node: JsonSchema, description: str, prefix: str) -> tuple[str, str, str, str]:
-    unit = re.search(r" \[(.*?)\]", description)
+    unit = re.search(r" \[(?!assumed|measured|paper)(.*?)\]", description)
     meaning = description.replace(unit[0], "") if unit else description
     value = expected_type(node) if {"type", "enum"} & node.keys() else "text or a mapping of keys"
     return f"`{key}`", value, unit[1] if unit else "", prefix + meaning

@@ -10,7 +10,7 @@ import torch
 
 from foci3d.confidence.recalibration import optics_of
 from foci3d.config.models import TissueConfig
-from foci3d.config.robustness import RobustnessConfig
+from foci3d.config.studies import RobustnessConfig
 from foci3d.evaluation.scores import score
 from foci3d.learning.inference import Model, predict_samples
 from foci3d.optics.psf import PSF

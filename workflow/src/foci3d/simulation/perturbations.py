@@ -8,7 +8,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from foci3d.config.models import TissueConfig
-from foci3d.config.robustness import RobustnessConfig
+from foci3d.config.studies import RobustnessConfig
 from foci3d.optics.forward import ForwardModel, sensor_distances_um
 from foci3d.optics.psf import PSF
 from foci3d.optics.scattering import apply_tissue
