@@ -347,21 +347,22 @@ class Config(Section):
     networks: Named[NetworkConfig] = Field(min_length=1, description="the networks by name")
     pretraining: PretrainingConfig = Field(description="the weights that `encoder: pretrained` starts from")
     seed_replicates: SeedReplicatesConfig = Field(
-        SeedReplicatesConfig(), description="what is trained again with other seeds"
+        default=SeedReplicatesConfig(), description="what is trained again with other seeds"
     )
-    ablation: Names = Field((), description="networks whose trainings the target `ablation` compares")
+    ablation: Names = Field(default=(), description="networks whose trainings the target `ablation` compares")
     layers: Names = Field(
-        (), description="networks that the target `layers` compares by the numbers of layers and sensors"
+        default=(), description="networks that the target `layers` compares by the numbers of layers and sensors"
     )
     baselines: Named[BaselineConfig] = Field(description="the classical methods by name")
     benchmark_entries: Named[Named[Text]] = Field(
-        {}, description="predictions of other methods for the benchmark, .h5 or .npz, by name of the method and dataset"
+        default={},
+        description="predictions of other methods for the benchmark, .h5 or .npz, by name of the method and dataset",
     )
     figures: FiguresConfig = Field(description="what each figure of the paper shows")
     reconstruct: ReconstructConfig = Field(description="reconstruction of acquisitions")
     trust: TrustConfig = Field(description="what a network knows of its own errors")
     robustness: RobustnessConfig = Field(
-        RobustnessConfig(), description="errors of the imager under which networks are tested"
+        default=RobustnessConfig(), description="errors of the imager under which networks are tested"
     )
     bounds: BoundsConfig = Field(description="bounds set by the optics")
     n_bootstrap: int = Field(ge=10, description="resamplings behind every confidence interval")

@@ -17,8 +17,8 @@ class SeedReplicate(NamedTuple):
 class SeedReplicatesConfig(Section):
     """Networks that are trained again with other seeds."""
 
-    networks: Names = Field((), description="networks")
-    seeds: Seeds = Field((2023, 2024), description="seeds of the trainings, other than the root seed")
+    networks: Names = Field(default=(), description="networks")
+    seeds: Seeds = Field(default=(2023, 2024), description="seeds of the trainings, other than the root seed")
 
     @property
     def by_name(self) -> dict[str, SeedReplicate]:
@@ -30,26 +30,28 @@ class SeedReplicatesConfig(Section):
 class RobustnessConfig(Section):
     """Imagers and specimens on which trained networks are tested, without training again."""
 
-    networks: Names = Field((), description="networks that are tested, each on the test split of its dataset")
-    n_samples: Count = Field(200, description="test samples, or all where there are fewer")
+    networks: Names = Field(default=(), description="networks that are tested, each on the test split of its dataset")
+    n_samples: Count = Field(default=200, description="test samples, or all where there are fewer")
     psf_width_errors: Many[Annotated[float, Field(gt=-1, lt=1)]] = Field(
-        (-0.25, -0.1, 0.1, 0.25),
+        default=(-0.25, -0.1, 0.1, 0.25),
         description="relative errors of the PSF's width: real minus calibrated, over calibrated",
     )
     full_well_electrons: Many[Positive] = Field(
-        (2e3, 2e4, 2e5), description="electrons of a full pixel, with shot and read noise [assumed]"
+        default=(2e3, 2e4, 2e5), description="electrons of a full pixel, with shot and read noise [assumed]"
     )
     read_noise_electrons: NonNegative = Field(
-        20.0, description="standard deviation of that read noise [electrons] [assumed]"
+        default=20.0, description="standard deviation of that read noise [electrons] [assumed]"
     )
-    lateral_offsets_um: Many[float] = Field((25.0, 50.0, 100.0), description="displacement of sensor B in x [um]")
+    lateral_offsets_um: Many[float] = Field(
+        default=(25.0, 50.0, 100.0), description="displacement of sensor B in x [um]"
+    )
     scatter_per_mm: Many[Positive] = Field(
-        (0.2, 0.5, 0.87), description="reduced scattering coefficient of the tissue [1/mm]"
+        default=(0.2, 0.5, 0.87), description="reduced scattering coefficient of the tissue [1/mm]"
     )
     layer_spacings_um: Many[Positive] = Field(
-        (100.0, 150.0, 200.0, 300.0),
+        default=(100.0, 150.0, 200.0, 300.0),
         description="distance between layers, which are equidistant about the mean depth of the samples [um]",
     )
     separation_errors_um: Many[float] = Field(
-        (-100.0, -50.0, 50.0, 100.0), description="real minus assumed distance between the sensors [um]"
+        default=(-100.0, -50.0, 50.0, 100.0), description="real minus assumed distance between the sensors [um]"
     )
