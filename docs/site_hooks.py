@@ -1,4 +1,4 @@
-"""Hooks of MkDocs: pages from files outside `docs/`, generated pages, and links that are right on the site and on disk.
+"""Hooks of MkDocs: numbers from the results, pages from outside `docs/`, generated pages, and links for site and disk.
 
 Pages are written such that their links lead to the right file in the repository. On the site, links between pages stay,
 and links to files that are no pages become the path of the file.
@@ -6,6 +6,7 @@ and links to files that are no pages become the path of the file.
 
 import posixpath
 import re
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,9 @@ import yaml
 from mkdocs.structure.files import File, Files
 
 from foci3d.cli import make_parser
+
+sys.path.append(str(Path(__file__).parent))
+import fill_numbers
 
 PROJECT = Path(__file__).parents[1]
 OUTSIDE = ["config/README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
@@ -71,7 +75,8 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Correct the links of a page; code is left alone."""
+    """Fill the numbers of a page, and correct its links; code is left alone."""
+    markdown = fill_numbers.fill(markdown, fill_numbers.load_numbers())
     parts = re.split(r"(^```.*?^```|`[^`\n]+`)", markdown, flags=re.DOTALL | re.MULTILINE)
     for index in range(0, len(parts), 2):
         parts[index] = LINK.sub(lambda match: _correct(match, page.file.src_uri, files), parts[index])
