@@ -56,6 +56,22 @@ def make_psf() -> Callable[..., PSF]:
 
 
 @pytest.fixture(scope="session")
+def make_asymmetric_psf() -> Callable[[str, int], PSF]:
+    """Make a PSF that is wider in x (`astigmatic`), has a tail in x (`comatic`), or one in no direction (`skewed`)."""
+
+    def make(kind: str, n_pixels: int) -> PSF:
+        y, x = torch.meshgrid(*[torch.arange(1.0 - n_pixels, n_pixels)] * 2, indexing="ij")
+        tail_x, tail_y = {"astigmatic": (0, 0), "comatic": (0.5, 0), "skewed": (0.5, 0.3)}[kind]
+        width_x = 1.5 if kind == "astigmatic" else 1
+        widths = torch.tensor([1.0, 4.0])[:, None, None]
+        kernels = torch.exp(-((y / widths) ** 2) - (x / widths / width_x) ** 2)
+        kernels = kernels * (1 + tail_x * (x / widths).tanh()) * (1 + tail_y * (y / widths).tanh())
+        return PSF(kernels / kernels.sum((1, 2), keepdim=True), torch.tensor([0.0, 1000.0]), 55.0)
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def psf() -> PSF:
     """PSF of the paper's imager: 51 pixels, 0 to 2000 um in coarse steps of 100 um."""
     return _make_psf(depth_range_um=(0.0, 2000.0))

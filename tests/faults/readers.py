@@ -34,6 +34,7 @@ from safetensors.torch import save
 from scipy.io import savemat
 from snakemake.utils import update_config
 
+from foci3d.io.samples import Samples
 from foci3d.calibration.bead_scan import find_beads, read_scan
 from foci3d.calibration.kernel_file import read_kernel_stack
 from foci3d.config import overlays
@@ -202,30 +203,30 @@ def small_shard(path: Path) -> None:
     config = Config.model_validate(smoke_config())
     rng = np.random.default_rng(0)
     stack = rng.random((3, 2, 13, 13)).astype(np.float32)
-    arrays = {
-        "layers": stack,
-        "masks": (stack > 0.5).astype(np.uint8),
-        "sensors": stack,
-        "depths_um": np.tile(np.float32([100, 200]), (3, 1)),
-        "index": np.arange(3),
-    }
+    samples = Samples(
+        layers=stack,
+        masks=(stack > 0.5).astype(np.uint8),
+        measurements=stack,
+        depths_um=np.tile(np.float32([100, 200]), (3, 1)),
+        index=np.arange(3),
+    )
     attributes = shards.attributes("stack2", "train", 0, config.datasets["stack2"], config.imager, source="x.mat")
-    shards.write(path, arrays, attributes)
+    shards.write(path, [samples], len(samples), attributes)
 
 
 def read_shard() -> None:
     dataset = open_dataset("shard.h5")
-    arrays = shards.read_shards(["shard.h5"])
+    arrays = shards.read_shards(["shard.h5"]).arrays()
     assert len({len(values) for values in arrays.values()}) == 1
     shards.read_attributes("shard.h5")
-    assert {name: values.shape for name, values in dataset.load().items()} == {
+    assert {name: values.shape for name, values in dataset.load().arrays().items()} == {
         name: values.shape for name, values in arrays.items()
     }
 
 
 def small_predictions(path: Path) -> None:
     output = np.random.default_rng(0).random((3, 2, 13, 13)).astype(np.float32)
-    arrays = {"output": output, "target": (output > 0.5).astype(np.uint8), "sensors": output}
+    arrays = {"output": output, "target": (output > 0.5).astype(np.uint8), "measurements": output}
     predictions.Predictions("network", "stack2", "masks", arrays, {"psf": "0123"}).save(path)
 
 
@@ -278,7 +279,7 @@ def read_mat() -> None:
     dataset = Config.model_validate(smoke_config()).datasets["stack2"]
     for path in sorted(Path().iterdir()):
         arrays = matlab.read_stacks(path, dataset, N_PIXELS)
-        assert arrays["layers"].shape[1:] == (4, N_PIXELS, N_PIXELS)
+        assert arrays.layers.shape[1:] == (4, N_PIXELS, N_PIXELS)
 
 
 def small_model() -> Files:
@@ -312,7 +313,7 @@ def read_model_files() -> None:
     model = load_model("model.json", psf=small_psf())
     description = model.description
     measurements = np.ones((1, description.in_channels, description.n_pixels, description.n_pixels), np.float32)
-    assert len(model.predict(measurements, "cpu")["output"]) == 1
+    assert len(model.predict(measurements, "cpu").output) == 1
 
 
 @cache

@@ -96,7 +96,6 @@ def synthesize(folder: Path, n_samples: int) -> Cost:
         tissue=CONFIG.tissue,
         imager=CONFIG.imager,
         seed=CONFIG.seed,
-        code="",
         samples=samples,
     )
     return {**cost, "disk_gb": samples.stat().st_size / 1e9}

@@ -28,6 +28,7 @@ import yaml
 from threadpoolctl import threadpool_limits
 
 from foci3d.classical.tuning import tune
+from foci3d.io.samples import NumpySamples
 from foci3d.config.models import Config
 from foci3d.io.shards import read_shards
 from foci3d.learning.inference import BATCH_SIZE, load_model
@@ -39,7 +40,6 @@ CONFIG = Config.model_validate(yaml.safe_load((Path(__file__).parents[2] / "conf
 COMPARISONS = {"stack2_physics": "stack2_least_squares", "deblur_physics": "deblur_richardson_lucy"}
 """Networks, and the classical method that each is compared with."""
 
-Samples = dict[str, np.ndarray]
 
 
 def fastest(works: dict[str, Callable[[], object]], n_turns: int) -> dict[str, float]:
@@ -53,14 +53,13 @@ def fastest(works: dict[str, Callable[[], object]], n_turns: int) -> dict[str, f
     return best
 
 
-def read_split(results: Path, dataset: str, split: str, n_samples: int) -> Samples:
+def read_split(results: Path, dataset: str, split: str, n_samples: int) -> NumpySamples:
     paths = sorted((results / "data" / dataset).glob(f"{split}-*.h5"))
-    arrays = read_shards(paths, ("sensors", "layers", "masks", "depths_um"))
-    return {name: values[:n_samples] for name, values in arrays.items()}
+    return read_shards(paths)[:n_samples]
 
 
-def mean_error(output: np.ndarray, test: Samples, task: Task) -> float:
-    target = task.target({name: torch.from_numpy(values) for name, values in test.items()})
+def mean_error(output: np.ndarray, test: NumpySamples, task: Task) -> float:
+    target = task.target(test.map(torch.from_numpy))
     return float(task.error(torch.from_numpy(output), target).mean())
 
 
@@ -80,7 +79,7 @@ def compare(
     method = baseline.method.model_copy(update={"iterations": tuple(iterations)})
     classical = tune(method, baseline.task, baseline.smoothing_sigma_px, forward, validation)
 
-    sensors, depths_um = test["sensors"], test["depths_um"]
+    sensors, depths_um = test.measurements, test.depths_um
     works = {
         "network": lambda: model.predict(sensors[:1], "cpu"),
         "symmetries": lambda: model.predict(sensors[:1], "cpu", average_symmetries=True),
@@ -88,14 +87,14 @@ def compare(
         "batch": lambda: model.predict(sensors[:BATCH_SIZE], "cpu"),
     }
     seconds = fastest(works, n_turns)
-    symmetric = model.predict(sensors, "cpu", average_symmetries=True)["output"]
+    symmetric = model.predict(sensors, "cpu", average_symmetries=True).output
     return {
         "sample_ms": 1e3 * seconds["network"],
         "classical_sample_ms": 1e3 * seconds["classical"],
         "sample_vs_classical": seconds["classical"] / seconds["network"],
         "symmetries_vs_classical": seconds["classical"] / seconds["symmetries"],
         "images_per_s": sensors[:BATCH_SIZE].shape[0] * sensors.shape[1] / seconds["batch"],
-        "error": mean_error(model.predict(sensors, "cpu")["output"], test, task),
+        "error": mean_error(model.predict(sensors, "cpu").output, test, task),
         "error_symmetries": mean_error(symmetric, test, task),
         "classical_error": mean_error(classical.predict(forward, sensors, depths_um), test, task),
         "classical_iterations": classical.parameters["iterations"],

@@ -31,6 +31,7 @@ import yaml
 from scipy.signal import fftconvolve
 from threadpoolctl import threadpool_limits
 
+from foci3d.io.samples import NumpySamples
 from foci3d.config.models import Config, SceneConfig
 from foci3d.io import shards
 from foci3d.optics import linalg
@@ -70,7 +71,7 @@ def make_imager(psf: PSF) -> Imager:
     return Imager.from_config(psf, IMAGER, CONFIG.tissue, DATASET.n_sensors)
 
 
-def blocks(samples: int, imager: Imager, seed: int = 1, scene: SceneConfig = SCENE) -> Iterator[dict[str, np.ndarray]]:
+def blocks(samples: int, imager: Imager, seed: int = 1, scene: SceneConfig = SCENE) -> Iterator[NumpySamples]:
     split = dataset.Split(seed, "stack2", "test", DATASET)
     return dataset.generate_samples(split, range(samples), scene, imager)
 
@@ -199,24 +200,15 @@ def measure_deviation(images: int = 64) -> dict[str, float]:
 
 
 def measure_writing(imager: Imager, samples: int = 512) -> dict[str, float]:
-    """Time to write over time to render, of shards made block by block as the workflow does."""
-    described = shards.array_specs(samples, DATASET.n_layers, DATASET.n_sensors, PIXELS, moving=False)
+    """Time to write over time to render, of shards made block by block."""
     shares = []
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(7):
-            spent = {"render": 0.0, "write": 0.0}
             start = time.process_time()
-            with shards.open_writer(Path(folder) / "shard.h5", described, {}) as writer:
-                for block in blocks(samples, imager):
-                    rendered = time.process_time()
-                    for name, values in block.items():
-                        writer.put(name, values)
-                    written = time.process_time()
-                    spent["render"] += rendered - start
-                    spent["write"] += written - rendered
-                    start = written
-            spent["write"] += time.process_time() - start
-            shares.append(spent["write"] / spent["render"])
+            rendered = list(blocks(samples, imager))
+            middle = time.process_time()
+            shards.write(Path(folder) / "shard.h5", rendered, samples, {})
+            shares.append((time.process_time() - middle) / (middle - start))
     return {"write_share": min(shares)}
 
 

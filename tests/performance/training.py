@@ -40,7 +40,7 @@ from torch.utils.data import DataLoader
 from foci3d.config.models import Config
 from foci3d.config.training import TrainingConfig
 from foci3d.learning.checkpoint import load_checkpoint
-from foci3d.learning.datasets import open_dataset
+from foci3d.learning.datasets import open_dataset, stack
 from foci3d.learning.networks import PhysicsNetwork, ResNetCnn
 from foci3d.learning.run import TrainingInputs, TrainingRun, run_training
 from foci3d.learning.tasks import compute_logits
@@ -169,12 +169,12 @@ def run_plain_loop(name: str, results: Path, n_steps: int) -> Clock:
         psf, dataset = PSF.load(inputs.psf), run.dataset
         network.set_optics(ForwardModel(psf, run.imager.n_pixels, dataset.n_sensors, run.imager.sensor_separation_um))
     optimizer = AdamW(network.parameters(), run.training.max_learning_rate, weight_decay=run.training.weight_decay)
-    samples = open_dataset(inputs.train, ("layers", "masks", "sensors", "depths_um"))
-    loader = DataLoader(samples, run.training.batch_size, shuffle=True, drop_last=True)
+    samples = open_dataset(inputs.train)
+    loader = DataLoader(samples, run.training.batch_size, shuffle=True, drop_last=True, collate_fn=stack)
     with timed() as clock:
         for batch in islice(loader, n_steps):
             optimizer.zero_grad()
-            task.loss(compute_logits(network, batch["sensors"]), batch).backward()
+            task.loss(compute_logits(network, batch.measurements), batch).backward()
             optimizer.step()
     return clock
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from foci3d.io.samples import Samples
 from foci3d.config.models import Config
 from foci3d.io import shards
 from foci3d.learning.run import TrainingInputs, TrainingRun, run_training
@@ -33,12 +34,17 @@ N_SAMPLES, BLOCK_SIZE = (1024, 8192, 32768), 256
 def write_split(path: Path, n_samples: int) -> None:
     """A shard of random values with the shapes of the dataset, written block by block."""
     rng = np.random.default_rng(0)
-    specs = shards.array_specs(n_samples, DATASET.n_layers, DATASET.n_sensors, IMAGER.n_pixels, moving=False)
-    with shards.open_writer(path, specs, {}) as writer:
-        for _ in range(n_samples // BLOCK_SIZE):
-            for name, spec in specs.items():
-                values = rng.random((BLOCK_SIZE, *spec.shape[1:]), dtype=np.float32)
-                writer.put(name, values.round() if name == "masks" else values)
+    shape = (BLOCK_SIZE, DATASET.n_layers, IMAGER.n_pixels, IMAGER.n_pixels)
+    blocks = (
+        Samples(
+            layers=rng.random(shape, np.float32),
+            masks=rng.random(shape, np.float32).round(),
+            measurements=rng.random((BLOCK_SIZE, DATASET.n_sensors, *shape[2:]), np.float32),
+            depths_um=rng.random(shape[:2], np.float32),
+        )
+        for _ in range(n_samples // BLOCK_SIZE)
+    )
+    shards.write(path, blocks, n_samples, {})
 
 
 def write_psf(path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from summaries import stack
 
+from foci3d.io.samples import Samples
 from foci3d.evaluation.benchmark import FrozenDataset
 from foci3d.io import shards
 from foci3d.io.predictions import Predictions
@@ -21,21 +22,20 @@ N_SAMPLES, SHAPE = 6, (6, 4, 17, 17)
 def files(tmp_path: Path) -> dict[str, object]:
     """Two test shards, their fingerprint, and a predictions file with one error in ten pixels."""
     rng, folder = np.random.default_rng(0), tmp_path / "stack2"
-    arrays = {
-        "layers": rng.random(SHAPE, np.float32),
-        "masks": (rng.random(SHAPE) < 0.35).astype(np.uint8),
-        "sensors": rng.uniform(1, 2, (N_SAMPLES, 2, 17, 17)).astype(np.float32),
-        "depths_um": np.sort(rng.uniform(0, 1000, (N_SAMPLES, 4)), 1).astype(np.float32),
-        "index": np.arange(N_SAMPLES),
-    }
+    samples = Samples(
+        layers=rng.random(SHAPE, np.float32),
+        masks=(rng.random(SHAPE) < 0.35).astype(np.uint8),
+        measurements=rng.uniform(1, 2, (N_SAMPLES, 2, 17, 17)).astype(np.float32),
+        depths_um=np.sort(rng.uniform(0, 1000, (N_SAMPLES, 4)), 1).astype(np.float32),
+    )
     folder.mkdir()
-    for shard, rows in enumerate((slice(0, 4), slice(4, 6))):
-        shards.write(folder / f"test-{shard}.h5", {name: values[rows] for name, values in arrays.items()}, {})
-    frozen = {"stack2": FrozenDataset.from_arrays("masks", arrays).model_dump()}
+    for shard, part in enumerate((samples[:4], samples[4:])):
+        shards.write(folder / f"test-{shard}.h5", [part], len(part), {})
+    frozen = {"stack2": FrozenDataset.from_samples("masks", samples).model_dump()}
     (tmp_path / "benchmark.yaml").write_text(yaml.safe_dump(frozen))
     wrong = rng.random(SHAPE) < 0.1
-    output = np.where(wrong, 1 - arrays["masks"], arrays["masks"]) * 0.8 + 0.1
-    np.savez(tmp_path / "mine.npz", output=output, depths_um=arrays["depths_um"])
+    output = np.where(wrong, 1 - samples.masks, samples.masks) * 0.8 + 0.1
+    np.savez(tmp_path / "mine.npz", output=output, depths_um=samples.depths_um)
     return {
         "entry": tmp_path / "mine.npz",
         "test": [str(folder / f"test-{shard}.h5") for shard in (0, 1)],
@@ -62,7 +62,7 @@ def import_predictions(run_script, files, config, tmp_path) -> Callable[[], Path
 def test_an_entry_is_imported_and_scored(import_predictions, run_script, files, tmp_path):
     predictions = Predictions.load(import_predictions())
     assert (predictions.network, predictions.dataset, predictions.task) == ("mine", "stack2", "masks")
-    assert predictions.arrays["sensors"].shape == (N_SAMPLES, 2, 17, 17)
+    assert predictions.arrays["measurements"].shape == (N_SAMPLES, 2, 17, 17)
     output = {"samples": tmp_path / "samples.csv", "summary": tmp_path / "summary.csv"}
     params = {"max_depth_um": 1000.0, "n_bootstrap": 50, "seed": 1}
     run_script("score", input={"predictions": tmp_path / "p.h5"}, output=output, params=params)
@@ -100,19 +100,15 @@ def test_another_dataset_is_refused_in_one_line(import_predictions, files, tmp_p
 def test_classes_of_depth_are_imported(run_script, config, tmp_path):
     dataset, folder = config.datasets["depth"], tmp_path / "depth"
     classes_um = np.array(dataset.depth_classes_um, np.float32)
-    arrays = {
-        "layers": np.ones((3, 1, 17, 17), np.float32),
-        "masks": np.ones((3, 1, 17, 17), np.uint8),
-        "sensors": np.ones((3, 1, 17, 17), np.float32),
-        "depths_um": classes_um[[0, 7, 19]][:, None],
-        "index": np.arange(3),
-    }
+    ones = np.ones((3, 1, 17, 17))
+    samples = Samples(layers=ones, masks=ones, measurements=ones, depths_um=classes_um[[0, 7, 19]][:, None])
     folder.mkdir()
-    shards.write(folder / "test-0.h5", arrays, {})
-    frozen = {"depth": FrozenDataset.from_arrays("depth_class", arrays).model_dump()}
+    shards.write(folder / "test-0.h5", [samples], 3, {})
+    samples = shards.read_shards([folder / "test-0.h5"])
+    frozen = {"depth": FrozenDataset.from_samples("depth_class", samples).model_dump()}
     (tmp_path / "benchmark.yaml").write_text(yaml.safe_dump(frozen))
     output = np.eye(20)[[0, 7, 18]]
-    np.savez(tmp_path / "mine.npz", output=output, depths_um=arrays["depths_um"])
+    np.savez(tmp_path / "mine.npz", output=output, depths_um=samples.depths_um)
     run_script(
         "import_predictions",
         input={"entry": tmp_path / "mine.npz", "test": [folder / "test-0.h5"], "frozen": tmp_path / "benchmark.yaml"},

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from foci3d.classical.tuning import inexact_depths
+from foci3d.io.samples import Samples
 from foci3d.io import shards
 from foci3d.io.predictions import Predictions
 from foci3d.optics.forward import ForwardModel
@@ -34,14 +35,14 @@ def write_shard(path, psf, n_samples, n_layers, n_sensors, seed, moving):
     arrays = {
         "layers": layers,
         "masks": masks,
-        "sensors": forward(torch.from_numpy(layers), torch.from_numpy(depths_um)).numpy(),
+        "measurements": forward(torch.from_numpy(layers), torch.from_numpy(depths_um)).numpy(),
         "depths_um": depths_um,
         "index": np.arange(n_samples),
     }
     if moving:
         sequence, step = np.divmod(np.arange(n_samples), n_layers)
         arrays |= {"sequence": sequence, "step": step, "cluster": masks[:, 0]}
-    shards.write(path, arrays, {"dataset": "any"})
+    shards.write(path, [Samples(**arrays)], n_samples, {"dataset": "any"})
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ def test_layers_are_deconvolved_in_their_unit(predict):
     assert arrays["output"].shape == (8, 1, N_PIXELS, N_PIXELS)
     np.testing.assert_array_equal(arrays["target"], arrays["layers"])
     error = np.abs(arrays["output"] - arrays["layers"]).mean()
-    assert error < np.abs(arrays["sensors"] - arrays["layers"]).mean()
+    assert error < np.abs(arrays["measurements"] - arrays["layers"]).mean()
 
 
 def test_methods_are_worse_at_depths_with_errors(predict):

@@ -62,13 +62,12 @@ def synthesize(run_rule, config):
 def test_synthesize_shard_writes_the_documented_arrays(synthesize, psf, config, tmp_path, name):
     dataset = config.datasets[name]
     path = synthesize(tmp_path, name)
-    arrays = shards.read_shards([path])
-    expected = shards.array_specs(8, dataset.n_layers, dataset.n_sensors, N_PIXELS, name == "moving")
-    assert {key: (value.shape, value.dtype) for key, value in arrays.items()} == {
-        key: (spec.shape, np.dtype(spec.dtype)) for key, spec in expected.items()
-    }
-    assert arrays["index"].tolist() == list(range(8))
-    assert np.isfinite(arrays["sensors"]).all()
+    samples = shards.read_shards([path])
+    assert samples.layers.shape == samples.masks.shape == (8, dataset.n_layers, N_PIXELS, N_PIXELS)
+    assert samples.measurements.shape == (8, dataset.n_sensors, N_PIXELS, N_PIXELS)
+    assert samples.arrays().keys() >= {"sequence", "step", "cluster"} or name != "moving"
+    assert samples.index.tolist() == list(range(8))
+    assert np.isfinite(samples.measurements).all()
     attributes = shards.read_attributes(path)
     assert attributes["psf"] == psf.digest
     assert (attributes["dataset"], attributes["split"], attributes["shard"], attributes["seed"]) == (name, "test", 0, 7)
@@ -76,17 +75,17 @@ def test_synthesize_shard_writes_the_documented_arrays(synthesize, psf, config, 
 
 @pytest.mark.parametrize("name", ["stack1", "moving"])
 def test_content_does_not_depend_on_the_number_of_shards(synthesize, tmp_path, name):
-    whole = shards.read_shards([synthesize(tmp_path / "one", name, n_samples=24)])
+    whole = shards.read_shards([synthesize(tmp_path / "one", name, n_samples=24)]).arrays()
     parts = [synthesize(tmp_path / "three", name, shard=shard, n_shards=3, n_samples=24) for shard in range(3)]
-    joined = shards.read_shards(parts)
+    joined = shards.read_shards(parts).arrays()
     assert all(np.array_equal(whole[key], joined[key]) for key in whole)
 
 
 def test_tissue_changes_measurements_only(synthesize, tmp_path):
     plain = shards.read_shards([synthesize(tmp_path / "off", "stack2")])
     dimmed = shards.read_shards([synthesize(tmp_path / "on", "stack2", tissue={"absorption_per_mm": 0.5})])
-    np.testing.assert_array_equal(plain["layers"], dimmed["layers"])
-    assert 0.5 < dimmed["sensors"].mean() / plain["sensors"].mean() < 0.9
+    np.testing.assert_array_equal(plain.layers, dimmed.layers)
+    assert 0.5 < dimmed.measurements.mean() / plain.measurements.mean() < 0.9
 
 
 def write_authors_file(path, depths_mm=(0.11, 0.37, 0.6, 0.86)):
@@ -110,8 +109,8 @@ def test_import_mat_writes_a_shard_of_the_authors_file(run_rule, psf, tmp_path):
         "import_mat", tmp_path / "shard.h5", "stack2", shard=2, split="train", source={"mat": str(mat)}, params={}
     )
     arrays = shards.read_shards([path])
-    np.testing.assert_allclose(arrays["layers"], variables["tumorImage_noPSF"], rtol=1e-6)
-    np.testing.assert_allclose(arrays["depths_um"], 1000 * variables["zdist_PSF"], rtol=1e-6)
+    np.testing.assert_allclose(arrays.layers, variables["tumorImage_noPSF"], rtol=1e-6)
+    np.testing.assert_allclose(arrays.depths_um, 1000 * variables["zdist_PSF"], rtol=1e-6)
     attributes = shards.read_attributes(path)
     assert (attributes["source"], attributes["split"], attributes["shard"]) == ("authors.mat", "train", 2)
     assert attributes["psf"] == psf.digest
@@ -146,8 +145,8 @@ def cut_slides(run_rule, config, tmp_path):
 def test_cut_slides_writes_stacks_of_real_images(cut_slides, image):
     path = cut_slides(image=image, n_stacks=3)
     arrays = shards.read_shards([path])
-    assert arrays["layers"].shape == (3, 4, N_PIXELS, N_PIXELS)
-    assert arrays["sensors"].shape == (3, 2, N_PIXELS, N_PIXELS)
+    assert arrays.layers.shape == (3, 4, N_PIXELS, N_PIXELS)
+    assert arrays.measurements.shape == (3, 2, N_PIXELS, N_PIXELS)
     attributes = shards.read_attributes(path)
     assert (attributes["source"], attributes["dataset"], attributes["split"]) == (image, "slides", "test")
 

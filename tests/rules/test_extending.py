@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from foci3d.classical.methods import METHODS
+from foci3d.io.samples import Samples
 from foci3d.config.architectures import ARCHITECTURES
 from foci3d.config.classical_methods import CLASSICAL_METHODS
 from foci3d.config.models import Config
@@ -56,17 +57,15 @@ def extended(tmp_path: Path, config: Config) -> dict[str, Any]:
 def files(tmp_path: Path, make_psf: Callable[..., PSF]) -> dict[str, Any]:
     """A point-spread function, and a shard of each split."""
     rng, n_samples = np.random.default_rng(0), 4
-    arrays = {
-        "layers": rng.random((n_samples, N_LAYERS, N_PIXELS, N_PIXELS)),
-        "masks": rng.integers(2, size=(n_samples, N_LAYERS, N_PIXELS, N_PIXELS)),
-        "sensors": rng.uniform(1, 2, (n_samples, 2, N_PIXELS, N_PIXELS)),
-        "depths_um": np.full((n_samples, N_LAYERS), [50, 350, 600, 950]),
-        "index": np.arange(n_samples),
-    }
-    arrays = {name: values.astype(shards.ARRAYS[name][0]) for name, values in arrays.items()}
+    samples = Samples(
+        layers=rng.random((n_samples, N_LAYERS, N_PIXELS, N_PIXELS)),
+        masks=rng.integers(2, size=(n_samples, N_LAYERS, N_PIXELS, N_PIXELS)),
+        measurements=rng.uniform(1, 2, (n_samples, 2, N_PIXELS, N_PIXELS)),
+        depths_um=np.full((n_samples, N_LAYERS), [50, 350, 600, 950]),
+    )
     paths = {split: [str(tmp_path / f"{split}.h5")] for split in ("train", "validation", "test")}
     for (path,) in paths.values():
-        shards.write(path, arrays, {})
+        shards.write(path, [samples], n_samples, {})
     make_psf(N_PIXELS).save(tmp_path / "psf.h5")
     return {**paths, "psf": str(tmp_path / "psf.h5")}
 

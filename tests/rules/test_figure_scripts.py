@@ -29,7 +29,7 @@ def inputs_of(rng: np.random.Generator, layers: int, sensors: int) -> dict[str, 
     shape = (SAMPLES, layers, PIXELS, PIXELS)
     masks = (rng.random(shape) < 0.4).astype(np.uint8)
     return {
-        "sensors": rng.random((SAMPLES, sensors, PIXELS, PIXELS), np.float32),
+        "measurements": rng.random((SAMPLES, sensors, PIXELS, PIXELS), np.float32),
         "layers": rng.lognormal(size=shape).astype(np.float32),
         "masks": masks,
         "depths_um": np.sort(rng.uniform(0, 1000, shape[:2]), 1).astype(np.float32),

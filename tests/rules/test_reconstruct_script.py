@@ -11,6 +11,7 @@ import tifffile
 import torch
 
 from foci3d.confidence.recalibration import recalibrate_network
+from foci3d.io.samples import Samples
 from foci3d.config.models import TrustConfig
 from foci3d.learning.inference import load_model
 from foci3d.learning.model_file import LayerDepth, ModelDescription, save_model
@@ -65,7 +66,7 @@ def reconstruct(
 def test_writes_the_prediction_of_the_model(reconstruct: Callable[[list[str]], Path], model: dict[str, str]) -> None:
     out = reconstruct(IMAGES)
     measurement = np.stack([tifffile.imread(path) for path in IMAGES])
-    expected = load_model(model["model"]).predict(measurement[None])["output"][0]
+    expected = load_model(model["model"]).predict(measurement[None]).output[0]
     with tifffile.TiffFile(out / "volume.ome.tif") as file:
         probability, mask, uncertainty = file.asarray()
         assert 'PositionZ="380.5"' in file.ome_metadata
@@ -104,11 +105,13 @@ def test_quality_without_and_with_a_recalibration(
 
     trained = load_model(model["model"], psf=psf)
     rng = np.random.default_rng(0)
-    samples = {
-        "sensors": rng.uniform(1, 2, (12, 2, 51, 51)),
-        "masks": rng.random((12, 2, 51, 51)) > 0.8,
-        "depths_um": rng.uniform(0, 1000, (12, 2)),
-    }
+    masks = rng.random((12, 2, 51, 51)) > 0.8
+    samples = Samples(
+        layers=masks,
+        masks=masks,
+        measurements=rng.uniform(1, 2, (12, 2, 51, 51)),
+        depths_um=rng.uniform(0, 1000, (12, 2)),
+    )
     trust = TrustConfig(network="small", dataset="stack", n_samples=12, coverage=0.9, false_alarm_rate=0.05)
     recalibration = recalibrate_network(trained, psf, samples, trust, "cpu", average_symmetries=False)
     recalibration.save(tmp_path / "c.json")
@@ -116,7 +119,7 @@ def test_quality_without_and_with_a_recalibration(
     (row,) = pd.read_csv(out / "quality.csv").to_dict("records")
     assert row["flagged"] == "yes"  # tissue is not like the noise of this recalibration
     assert "UNLIKE the training data" in (tmp_path / "reconstruct_sample.log").read_text()
-    raw = trained.predict(np.stack([tifffile.imread(path) for path in IMAGES])[None])["output"]
+    raw = trained.predict(np.stack([tifffile.imread(path) for path in IMAGES])[None]).output
     np.testing.assert_allclose(
         tifffile.imread(out / "volume.ome.tif")[0], recalibration.probabilities(raw)[0], atol=1e-5, rtol=1e-4
     )

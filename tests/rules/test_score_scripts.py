@@ -19,7 +19,7 @@ def save_masks(path: Path, network: str = "stack2_cnn", test: str = "stack2", wr
         "output": output.astype(np.float32),
         "target": target,
         "depths_um": np.sort(rng.uniform(0, 1000, (8, 4)), 1),
-        "sensors": rng.random((8, 2, 12, 12), dtype=np.float32),
+        "measurements": rng.random((8, 2, 12, 12), dtype=np.float32),
     }
     Predictions(network, test, "masks", arrays, {}).save(path)
 

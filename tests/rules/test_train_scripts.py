@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from foci3d.io.samples import Samples
 from foci3d.config.models import Config
 from foci3d.io import shards
 from foci3d.io.predictions import Predictions
@@ -84,15 +85,15 @@ def write_splits(folder: Path, dataset: dict[str, Any]) -> dict[str, list[str]]:
             count = n_samples // 2
             owner = rng.integers(n_layers + 1, size=(count, 1, N_PIXELS, N_PIXELS))
             masks = owner == np.arange(n_layers)[:, None, None]
-            arrays = {
-                "layers": masks + rng.uniform(0.1, 0.2, masks.shape),
-                "masks": masks,
-                "depths_um": np.sort(rng.integers(11, size=(count, n_layers)) * 100.0, 1),
-                "sensors": rng.uniform(1, 2, (count, len(dataset["sensors"]), N_PIXELS, N_PIXELS)),
-                "index": np.arange(count),
-            }
+            samples = Samples(
+                layers=masks + rng.uniform(0.1, 0.2, masks.shape),
+                masks=masks,
+                depths_um=np.sort(rng.integers(11, size=(count, n_layers)) * 100.0, 1),
+                measurements=rng.uniform(1, 2, (count, len(dataset["sensors"]), N_PIXELS, N_PIXELS)),
+                index=np.arange(count),
+            )
             path = folder / f"{split}-{shard}.h5"
-            shards.write(path, arrays, {})
+            shards.write(path, [samples], count, {})
             files[split].append(str(path))
     return files
 
@@ -159,7 +160,7 @@ def test_from_shards_to_predictions(
     found = Predictions.load(predictions)
     assert (found.network, found.dataset, found.task) == (name, "mine", NETWORKS[name][0])
     assert found.arrays["output"].shape == OUTPUTS[name]
-    again = load_model(model["model"]).predict(shards.read_shards(files["test"])["sensors"])["output"]
+    again = load_model(model["model"]).predict(shards.read_shards(files["test"]).measurements).output
     np.testing.assert_allclose(found.arrays["output"], again, rtol=1e-5)
     curves = pd.read_csv(model["curves"])
     assert curves.step.tolist() == [2, 4]
@@ -394,7 +395,7 @@ def test_a_released_model_takes_the_place_of_a_training(
     assert copied.description.network == "mine"
     digests = [json.loads(Path(path).read_text())["digests"] for path in (released["released_model"], output["model"])]
     assert digests[0] == digests[1]  # so that the recalibration of a released model holds for its copy
-    expected, found = (model.predict(measurements, "cpu")["output"] for model in (trained, copied))
+    expected, found = (model.predict(measurements, "cpu").output for model in (trained, copied))
     np.testing.assert_allclose(found, expected, atol=2e-3)
 
 

@@ -12,6 +12,7 @@ import pytest
 import tifffile
 import torch
 
+from foci3d.io.samples import Samples
 from foci3d.cli import main, make_parser
 from foci3d.confidence.recalibration import recalibrate_network
 from foci3d.config.models import TrustConfig
@@ -139,11 +140,13 @@ def test_reconstruct_uses_the_recalibration_beside_the_model(
     psf.save(tmp_path / "psf.h5")
     model = load_model(tmp_path / "two_sensors.json", psf=psf)
     rng = np.random.default_rng(1)
-    samples = {
-        "sensors": rng.uniform(1, 2, (20, 2, 13, 13)),
-        "masks": rng.random((20, 3, 13, 13)) > 0.5,
-        "depths_um": rng.uniform(0, 1000, (20, 3)),
-    }
+    masks = rng.random((20, 3, 13, 13)) > 0.5
+    samples = Samples(
+        layers=masks,
+        masks=masks,
+        measurements=rng.uniform(1, 2, (20, 2, 13, 13)),
+        depths_um=rng.uniform(0, 1000, (20, 3)),
+    )
     trust = TrustConfig(network="small", dataset="stack", n_samples=20, coverage=0.9, false_alarm_rate=0.05)
     path = tmp_path / "two_sensors.recalibration.json"
     recalibrate_network(model, psf, samples, trust, "cpu", average_symmetries=True).save(path)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import foci3d
+from foci3d.io.samples import Samples
 from foci3d.config.models import Config
 from foci3d.io import shards
 from foci3d.learning.model_file import ModelDescription, save_model
@@ -44,19 +45,18 @@ def test_from_simulated_measurements_to_foci(
     measurements = forward(layers, depths_um)
     assert forward.adjoint(measurements, depths_um).shape == layers.shape
 
-    arrays = {"layers": layers, "masks": layers > 0.5, "sensors": measurements, "depths_um": depths_um}
-    arrays = {name: values.numpy() for name, values in arrays.items()} | {"index": np.arange(4)}
-    shards.write(tmp_path / "shard.h5", arrays, {})
+    samples = Samples(layers=layers, masks=layers > 0.5, measurements=measurements, depths_um=depths_um)
+    shards.write(tmp_path / "shard.h5", [samples.map(torch.Tensor.numpy)], 4, {})
     dataset = foci3d.open_dataset(tmp_path / "shard.h5")
-    assert torch.equal(dataset[2]["sensors"], measurements[2])
+    assert torch.equal(dataset[2].measurements, measurements[2])
 
     save_model(
         model_description.build_network(), model_description, tmp_path / "small.json", tmp_path / "small.safetensors"
     )
     model = foci3d.load_model(tmp_path / "small.json")
-    expected = model.predict(measurements.numpy())["output"][2]
+    expected = model.predict(measurements.numpy()).output[2]
     threshold = float(np.median(expected))
-    result = foci3d.reconstruct(dataset[2]["sensors"].numpy(), model, threshold=threshold)
+    result = foci3d.reconstruct(dataset[2].measurements.numpy(), model, threshold=threshold)
     np.testing.assert_allclose(result.probability, expected, rtol=1e-4)
     foci = foci3d.find_foci(result.probability, threshold, [100.0, 400.0, 800.0], [20.0, 30.0, 9.0], 55.0)
     assert result.foci.equals(foci)

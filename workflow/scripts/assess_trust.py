@@ -5,12 +5,14 @@ writes the reliability diagram, the risk by coverage and the scores of out-of-di
 (CSV, HTML and Markdown).
 """
 
+from dataclasses import fields
 from pathlib import Path
 
 from foci3d.confidence.assessment import assess_trust, reliability_diagrams, score_unfamiliar, trust_page
 from foci3d.confidence.reliability import risk_coverage
 from foci3d.io.atomic import atomic_path
 from foci3d.io.predictions import Predictions
+from foci3d.io.samples import Outputs, Samples
 from foci3d.learning.inference import load_model
 from foci3d.learning.recalibration import Recalibration
 from foci3d.optics.psf import PSF
@@ -37,8 +39,11 @@ def main(
     kernels, arrays = PSF.load(psf), Predictions.load(predictions).arrays
     trained = load_model(model, weights, kernels)
     calibrated = Recalibration.load(recalibration, trained.description.digests.weights)
-    first = {name: values[:n_samples] for name, values in arrays.items() if len(values) == len(arrays["output"])}
-    unfamiliar = score_unfamiliar(trained, kernels, calibrated, first, device, seed)
+    samples, outputs = (
+        record(**{field.name: arrays[field.name][:n_samples] for field in fields(record) if field.name in arrays})
+        for record in (Samples, Outputs)
+    )
+    unfamiliar = score_unfamiliar(trained, kernels, calibrated, samples, outputs, device, seed)
     curve = risk_coverage(calibrated.probabilities(arrays["output"]), arrays["target"] > 0)
     diagrams = reliability_diagrams(arrays, calibrated)
     for table, path in ((diagrams, reliability), (curve, risk), (unfamiliar, scores)):

@@ -35,21 +35,21 @@ def main(
     depth: Path,
     layers: Path,
 ) -> None:
-    kernels, arrays = PSF.load(psf), read_shards(depth_shards, ["layers", "depths_um", "sensors"])
+    kernels, samples = PSF.load(psf), read_shards(depth_shards)
     # Motion, an uneven beam and an inexact calibration are left out: they only raise the bound. The margin holds
     # scattered light.
-    wide = {"margin_pixels": arrays["layers"].shape[-1]}
+    wide = {"margin_pixels": samples.layers.shape[-1]}
     in_tissue = apply_tissue(kernels, tissue.model_copy(update=wide)) if tissue else kernels
-    noise_variance = readout_variance(float(arrays["sensors"].mean()), tissue) if tissue else 0.0
-    depths_um, images = torch.from_numpy(np.unique(arrays["depths_um"])), torch.from_numpy(arrays["layers"][:, 0])
+    noise_variance = readout_variance(float(samples.measurements.mean()), tissue) if tissue else 0.0
+    depths_um, images = torch.from_numpy(np.unique(samples.depths_um)), torch.from_numpy(samples.layers[:, 0])
     with atomic_path(depth) as path:
         bounds.depth_bound(in_tissue, images, depths_um, noise_variance, class_width_um).to_csv(path, index=False)
 
-    arrays = read_shards(stack_shards, ["layers", "depths_um", "sensors"])
-    n_sensors, n_pixels = arrays["sensors"].shape[1:3]
+    samples = read_shards(stack_shards)
+    n_sensors, n_pixels = samples.measurements.shape[1:3]
     forward = ForwardModel(kernels, n_pixels, n_sensors, sensor_separation_um)
-    power = bounds.mean_power(torch.from_numpy(arrays["layers"]).flatten(0, 1))
-    depths_um = torch.from_numpy(arrays["depths_um"][:MAX_STACKS])
+    power = bounds.mean_power(torch.from_numpy(samples.layers).flatten(0, 1))
+    depths_um = torch.from_numpy(samples.depths_um[:MAX_STACKS])
     shares = bounds.layer_shares(forward, depths_um, power, float(power.mean()) / power_snr)
     with atomic_path(layers) as path:
         pd.DataFrame({"layer": range(1, len(shares) + 1), "linear_share": shares}).to_csv(path, index=False)

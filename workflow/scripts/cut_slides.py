@@ -23,17 +23,16 @@ def main(
     tissue: TissueConfig,
     imager: ImagerConfig,
     seed: int,
-    code: str,
     samples: Path,
 ) -> None:
     kernels, split = PSF.load(psf), Split(seed, dataset, "test", dataset_config)
     # Nothing is known beyond the edges of a crop.
     tissue = tissue.model_copy(update={"margin_pixels": 0})
-    arrays = generate_slides(
-        split, slides, nuclei, Imager.from_config(kernels, imager, tissue, dataset_config.n_sensors)
-    )
-    origin = {"source": slides.image, "psf": kernels.digest, "code": code, "seed": seed}
-    shards.write(samples, arrays, shards.attributes(dataset, split.name, 0, dataset_config, imager, **origin))
+    simulated = Imager.from_config(kernels, imager, tissue, dataset_config.n_sensors)
+    stacks = generate_slides(split, slides, nuclei, simulated)
+    origin = {"source": slides.image, "psf": kernels.digest}
+    attributes = shards.attributes(dataset, split.name, 0, dataset_config, imager, **origin)
+    shards.write(samples, [stacks], len(stacks), attributes)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Reads shards (HDF5), of which the first sample is shown, a table of layers and a
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from foci3d.io import shards as shard_files
 from foci3d.plots import scenes, style
@@ -16,8 +15,7 @@ from foci3d.workflow.job import run_job
 def main(shards: list[Path], layers: Path, statistics: Path, figure: list[Path]) -> None:
     style.use_style()
     pixel_pitch_um = shard_files.read_attributes(shards[0])["pixel_pitch_um"]
-    arrays = shard_files.map_shards(shards, ["layers", "masks", "sensors", "depths_um"], torch.device("cpu"))
-    example = {name: values[torch.tensor(0)].numpy() for name, values in arrays.items()}
+    example = shard_files.read_shards(shards[:1])[0]
     style.save(scenes.scenes(example, pd.read_csv(layers), pd.read_csv(statistics), pixel_pitch_um), *figure)
 
 

@@ -23,13 +23,13 @@ def main(
     shard: int,
     dataset_config: DatasetConfig,
     imager: ImagerConfig,
-    code: str,
     samples: Path,
 ) -> None:
-    arrays = matlab.read_stacks(mat, dataset_config, imager.n_pixels)
-    log.info("%d samples from %s", len(arrays["index"]), mat)
-    origin = {"source": mat.name, "psf": PSF.load(psf).digest, "code": code}
-    shards.write(samples, arrays, shards.attributes(dataset, split, shard, dataset_config, imager, **origin))
+    stacks = matlab.read_stacks(mat, dataset_config, imager.n_pixels)
+    log.info("%d samples from %s", len(stacks), mat)
+    origin = {"source": mat.name, "psf": PSF.load(psf).digest}
+    attributes = shards.attributes(dataset, split, shard, dataset_config, imager, **origin)
+    shards.write(samples, [stacks], len(stacks), attributes)
 
 
 if __name__ == "__main__":

@@ -26,15 +26,14 @@ def main(
     dataset_config: DatasetConfig,
     predictions: Path,
 ) -> None:
-    arrays, classes_um = read_shards(test), dataset_config.depth_classes_um
-    task = benchmark.require_frozen(benchmark.read_frozen(frozen), dataset, arrays).task
-    samples = {name: torch.from_numpy(arrays[name]) for name in ("layers", "masks", "depths_um")}
-    target = make_task(task, dataset_config.n_layers, classes_um).target(samples).numpy()
+    samples, classes_um = read_shards(test), dataset_config.depth_classes_um
+    task = benchmark.require_frozen(benchmark.read_frozen(frozen), dataset, samples).task
+    target = make_task(task, dataset_config.n_layers, classes_um).target(samples.map(torch.from_numpy)).numpy()
     shape = (len(target), len(classes_um)) if task == "depth_class" else target.shape
     values, max_depth_um = benchmark.read_entry(entry), dataset_config.depth_range_um[1]
-    benchmark.check_entry(entry, values, task, arrays["depths_um"], shape, max_depth_um)
+    benchmark.check_entry(entry, values, task, samples.depths_um, shape, max_depth_um)
     results = {"output": values["output"].astype(np.float32), "target": target}
-    results |= {name: copied for name, copied in arrays.items() if name in COPIES}
+    results |= {name: copied for name, copied in samples.arrays().items() if name in COPIES}
     if classes_um:
         results["classes_um"] = np.array(classes_um, np.float32)
     Predictions(network, dataset, task, results, {}).save(predictions)

@@ -3,6 +3,7 @@
 Reads the PSF and shards (HDF5); writes outputs, targets and inputs of each sample to HDF5, as `predict` does.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -34,16 +35,15 @@ def main(
     predictions: Path,
 ) -> None:
     target, kernels = OBJECTIVES[task].target, PSF.load(psf)
-    samples = read_shards(validation, ["sensors", "depths_um", target])
-    samples = {name: values[:MAX_VALIDATION_SAMPLES] for name, values in samples.items()}
-    samples["depths_um"] = inexact_depths(samples["depths_um"], depth_sd_um, depth_range_um, [seed, *b"validation"])
-    n_sensors, n_pixels = samples["sensors"].shape[1:3]
+    samples = read_shards(validation)[:MAX_VALIDATION_SAMPLES]
+    given_um = inexact_depths(samples.depths_um, depth_sd_um, depth_range_um, [seed, *b"validation"])
+    n_sensors, n_pixels = samples.measurements.shape[1:3]
     forward = ForwardModel(kernels, n_pixels, n_sensors, sensor_separation_um)
-    tuned = tune(method, task, smoothing_sigma_px, forward, samples)
-    arrays = read_shards(test)
-    given_um = inexact_depths(arrays["depths_um"], depth_sd_um, depth_range_um, [seed, *b"test"])
-    output = tuned.predict(forward, arrays["sensors"], given_um)
-    copies = {name: values for name, values in arrays.items() if name in COPIES}
+    tuned = tune(method, task, smoothing_sigma_px, forward, replace(samples, depths_um=given_um))
+    samples = read_shards(test)
+    given_um = inexact_depths(samples.depths_um, depth_sd_um, depth_range_um, [seed, *b"test"])
+    output = tuned.predict(forward, samples.measurements, given_um)
+    copies = {name: values for name, values in samples.arrays().items() if name in COPIES}
     attributes = {
         "method": tuned.name,
         "smoothing_sigma_px": tuned.smoothing_sigma_px,
@@ -51,7 +51,7 @@ def main(
         "depth_sd_um": depth_sd_um,
         "psf": kernels.digest,
     }
-    results = {"output": output, "target": arrays[target], **copies}
+    results = {"output": output, "target": copies[target], **copies}
     Predictions(network, dataset, task, results, attributes).save(predictions)
 
 

@@ -25,7 +25,7 @@ def main(
     average_symmetries: bool,
     recalibration: Path,
 ) -> None:
-    kernels, samples = PSF.load(psf), read_shards(validation, ["sensors", "masks", "depths_um"])
+    kernels, samples = PSF.load(psf), read_shards(validation)
     trained = load_model(model, weights, kernels)
     fitted = recalibrate_network(trained, kernels, samples, trust, device, average_symmetries=average_symmetries)
     fitted.save(recalibration)

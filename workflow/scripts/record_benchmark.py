@@ -24,7 +24,7 @@ def main(
 ) -> None:
     datasets = read_frozen(frozen)
     for folder, paths in groupby(tests, key=lambda path: path.parent):
-        require_frozen(datasets, folder.name, read_shards(list(paths), ["masks", "depths_um", "layers", "sensors"]))
+        require_frozen(datasets, folder.name, read_shards(list(paths)))
     benchmark_page(compare(read_summaries(networks), read_summaries(baselines))).save(csv, html, markdown)
 
 

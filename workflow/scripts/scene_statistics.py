@@ -15,8 +15,8 @@ from foci3d.workflow.job import run_job
 
 
 def main(shards: list[Path], published: Path, layers: Path, statistics: Path) -> None:
-    arrays = read_shards(shards, ["layers", "masks"])
-    measured = measure_layers(arrays["layers"], arrays["masks"])
+    samples = read_shards(shards)
+    measured = measure_layers(samples.layers, samples.masks)
     with atomic_path(layers) as path:
         measured.to_csv(path, index=False)
     with atomic_path(statistics) as path:

@@ -29,21 +29,15 @@ def main(
     tissue: TissueConfig,
     imager: ImagerConfig,
     seed: int,
-    code: str,
     samples: Path,
 ) -> None:
     kernels, described = PSF.load(psf), Split(seed, dataset, split, dataset_config)
     rows = shards.shard_rows(n_samples, n_shards, shard, described.samples_per_scene)
     log.info("samples %d to %d of %s/%s", rows.start, rows.stop - 1, dataset, split)
-    n_layers, n_sensors, moving = dataset_config.n_layers, dataset_config.n_sensors, dataset_config.scene == "moving"
-    specs = shards.array_specs(len(rows), n_layers, n_sensors, imager.n_pixels, moving)
-    origin = {"source": "synthetic", "psf": kernels.digest, "code": code, "seed": seed}
+    origin = {"source": "synthetic", "psf": kernels.digest}
     attributes = shards.attributes(dataset, split, shard, dataset_config, imager, **origin)
-    simulated = Imager.from_config(kernels, imager, tissue, n_sensors)
-    with shards.open_writer(samples, specs, attributes) as writer:
-        for block in generate_samples(described, rows, scene, simulated):
-            for name, values in block.items():
-                writer.put(name, values)
+    simulated = Imager.from_config(kernels, imager, tissue, dataset_config.n_sensors)
+    shards.write(samples, generate_samples(described, rows, scene, simulated), len(rows), attributes)
 
 
 if __name__ == "__main__":

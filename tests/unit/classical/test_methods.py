@@ -9,6 +9,7 @@ import torch
 from skimage import restoration
 
 from foci3d.classical import methods, tuning
+from foci3d.io.samples import Samples
 from foci3d.config.classical_methods import (
     CLASSICAL_METHODS,
     BackProjectionConfig,
@@ -65,13 +66,13 @@ def squares(psf):
         depths_um = np.broadcast_to(depths_um, (n_samples, n_layers)).astype(np.float32)
         forward = ForwardModel(psf, N_PIXELS, n_sensors, SEPARATION_UM)
         sensors = forward.at(torch.from_numpy(depths_um)).forward(torch.from_numpy(layers)).numpy()
-        return forward, {"layers": layers, "masks": masks, "sensors": sensors, "depths_um": depths_um}
+        return forward, Samples(layers=layers, masks=masks, measurements=sensors, depths_um=depths_um)
 
     return make
 
 
 def reconstruct(forward, samples, method, parameters):
-    return methods.reconstruct(forward, samples["sensors"], samples["depths_um"], method, parameters)
+    return methods.reconstruct(forward, samples.measurements, samples.depths_um, method, parameters)
 
 
 def test_back_projection_is_the_adjoint():
@@ -101,8 +102,8 @@ def test_nonnegative_least_squares_converges_to_that_of_scipy():
 
 def test_nonnegative_least_squares_explains_more_with_each_iteration(squares):
     forward, samples = squares(2, 4, 2)
-    operator = forward.at(torch.from_numpy(samples["depths_um"]))
-    measurements, residuals = torch.from_numpy(samples["sensors"]), []
+    operator = forward.at(torch.from_numpy(samples.depths_um))
+    measurements, residuals = torch.from_numpy(samples.measurements), []
     for iterations in (1, 5, 25):
         layers = methods.nonnegative_least_squares(measurements, operator, iterations)
         assert layers.min() >= 0
@@ -120,8 +121,8 @@ def test_nonnegative_least_squares_explains_more_with_each_iteration(squares):
 def test_methods_of_scikit_image_get_measurements_with_extended_edges(squares, psf, method, parameters, reference):
     forward, samples = squares(3, 1, 1)
     margin = N_PIXELS // 2
-    padded = np.pad(samples["sensors"][1, 0], margin, mode="edge")
-    kernel = psf.interpolate(torch.from_numpy(samples["depths_um"]))[1, 0].numpy()
+    padded = np.pad(samples.measurements[1, 0], margin, mode="edge")
+    kernel = psf.interpolate(torch.from_numpy(samples.depths_um))[1, 0].numpy()
     expected = reference(padded, kernel)[margin : margin + N_PIXELS, margin : margin + N_PIXELS]
     layers = reconstruct(forward, samples, method, parameters)
     assert layers.shape == (3, 1, N_PIXELS, N_PIXELS)
@@ -139,15 +140,15 @@ def test_methods_of_scikit_image_get_measurements_with_extended_edges(squares, p
 def test_deconvolution_is_closer_to_the_layer_than_the_measurement(squares, method, parameters):
     forward, samples = squares(4, 1, 1, depths_um=60)
     inside = (..., slice(3, -3), slice(3, -3))
-    error = np.abs(reconstruct(forward, samples, method, parameters) - samples["layers"])[inside].mean()
-    assert error < 0.7 * np.abs(samples["sensors"] - samples["layers"])[inside].mean()
+    error = np.abs(reconstruct(forward, samples, method, parameters) - samples.layers)[inside].mean()
+    assert error < 0.7 * np.abs(samples.measurements - samples.layers)[inside].mean()
 
 
 def test_identity_repeats_the_measurement_in_every_layer(squares):
     forward, samples = squares(2, 3, 2)
     layers = reconstruct(forward, samples, "identity", {})
     for layer in range(3):
-        np.testing.assert_array_equal(layers[:, layer], samples["sensors"][:, 0])
+        np.testing.assert_array_equal(layers[:, layer], samples.measurements[:, 0])
 
 
 def test_reconstruction_does_not_depend_on_the_batch(squares, monkeypatch):
@@ -203,8 +204,8 @@ def test_tuning_takes_the_candidate_with_the_least_error(squares, caplog):
     tuned = tune(balances, sigmas_px)
     errors = [tune((balance,), (sigma_px,)).error for balance in balances for sigma_px in sigmas_px]
     assert tuned.error == min(errors) < max(errors)
-    output = tuned.predict(forward, samples["sensors"], samples["depths_um"])
-    error = np.abs(output - samples["layers"]).mean((-2, -1)) / np.ptp(samples["layers"], (-2, -1))
+    output = tuned.predict(forward, samples.measurements, samples.depths_um)
+    error = np.abs(output - samples.layers).mean((-2, -1)) / np.ptp(samples.layers, (-2, -1))
     assert tuned.error == pytest.approx(error.mean(), rel=1e-5)
     assert "wiener {'balance': 10.0}, smoothing 2 px: error" in caplog.text
 
@@ -221,10 +222,10 @@ def test_tuning_takes_the_candidate_with_the_least_error(squares, caplog):
 def test_masks_of_stacks_are_better_than_no_cells(squares, method):
     forward, samples = squares(12, 4, 2)
     tuned = tuning.tune(method, "masks", (0.0,), forward, samples)
-    probabilities = tuned.predict(forward, samples["sensors"], samples["depths_um"])
-    assert probabilities.shape == samples["masks"].shape
-    assert tuned.error == pytest.approx(((probabilities > 0.5) != samples["masks"]).mean())
-    assert tuned.error < 0.9 * samples["masks"].mean()
+    probabilities = tuned.predict(forward, samples.measurements, samples.depths_um)
+    assert probabilities.shape == samples.masks.shape
+    assert tuned.error == pytest.approx(((probabilities > 0.5) != samples.masks).mean())
+    assert tuned.error < 0.9 * samples.masks.mean()
 
 
 def test_every_method_and_task_of_the_configuration_is_implemented():

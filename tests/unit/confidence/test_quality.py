@@ -10,6 +10,7 @@ import torch
 from foci3d.confidence.quality import Quality, quality_table
 from foci3d.confidence.recalibration import prediction_statistics, recalibrate_network
 from foci3d.confidence.rendering import relative_residual
+from foci3d.io.samples import Samples
 from foci3d.config.models import TrustConfig
 from foci3d.learning.inference import Model
 from foci3d.learning.model_file import ModelDescription
@@ -18,11 +19,8 @@ from foci3d.optics.psf import PSF
 from foci3d.reconstruction.volume import reconstruct
 
 RNG = np.random.default_rng(0)
-SAMPLES = {
-    "sensors": RNG.uniform(1, 2, (30, 2, 13, 13)),
-    "masks": RNG.random((30, 3, 13, 13)) > 0.5,
-    "depths_um": RNG.uniform(0, 1000, (30, 3)),
-}
+MEASUREMENTS, MASKS = RNG.uniform(1, 2, (30, 2, 13, 13)), RNG.random((30, 3, 13, 13)) > 0.5
+SAMPLES = Samples(layers=MASKS, masks=MASKS, measurements=MEASUREMENTS, depths_um=RNG.uniform(0, 1000, (30, 3)))
 TRUST = TrustConfig(network="small", dataset="stack", n_samples=30, coverage=0.9, false_alarm_rate=0.1)
 
 
@@ -40,7 +38,7 @@ def recalibration(model: Model) -> Recalibration:
 
 
 def test_numbers_on_validation_samples_are_those_of_the_calibration(model: Model, recalibration: Recalibration) -> None:
-    qualities = [reconstruct(sample, model, recalibration=recalibration).quality for sample in SAMPLES["sensors"]]
+    qualities = [reconstruct(sample, model, recalibration=recalibration).quality for sample in SAMPLES.measurements]
     assert np.mean([quality.flagged for quality in qualities]) == pytest.approx(TRUST.false_alarm_rate, abs=0.04)
     assert np.mean([quality.abstained for quality in qualities]) == pytest.approx(1 - TRUST.coverage, abs=0.01)
     assert np.median([quality.residual for quality in qualities]) == pytest.approx(recalibration.typical_residual)
@@ -48,9 +46,9 @@ def test_numbers_on_validation_samples_are_those_of_the_calibration(model: Model
 
 
 def test_statistics_and_residual_use_the_predicted_depths(model: Model) -> None:
-    measurements = SAMPLES["sensors"][:2]
+    measurements = SAMPLES.measurements[:2]
     outputs = model.predict(measurements)
-    shifted = outputs | {"predicted_depths_um": outputs["predicted_depths_um"] + 200}
+    shifted = replace(outputs, predicted_depths_um=outputs.predicted_depths_um + 200)
     first, second = (prediction_statistics(model, model.psf, measurements, values) for values in (outputs, shifted))
     assert np.abs(first[:, 2:] - second[:, 2:]).max() > 1e-4
     result = reconstruct(measurements[0], model)
@@ -66,7 +64,7 @@ def test_flagged_depths_are_no_surer_than_those_of_the_training_data(
     for threshold, flagged in ((np.inf, False), (-np.inf, True)):
         reference = recalibration.reference.model_copy(update={"threshold": threshold})
         changed = recalibration.model_copy(update={"reference": reference, "depth_sds": depth_sds})
-        result = reconstruct(SAMPLES["sensors"][0], model, recalibration=changed)
+        result = reconstruct(SAMPLES.measurements[0], model, recalibration=changed)
         assert result.quality.flagged is flagged
         if flagged:
             assert result.depth_sds_um[:2] == tuple(training_sds_um[:2])
@@ -87,7 +85,7 @@ def test_a_field_has_a_residual_and_abstention_but_no_flag(model: Model, recalib
 def test_notes_say_what_is_not_available(
     model: Model, recalibration: Recalibration, make_psf: Callable[..., PSF]
 ) -> None:
-    measurement = SAMPLES["sensors"][0]
+    measurement = SAMPLES.measurements[0]
     averaged = recalibration.model_copy(update={"average_symmetries": True})
     for other, given, note in (
         (model, None, "the model has no recalibration"),

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from summaries import stack
 
+from foci3d.io.samples import NumpySamples, Samples
 from foci3d.errors import InputError
 from foci3d.evaluation import benchmark
 from foci3d.evaluation.benchmark import FrozenDataset
@@ -18,39 +21,42 @@ SHAPE = (3, 4, 6, 6)
 
 
 @pytest.fixture
-def arrays() -> dict[str, np.ndarray]:
+def samples() -> NumpySamples:
     rng = np.random.default_rng(0)
-    return {
-        "layers": rng.random(SHAPE, np.float32),
-        "masks": rng.integers(2, size=SHAPE, dtype=np.uint8),
-        "sensors": rng.random((3, 2, 6, 6), np.float32),
-        "depths_um": np.sort(rng.uniform(0, 1000, (3, 4)).astype(np.float32), 1),
-    }
+    return Samples(
+        layers=rng.random(SHAPE, np.float32),
+        masks=rng.integers(2, size=SHAPE, dtype=np.uint8),
+        measurements=rng.random((3, 2, 6, 6), np.float32),
+        depths_um=np.sort(rng.uniform(0, 1000, (3, 4)).astype(np.float32), 1),
+    )
 
 
 @pytest.fixture
-def entry(arrays) -> dict[str, np.ndarray]:
-    return {"output": np.full(SHAPE, 0.3), "depths_um": arrays["depths_um"]}
+def entry(samples) -> dict[str, np.ndarray]:
+    return {"output": np.full(SHAPE, 0.3), "depths_um": samples.depths_um}
 
 
-def check(entry, arrays, task="masks", shape=SHAPE):
-    benchmark.check_entry("mine.npz", entry, task, arrays["depths_um"], shape, 1000.0)
+def check(entry, samples, task="masks", shape=SHAPE):
+    benchmark.check_entry("mine.npz", entry, task, samples.depths_um, shape, 1000.0)
 
 
-def flip_one_mask(arrays):
-    arrays["masks"][0, 0, 0, 0] ^= 1
+def flip_one_mask(samples):
+    masks = samples.masks.copy()
+    masks[0, 0, 0, 0] ^= 1
+    return replace(samples, masks=masks)
 
 
-def reorder_samples(arrays):
-    arrays["depths_um"] = arrays["depths_um"][::-1]
+def reorder_samples(samples):
+    return replace(samples, depths_um=samples.depths_um[::-1])
 
 
-def sharpen_measurements(arrays):
-    arrays["sensors"] = arrays["sensors"].mean() + 1.0001 * (arrays["sensors"] - arrays["sensors"].mean())
+def sharpen_measurements(samples):
+    mean = samples.measurements.mean()
+    return replace(samples, measurements=mean + 1.0001 * (samples.measurements - mean))
 
 
-def scale_layers(arrays):
-    arrays["layers"] = 1.0001 * arrays["layers"]
+def scale_layers(samples):
+    return replace(samples, layers=1.0001 * samples.layers)
 
 
 @pytest.mark.parametrize(
@@ -62,26 +68,26 @@ def scale_layers(arrays):
         (scale_layers, "layers"),
     ],
 )
-def test_any_change_of_a_dataset_is_refused(arrays, change, name):
-    frozen = {"stack2": FrozenDataset.from_arrays("masks", arrays)}
-    assert benchmark.require_frozen(frozen, "stack2", arrays) == frozen["stack2"]
-    change(arrays)
+def test_any_change_of_a_dataset_is_refused(samples, change, name):
+    frozen = {"stack2": FrozenDataset.from_samples("masks", samples)}
+    assert benchmark.require_frozen(frozen, "stack2", samples) == frozen["stack2"]
+    samples = change(samples)
     with pytest.raises(InputError, match=f"dataset stack2 is not the frozen one of the benchmark, as {name} of its"):
-        benchmark.require_frozen(frozen, "stack2", arrays)
+        benchmark.require_frozen(frozen, "stack2", samples)
 
 
-def test_rounding_of_measurements_is_accepted(arrays):
-    frozen = {"stack2": FrozenDataset.from_arrays("masks", arrays)}
-    arrays["sensors"] = np.nextafter(arrays["sensors"], np.float32(2))
-    benchmark.require_frozen(frozen, "stack2", arrays)
+def test_rounding_of_measurements_is_accepted(samples):
+    frozen = {"stack2": FrozenDataset.from_samples("masks", samples)}
+    rounded = np.nextafter(samples.measurements, np.float32(2))
+    benchmark.require_frozen(frozen, "stack2", replace(samples, measurements=rounded))
 
 
-def test_fewer_samples_and_unknown_datasets_are_refused(arrays):
-    frozen = {"stack2": FrozenDataset.from_arrays("masks", arrays)}
+def test_fewer_samples_and_unknown_datasets_are_refused(samples):
+    frozen = {"stack2": FrozenDataset.from_samples("masks", samples)}
     with pytest.raises(InputError, match="n_samples, masks"):
-        benchmark.require_frozen(frozen, "stack2", {name: values[:2] for name, values in arrays.items()})
+        benchmark.require_frozen(frozen, "stack2", samples[:2])
     with pytest.raises(InputError, match="dataset slides is not part of the benchmark; expected one of stack2"):
-        benchmark.require_frozen(frozen, "slides", arrays)
+        benchmark.require_frozen(frozen, "slides", samples)
 
 
 def test_frozen_datasets_are_those_of_the_configuration(config):
@@ -141,23 +147,23 @@ def test_missing_arrays_are_named(tmp_path):
         ({"output": np.full(SHAPE, np.nan)}, "expected finite numbers"),
     ],
 )
-def test_wrong_entries_are_refused(entry, arrays, change, message):
-    check(entry, arrays)
+def test_wrong_entries_are_refused(entry, samples, change, message):
+    check(entry, samples)
     with pytest.raises(InputError, match=f"mine.npz: .*{message}"):
-        check({**entry, **change}, arrays)
+        check({**entry, **change}, samples)
 
 
-def test_the_range_depends_on_the_task(entry, arrays):
-    check({**entry, "output": np.full(SHAPE, -5.0)}, arrays, "deblurring")
-    check({**entry, "output": np.full(SHAPE, 999.0)}, arrays, "depth_map")
+def test_the_range_depends_on_the_task(entry, samples):
+    check({**entry, "output": np.full(SHAPE, -5.0)}, samples, "deblurring")
+    check({**entry, "output": np.full(SHAPE, 999.0)}, samples, "depth_map")
     with pytest.raises(InputError, match="from 0 to 1000"):
-        check({**entry, "output": np.full(SHAPE, 1001.0)}, arrays, "depth_map")
+        check({**entry, "output": np.full(SHAPE, 1001.0)}, samples, "depth_map")
 
 
-def test_probabilities_of_depths_must_sum_to_one(entry, arrays):
-    check({**entry, "output": np.full((3, 5), 0.2)}, arrays, "depth_class", (3, 5))
+def test_probabilities_of_depths_must_sum_to_one(entry, samples):
+    check({**entry, "output": np.full((3, 5), 0.2)}, samples, "depth_class", (3, 5))
     with pytest.raises(InputError, match=r"sums from 1.5 to 1.5 over the depths"):
-        check({**entry, "output": np.full((3, 5), 0.3)}, arrays, "depth_class", (3, 5))
+        check({**entry, "output": np.full((3, 5), 0.3)}, samples, "depth_class", (3, 5))
 
 
 def test_the_page_sorts_entries_and_shows_intervals():

@@ -229,9 +229,9 @@ def test_impossible_prediction_has_a_finite_loss():
 def test_deblurred_images_are_scored_beside_the_measurement():
     rng = np.random.default_rng(2)
     target = rng.lognormal(size=(5, 1, PIXELS, PIXELS)).astype(np.float32)
-    output, sensors = target + 0.1, np.repeat(target + 0.3, 2, 1)
+    output, measurements = target + 0.1, np.repeat(target + 0.3, 2, 1)
     depths_um = np.array([[0.0], [199.0], [200.0], [650.0], [999.0]])
-    test = predictions("deblurring", output=output, target=target, sensors=sensors, depths_um=depths_um)
+    test = predictions("deblurring", output=output, target=target, measurements=measurements, depths_um=depths_um)
     samples, summary = scored(test)
     value_range = np.ptp(target[:, 0].astype(float), (1, 2))
     assert samples["depth_um"].tolist() == [0, 199, 200, 650, 999]

@@ -50,12 +50,12 @@ def test_both_versions_are_read(tmp_path, stack2, version, n_samples):
     if version == "7.3":
         save_v73(mat, variables)
     arrays = matlab.read_stacks(mat, stack2, N_PIXELS)
-    np.testing.assert_allclose(arrays["layers"], variables["tumorImage_noPSF"], rtol=1e-6)
-    np.testing.assert_allclose(arrays["sensors"][:, 0], variables["tumorImage_withPSF_A"], rtol=1e-6)
-    np.testing.assert_allclose(arrays["sensors"][:, 1], variables["tumorImage_withPSF_B"], rtol=1e-6)
-    np.testing.assert_array_equal(arrays["masks"], variables["depth_map"] > 0)
-    np.testing.assert_allclose(arrays["depths_um"], 1000 * variables["zdist_PSF"], rtol=1e-6)
-    assert arrays["index"].tolist() == list(range(n_samples))
+    np.testing.assert_allclose(arrays.layers, variables["tumorImage_noPSF"], rtol=1e-6)
+    np.testing.assert_allclose(arrays.measurements[:, 0], variables["tumorImage_withPSF_A"], rtol=1e-6)
+    np.testing.assert_allclose(arrays.measurements[:, 1], variables["tumorImage_withPSF_B"], rtol=1e-6)
+    np.testing.assert_array_equal(arrays.masks, variables["depth_map"] > 0)
+    np.testing.assert_allclose(arrays.depths_um, 1000 * variables["zdist_PSF"], rtol=1e-6)
+    assert arrays.index.tolist() == list(range(n_samples))
 
 
 def test_micrometres_and_one_sensor_are_accepted(tmp_path, config):
@@ -67,8 +67,8 @@ def test_micrometres_and_one_sensor_are_accepted(tmp_path, config):
 
     variables = write_mat(mat, in_micrometres)
     arrays = matlab.read_stacks(mat, config.datasets["stack1"], N_PIXELS)
-    np.testing.assert_allclose(arrays["depths_um"], 1000 * variables["zdist_PSF"], rtol=1e-6)
-    assert arrays["sensors"].shape == (3, 1, N_PIXELS, N_PIXELS)
+    np.testing.assert_allclose(arrays.depths_um, 1000 * variables["zdist_PSF"], rtol=1e-6)
+    assert arrays.measurements.shape == (3, 1, N_PIXELS, N_PIXELS)
 
 
 def without(name):

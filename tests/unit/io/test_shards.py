@@ -4,54 +4,63 @@ import torch
 
 from foci3d.errors import InputError
 from foci3d.io import hdf5, shards
+from foci3d.io.samples import Samples
 
-READERS = [shards.read_shards, lambda paths: shards.map_shards(paths, ["layers", "sensors"], torch.device("cpu"))]
+READERS = [shards.read_shards, lambda paths: shards.map_shards(paths, torch.device("cpu"))]
 
 
-def write_shard(path, rows, moving=False, n_pixels=5, seed=0):
+def make_samples(rows, moving=False, n_pixels=5, seed=0):
     rng = np.random.default_rng(seed)
-    specs = shards.array_specs(len(rows), 3, 2, n_pixels, moving)
-    arrays = {name: rng.integers(0, 99, spec.shape).astype(spec.dtype) for name, spec in specs.items()}
-    arrays["index"] = np.array(rows)
-    with shards.open_writer(path, specs, {"dataset": "stack", "psf": "f00"}) as writer:
-        for name, values in arrays.items():
-            for block in np.array_split(values, 3):
-                writer.put(name, block)
-    return arrays
+    lengths = {"sample": len(rows), "layer": 3, "sensor": 2, "y": n_pixels, "x": n_pixels}
+    arrays = {
+        name: rng.integers(0, 99, [lengths[axis] for axis in axes.split()]).astype(dtype)
+        for name, (dtype, axes, _) in shards.ARRAYS.items()
+        if moving or name not in ("sequence", "step", "cluster")
+    }
+    return Samples(**{**arrays, "index": np.array(rows)})
 
 
-def test_arrays_come_back_joined(tmp_path):
+def write_shard(path, rows, **options):
+    samples = make_samples(rows, **options)
+    shards.write(path, [samples[:1], samples[1:3], samples[3:]], len(samples), {"dataset": "stack", "psf": "f00"})
+    return samples
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """Two shards, and their arrays joined."""
     paths = [tmp_path / "a.h5", tmp_path / "b.h5"]
-    first, second = (
-        write_shard(paths[0], range(4), moving=True),
-        write_shard(paths[1], range(4, 9), moving=True, seed=1),
-    )
-    arrays = shards.read_shards(paths)
-    assert set(arrays) == set(first)
-    for name, values in arrays.items():
-        np.testing.assert_array_equal(values, np.concatenate([first[name], second[name]]))
-    assert list(shards.read_shards(paths, ["index"])) == ["index"]
+    parts = [write_shard(paths[0], range(4), moving=True), write_shard(paths[1], range(4, 9), moving=True, seed=1)]
+    joined = {name: np.concatenate([part.arrays()[name] for part in parts]) for name in shards.ARRAYS}
+    return paths, joined
+
+
+def test_arrays_come_back_joined(pair):
+    paths, joined = pair
+    samples = shards.read_shards(paths)
+    assert samples.arrays().keys() == joined.keys()
+    for name, values in samples.arrays().items():
+        np.testing.assert_array_equal(values, joined[name])
     assert shards.read_attributes(paths[0]) == {"dataset": "stack", "psf": "f00"}
 
 
-def test_rows_are_those_of_all_shards(tmp_path):
-    paths = [tmp_path / "a.h5", tmp_path / "b.h5"]
-    arrays = [write_shard(paths[0], range(4)), write_shard(paths[1], range(4, 9), seed=1)]
-    mapped = shards.map_shards(paths, ["layers", "index"], torch.device("cpu"))
-    layers = torch.from_numpy(np.concatenate([part["layers"] for part in arrays]))
-    assert mapped["layers"].shape == layers.shape
+def test_rows_are_those_of_all_shards(pair):
+    paths, joined = pair
+    mapped = shards.map_shards(paths, torch.device("cpu"))
+    layers = torch.from_numpy(joined["layers"])
+    assert mapped.layers.shape == layers.shape
     for numbers in (torch.tensor([8, 0, 3, 4, 4]), torch.tensor([[5, 1], [2, 7]]), torch.tensor(6)):
-        assert torch.equal(mapped["layers"][numbers], layers[numbers])
-        assert torch.equal(mapped["index"][numbers], numbers)
-    assert torch.equal(mapped["layers"].load(), layers)
-    assert torch.equal(mapped["layers"].flatten()[numbers], layers.flatten(0, 1)[numbers])
+        assert torch.equal(mapped.layers[numbers], layers[numbers])
+        assert torch.equal(mapped.index[numbers], numbers)
+    assert torch.equal(mapped.layers.load(), layers)
+    assert torch.equal(mapped.layers.flatten()[numbers], layers.flatten(0, 1)[numbers])
 
 
 def test_mapped_shards_stay_as_they_are(tmp_path):
     path = tmp_path / "a.h5"
     write_shard(path, range(4))
     content = path.read_bytes()
-    shards.map_shards([path], ["layers"], torch.device("cpu"))["layers"][torch.arange(4)].zero_()
+    shards.map_shards([path], torch.device("cpu")).layers[torch.arange(4)].zero_()
     assert path.read_bytes() == content
 
 
@@ -69,23 +78,30 @@ def test_attributes(config):
     }
 
 
-@pytest.mark.parametrize("moving", [False, True])
-def test_arrays_in_memory_are_written_as_those_in_blocks(tmp_path, moving):
-    arrays = write_shard(tmp_path / "blocks.h5", range(4), moving)
-    shards.write(tmp_path / "whole.h5", arrays, {"dataset": "stack", "psf": "f00"})
+def test_blocks_are_written_as_one(tmp_path):
+    samples = write_shard(tmp_path / "blocks.h5", range(4))
+    shards.write(tmp_path / "whole.h5", [samples], 4, {"dataset": "stack", "psf": "f00"})
     assert (tmp_path / "whole.h5").read_bytes() == (tmp_path / "blocks.h5").read_bytes()
+
+
+def test_a_shard_without_an_array_is_refused(tmp_path):
+    path = tmp_path / "a.h5"
+    arrays = {"layers": hdf5.LabelledArray(np.zeros((2, 1, 3, 3), np.float32), "sample layer y x")}
+    hdf5.write(path, shards.FORMAT, arrays, {})
+    with pytest.raises(InputError, match=r"a.h5: expected an array 'masks', found layers"):
+        shards.read_shards([path])
 
 
 def test_damage_is_noticed(tmp_path):
     path = tmp_path / "a.h5"
     write_shard(path, range(4))
     with hdf5.open_checked(path, shards.FORMAT) as file:
-        place = file["sensors"].id.get_offset()
+        place = file["measurements"].id.get_offset()
     content = bytearray(path.read_bytes())
     content[place + 2] ^= 1
     path.write_bytes(content)
     for read in READERS:
-        with pytest.raises(InputError, match=r"a.h5: the file is damaged \(array 'sensors' does not match"):
+        with pytest.raises(InputError, match=r"a.h5: the file is damaged \(array 'measurements' does not match"):
             read([path])
 
 

@@ -12,6 +12,7 @@ from torch import nn
 from unit.learning import train_on_devices
 
 from foci3d.errors import InputError
+from foci3d.io.samples import Samples
 from foci3d.learning.distributed import local_device, synchronize_batch_norm, take_share
 
 TESTS = Path(__file__).parents[2]
@@ -49,11 +50,10 @@ def test_two_processes_fail_together_and_resume_to_the_weights_of_one(tmp_path: 
 
 
 def test_the_shares_are_the_batch() -> None:
-    batch = {"sensors": torch.arange(6), "transfer": torch.arange(2)}
+    batch = Samples(**dict.fromkeys(("measurements", "layers", "masks", "depths_um"), torch.arange(6)))
     ranks = [SimpleNamespace(world_size=3, global_rank=rank) for rank in range(3)]
     shares = [take_share(batch, rank) for rank in ranks]
-    assert torch.cat([share["sensors"] for share in shares]).tolist() == list(range(6))
-    assert all(share["transfer"] is batch["transfer"] for share in shares)
+    assert [share.measurements.tolist() for share in shares] == [[0, 1], [2, 3], [4, 5]]
 
 
 def test_gpus_synchronize_batch_norm_with_the_layer_of_torch() -> None:

@@ -1,5 +1,7 @@
 """Predictions: in any unit, in any batch size, with everything that scoring needs."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,13 @@ from foci3d.config.architectures import CnnFcConfig
 from foci3d.errors import InputError
 from foci3d.io import shards
 from foci3d.io.predictions import Predictions
+from foci3d.io.samples import Samples
 from foci3d.learning import inference
 from foci3d.learning.inference import Model, predict_dataset
 from foci3d.learning.model_file import ModelDescription
 from foci3d.learning.tasks import make_task
+from foci3d.optics.psf import PSF
+from foci3d.optics.symmetries import Symmetry
 
 N_PIXELS, N_SAMPLES = 13, 5
 CNN_FC = CnnFcConfig(name="cnn_fc", channels=(4, 6), kernel_size=3, hidden_features=8)
@@ -42,19 +47,19 @@ def measurements() -> np.ndarray:
 def write_shards(folder: Path, measurements: np.ndarray, n_layers: int) -> list[Path]:
     """Two shards of a dataset with a moving cluster; the first layer is at 100 um."""
     rng = np.random.default_rng(1)
-    arrays = {
-        "layers": rng.uniform(size=(N_SAMPLES, n_layers, N_PIXELS, N_PIXELS)),
-        "masks": rng.integers(2, size=(N_SAMPLES, n_layers, N_PIXELS, N_PIXELS)),
-        "sensors": measurements,
-        "depths_um": np.full((N_SAMPLES, n_layers), [100, 400, 700][:n_layers]),
-        "index": np.arange(N_SAMPLES),
-        "sequence": np.arange(N_SAMPLES) // 3,
-        "step": np.arange(N_SAMPLES) % 3,
-        "cluster": rng.integers(2, size=(N_SAMPLES, N_PIXELS, N_PIXELS)),
-    }
+    samples = Samples(
+        layers=rng.uniform(size=(N_SAMPLES, n_layers, N_PIXELS, N_PIXELS)),
+        masks=rng.integers(2, size=(N_SAMPLES, n_layers, N_PIXELS, N_PIXELS)),
+        measurements=measurements,
+        depths_um=np.full((N_SAMPLES, n_layers), [100, 400, 700][:n_layers]),
+        index=np.arange(N_SAMPLES),
+        sequence=np.arange(N_SAMPLES) // 3,
+        step=np.arange(N_SAMPLES) % 3,
+        cluster=rng.integers(2, size=(N_SAMPLES, N_PIXELS, N_PIXELS)),
+    )
     paths = [folder / "test-0.h5", folder / "test-1.h5"]
-    for path, rows in zip(paths, (slice(0, 2), slice(2, N_SAMPLES)), strict=True):
-        shards.write(path, {name: values[rows] for name, values in arrays.items()}, {})
+    for path, part in zip(paths, (samples[:2], samples[2:]), strict=True):
+        shards.write(path, [part], len(part), {})
     return paths
 
 
@@ -62,31 +67,31 @@ def test_probabilities_are_those_of_the_network(model: Model, measurements: np.n
     normalized = torch.from_numpy(measurements / measurements.mean((1, 2, 3), keepdims=True))
     with torch.inference_mode():
         expected = model.network(normalized).sigmoid()
-    np.testing.assert_allclose(model.predict(measurements)["output"], expected, rtol=1e-5)
+    np.testing.assert_allclose(model.predict(measurements).output, expected, rtol=1e-5)
 
 
 def test_any_unit_gives_the_same_probabilities(model: Model, measurements: np.ndarray) -> None:
-    expected = model.predict(measurements)["output"]
+    expected = model.predict(measurements).output
     assert expected.std() > 1e-3
-    np.testing.assert_allclose(model.predict(measurements * 1e-6)["output"], expected, atol=1e-6)
+    np.testing.assert_allclose(model.predict(measurements * 1e-6).output, expected, atol=1e-6)
     counts = np.round(measurements * 20000).astype(np.uint16)
-    np.testing.assert_allclose(model.predict(counts)["output"], expected, atol=1e-3)
+    np.testing.assert_allclose(model.predict(counts).output, expected, atol=1e-3)
 
 
 def test_a_deblurred_image_is_in_the_unit_of_the_measurement(
     model_description: ModelDescription, measurements: np.ndarray
 ) -> None:
     model = make_model(model_description, "deblurring")
-    output = model.predict(measurements)["output"]
-    np.testing.assert_allclose(model.predict(300 * measurements)["output"], 300 * output, rtol=1e-4)
+    output = model.predict(measurements).output
+    np.testing.assert_allclose(model.predict(300 * measurements).output, 300 * output, rtol=1e-4)
 
 
 def test_the_batch_size_changes_nothing(
     model: Model, measurements: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = model.predict(measurements)["output"]
+    whole = model.predict(measurements).output
     monkeypatch.setattr(inference, "BATCH_SIZE", 2)
-    np.testing.assert_allclose(model.predict(measurements)["output"], whole, rtol=1e-5)
+    np.testing.assert_allclose(model.predict(measurements).output, whole, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -119,14 +124,14 @@ def test_predictions_hold_what_scoring_needs(
     assert (found.network, found.dataset, found.task) == ("small", "moving", task)
     assert found.attributes == {"parameters": 7, "weights": "abc"}
     expected = shards.read_shards(paths)
-    for name in ("sensors", "layers", "masks", "depths_um", "sequence", "step", "cluster"):
-        np.testing.assert_array_equal(found.arrays[name], expected[name])
-    np.testing.assert_allclose(found.arrays["output"], model.predict(measurements)["output"], rtol=1e-5)
+    for name in ("measurements", "layers", "masks", "depths_um", "sequence", "step", "cluster"):
+        np.testing.assert_array_equal(found.arrays[name], getattr(expected, name))
+    np.testing.assert_allclose(found.arrays["output"], model.predict(measurements).output, rtol=1e-5)
     targets = {
         "depth_class": np.full(N_SAMPLES, 1),
-        "depth_map": (expected["masks"] * expected["depths_um"][..., None, None]).sum(1, keepdims=True),
-        "masks": expected["masks"],
-        "stacks": expected["masks"],
+        "depth_map": (expected.masks * expected.depths_um[..., None, None]).sum(1, keepdims=True),
+        "masks": expected.masks,
+        "stacks": expected.masks,
     }
     np.testing.assert_array_equal(found.arrays["target"], targets[task])
     assert found.arrays.get("classes_um", np.array([])).tolist() == [*model.description.classes_um]
@@ -138,11 +143,35 @@ def test_average_over_symmetries_exchanges_the_sensors_where_channels_are_layers
 ) -> None:
     model = make_model(model_description.model_copy(update={"is_sensor_symmetric": True}), task)
     output, flipped, opposite = (
-        model.predict(images.copy(), "cpu", average_symmetries=True)["output"]
+        model.predict(images.copy(), "cpu", average_symmetries=True).output
         for images in (measurements, measurements[..., ::-1], measurements[:, ::-1])
     )
     np.testing.assert_allclose(flipped[..., ::-1], output, rtol=1e-3, atol=1e-4)
     assert np.allclose(opposite[:, ::-1], output, rtol=1e-3, atol=1e-4) == swapped
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("astigmatic", 4), ("comatic", 2), ("skewed", 1)])
+def test_predictions_are_averaged_over_the_symmetries_of_the_psf(
+    model: Model, measurements: np.ndarray, make_asymmetric_psf: Callable[[str, int], PSF], kind: str, expected: int
+) -> None:
+    seen: list[torch.Tensor] = []
+    model.network.register_forward_hook(lambda network, inputs, output: seen.append(inputs[0]))
+    psf = make_asymmetric_psf(kind, N_PIXELS)
+    averaged = replace(model, psf=psf).predict(measurements, average_symmetries=True)
+    assert len(seen) == expected
+    for images, symmetry in zip(seen, psf.symmetries, strict=True):
+        torch.testing.assert_close(symmetry.undo(images), seen[0])
+    if kind == "skewed":
+        np.testing.assert_array_equal(averaged.output, model.predict(measurements).output)
+
+
+def test_without_a_psf_the_symmetries_are_those_of_the_training(
+    model: Model, measurements: np.ndarray, model_description: ModelDescription
+) -> None:
+    one = model_description.model_copy(update={"symmetries": (Symmetry.IDENTITY,)})
+    found = replace(model, description=one).predict(measurements, average_symmetries=True)
+    np.testing.assert_array_equal(found.output, model.predict(measurements).output)
+    assert len(model.symmetries) == 8
 
 
 def test_predicted_depths_scale_with_the_separation_of_the_sensors(
@@ -151,8 +180,8 @@ def test_predicted_depths_scale_with_the_separation_of_the_sensors(
     model = make_model(model_description, "stacks")
     wider = Model(model.network, model.description, depth_scale=1.2)
     found, expected = wider.predict(measurements, "cpu"), model.predict(measurements, "cpu")
-    for name in ("predicted_depths_um", "predicted_depth_sds_um"):
-        assert found[name].shape == (N_SAMPLES, model.description.n_layers)
-        np.testing.assert_allclose(found[name], 1.2 * expected[name], rtol=1e-5)
-    for name in ("output", "occupancy"):
-        np.testing.assert_array_equal(found[name], expected[name])
+    assert found.predicted_depths_um.shape == (N_SAMPLES, model.description.n_layers)
+    np.testing.assert_allclose(found.predicted_depths_um, 1.2 * expected.predicted_depths_um, rtol=1e-5)
+    np.testing.assert_allclose(found.predicted_depth_sds_um, 1.2 * expected.predicted_depth_sds_um, rtol=1e-5)
+    np.testing.assert_array_equal(found.output, expected.output)
+    np.testing.assert_array_equal(found.occupancy, expected.occupancy)

@@ -91,4 +91,4 @@ def test_a_saved_model_predicts_the_same(settings, forward, measurements, make_p
     save_model(network.eval(), description, tmp_path / "model.json", tmp_path / "model.safetensors")
     model = load_model(tmp_path / "model.json", psf=make_psf(N_PIXELS))
     expected = network(measurements / measurements.mean((1, 2, 3), keepdim=True)).sigmoid().detach().numpy()
-    np.testing.assert_allclose(model.predict(measurements.numpy(), "cpu")["output"], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(model.predict(measurements.numpy(), "cpu").output, expected, rtol=1e-4, atol=1e-6)

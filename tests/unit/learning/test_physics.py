@@ -118,7 +118,7 @@ def test_model_needs_the_psf(forward, make_psf, model_description, tmp_path):
     measurements = torch.rand(1, 2, N_PIXELS, N_PIXELS) + 1
     model = load_model(tmp_path / "model.json", psf=make_psf(N_PIXELS))
     expected = network(measurements / measurements.mean()).sigmoid().detach().numpy()
-    np.testing.assert_allclose(model.predict(measurements.numpy(), "cpu")["output"], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(model.predict(measurements.numpy(), "cpu").output, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_an_imager_that_the_model_was_not_trained_for_is_named(forward, make_psf, model_description, tmp_path, caplog):

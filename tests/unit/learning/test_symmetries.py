@@ -3,13 +3,15 @@
 import pytest
 import torch
 
-from foci3d.learning.symmetries import average_over_symmetries, deviation_of_average, view_from_opposite
+from foci3d.io.samples import Outputs
+from foci3d.learning.symmetries import average_over_symmetries, deviation_of_average, reverse_layers
+from foci3d.optics.symmetries import Symmetry
 
 MEASUREMENTS = torch.rand(3, 2, 5, 5, generator=torch.Generator().manual_seed(0))
 
 
-def average_output(predict, images, separation_um):
-    return average_over_symmetries(lambda seen: {"output": predict(seen)}, images, separation_um)["output"]
+def average_output(predict, images, separation_um, symmetries=tuple(Symmetry)):
+    return average_over_symmetries(lambda seen: Outputs(output=predict(seen)), images, symmetries, separation_um).output
 
 
 def test_average_of_an_equivariant_prediction_is_the_prediction():
@@ -18,40 +20,42 @@ def test_average_of_an_equivariant_prediction_is_the_prediction():
 
 
 @pytest.mark.parametrize("separation_um", [None, 1000.0])
-def test_average_of_any_prediction_is_equivariant(separation_um):
+@pytest.mark.parametrize("symmetries", [("identity",), ("identity", "flip_y"), tuple(Symmetry)])
+def test_average_of_any_prediction_is_equivariant_under_the_symmetries_alone(separation_um, symmetries):
     weights = torch.rand(2, 5, 5, generator=torch.Generator().manual_seed(1))
+    symmetries = [Symmetry(name) for name in symmetries]
 
     def average(images):
-        return average_output(lambda seen: seen * weights, images, separation_um)
+        return average_output(lambda seen: seen * weights, images, separation_um, symmetries)
 
-    for transform in (lambda images: images.flip(-1), lambda images: images.flip(-2), lambda images: images.mT):
-        torch.testing.assert_close(average(transform(MEASUREMENTS)), transform(average(MEASUREMENTS)))
+    for symmetry in Symmetry:
+        equal = torch.allclose(average(symmetry.apply(MEASUREMENTS)), symmetry.apply(average(MEASUREMENTS)))
+        assert equal == (symmetry in symmetries)
     swapped = torch.allclose(average(MEASUREMENTS.flip(1)), average(MEASUREMENTS).flip(1))
     assert swapped == (separation_um is not None)
 
 
 def test_depths_are_mirrored_where_the_scene_is_seen_from_the_opposite_side():
     depths_um = torch.tensor([[100.0, 350.0, 900.0]])
-
     measurements = torch.stack([torch.zeros(5, 5), torch.ones(5, 5)])[None]
 
     def predict_by_brightness(images):
         seen = 1000 - depths_um.flip(1) if images[0, 0].sum() else depths_um
-        return {"predicted_depths_um": seen, "predicted_depth_sds_um": torch.tensor([[1.0, 2.0, 3.0]])}
+        sds = torch.tensor([[1.0, 2.0, 3.0]])
+        return Outputs(output=images, predicted_depths_um=seen, predicted_depth_sds_um=sds)
 
-    average = average_over_symmetries(predict_by_brightness, measurements, 1000.0)
-    torch.testing.assert_close(average["predicted_depths_um"], depths_um)
-    torch.testing.assert_close(average["predicted_depth_sds_um"], torch.tensor([[5.0, 4.0, 5.0]]).sqrt())
+    average = average_over_symmetries(predict_by_brightness, measurements, tuple(Symmetry), 1000.0)
+    torch.testing.assert_close(average.predicted_depths_um, depths_um)
+    torch.testing.assert_close(average.predicted_depth_sds_um, torch.tensor([[5.0, 4.0, 5.0]]).sqrt())
 
 
 def test_empty_layers_stay_last_from_either_side():
     depths_um = torch.tensor([[100.0, 300.0, 600.0, 900.0], [100.0, 300.0, 600.0, 900.0]])
-    found = view_from_opposite("depths_um", depths_um, 1000.0, torch.tensor([4, 2]))
+    found = 1000 - reverse_layers(depths_um, torch.tensor([4, 2]))
     assert found.tolist() == [[100, 400, 700, 900], [700, 900, 400, 100]]
     masks = torch.rand(2, 4, 3, 3)
-    assert torch.equal(view_from_opposite("output", masks, 1000.0), masks.flip(1))
-    seen = view_from_opposite("output", masks, 1000.0, torch.tensor([4, 2]))
-    assert torch.equal(seen[1], masks[1, [1, 0, 2, 3]])
+    assert torch.equal(reverse_layers(masks), masks.flip(1))
+    assert torch.equal(reverse_layers(masks, torch.tensor([4, 2]))[1], masks[1, [1, 0, 2, 3]])
 
 
 @pytest.mark.parametrize(("common_um", "own_um"), [(30.0, 0.0), (20.0, 40.0)])

@@ -1,56 +1,59 @@
 """The tasks: target, decoded output, loss and error, against scikit-learn, SciPy and closed forms."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from scipy.special import softmax
 from sklearn.metrics import log_loss, mean_absolute_error, zero_one_loss
-from torch import nn
+from torch import Tensor, nn
 
 from foci3d.config.registry import TASK_NAMES
 from foci3d.errors import InputError
+from foci3d.io.samples import Samples
 from foci3d.learning import tasks
-from foci3d.learning.tasks import Samples, Task, compute_logits, make_task, register_task
+from foci3d.learning.tasks import Task, compute_logits, make_task, register_task
 
 CLASSES_UM = (50.0, 150.0, 250.0)
 
 
 @pytest.fixture
-def samples() -> Samples:
+def samples() -> Samples[Tensor]:
     """Six samples of two layers without overlap."""
     generator = torch.Generator().manual_seed(0)
     owner = torch.randint(3, (6, 1, 9, 9), generator=generator)
-    return {
-        "sensors": torch.rand(6, 2, 9, 9, generator=generator),
-        "layers": torch.rand(6, 2, 9, 9, generator=generator),
-        "masks": torch.cat([owner == 1, owner == 2], 1).to(torch.uint8),
-        "depths_um": 1000 * torch.rand(6, 2, generator=generator),
-    }
+    return Samples(
+        measurements=torch.rand(6, 2, 9, 9, generator=generator),
+        layers=torch.rand(6, 2, 9, 9, generator=generator),
+        masks=torch.cat([owner == 1, owner == 2], 1).to(torch.uint8),
+        depths_um=1000 * torch.rand(6, 2, generator=generator),
+    )
 
 
 @pytest.fixture
-def single(samples: Samples) -> Samples:
+def single(samples: Samples[Tensor]) -> Samples[Tensor]:
     """The same with one layer."""
-    return {name: values if name == "sensors" else values[:, :1] for name, values in samples.items()}
+    return replace(samples.map(lambda values: values[:, :1]), measurements=samples.measurements)
 
 
 def random_logits(*shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(1))
 
 
-def test_networks_see_the_same_measurement_in_any_unit(samples: Samples) -> None:
-    normalized = compute_logits(nn.Identity(), samples["sensors"])
+def test_networks_see_the_same_measurement_in_any_unit(samples: Samples[Tensor]) -> None:
+    normalized = compute_logits(nn.Identity(), samples.measurements)
     torch.testing.assert_close(normalized.mean((1, 2, 3)), torch.ones(6))
-    torch.testing.assert_close(compute_logits(nn.Identity(), samples["sensors"] * 4321), normalized)
-    ratio = normalized / samples["sensors"]
+    torch.testing.assert_close(compute_logits(nn.Identity(), samples.measurements * 4321), normalized)
+    ratio = normalized / samples.measurements
     torch.testing.assert_close(ratio, ratio[:, :1, :1, :1].expand_as(ratio))  # one factor for both sensors
 
 
-def test_depth_class(single: Samples) -> None:
+def test_depth_class(single: Samples[Tensor]) -> None:
     task = make_task("depth_class", 1, CLASSES_UM)
-    single = {**single, "depths_um": torch.tensor([[50.0], [250.0], [150.0], [150.0], [50.0], [250.0]])}
+    single = replace(single, depths_um=torch.tensor([[50.0], [250.0], [150.0], [150.0], [50.0], [250.0]]))
     logits = random_logits(6, task.n_outputs)
-    target, output = task.target(single), task.decode(logits, single["sensors"])
+    target, output = task.target(single), task.decode(logits, single.measurements)
     assert target.tolist() == [0, 2, 1, 1, 0, 2]
     np.testing.assert_allclose(output, softmax(logits.numpy(), 1), rtol=1e-5)
     assert task.loss(logits, single).item() == pytest.approx(
@@ -59,31 +62,31 @@ def test_depth_class(single: Samples) -> None:
     assert task.error(output, target).mean().item() == pytest.approx(zero_one_loss(target, output.argmax(1)))
 
 
-def test_deblurring_is_in_the_unit_of_the_measurement(single: Samples) -> None:
+def test_deblurring_is_in_the_unit_of_the_measurement(single: Samples[Tensor]) -> None:
     task, logits = make_task("deblurring", 1, ()), random_logits(6, 1, 9, 9)
-    output = task.decode(logits, single["sensors"])
-    torch.testing.assert_close(task.decode(logits, 50 * single["sensors"]), 50 * output)
-    torch.testing.assert_close(task.decode(0 * logits, single["sensors"]), single["sensors"][:, :1])
+    output = task.decode(logits, single.measurements)
+    torch.testing.assert_close(task.decode(logits, 50 * single.measurements), 50 * output)
+    torch.testing.assert_close(task.decode(0 * logits, single.measurements), single.measurements[:, :1])
 
 
-def test_deblurring_error_is_relative_to_the_range_of_the_target(single: Samples) -> None:
+def test_deblurring_error_is_relative_to_the_range_of_the_target(single: Samples[Tensor]) -> None:
     task, logits = make_task("deblurring", 1, ()), random_logits(6, 1, 9, 9)
-    output, target = task.decode(logits, single["sensors"]), single["layers"]
+    output, target = task.decode(logits, single.measurements), single.layers
     expected = [
         mean_absolute_error(truth.flatten(), predicted.flatten()) / (truth.max() - truth.min()).item()
         for truth, predicted in zip(target, output, strict=True)
     ]
     np.testing.assert_allclose(task.error(output, task.target(single)), expected, rtol=1e-5)
     assert task.loss(logits, single).item() == pytest.approx(np.mean(np.log(expected)), rel=1e-5)
-    brighter = {**single, "sensors": 50 * single["sensors"], "layers": 50 * single["layers"]}
+    brighter = replace(single, measurements=50 * single.measurements, layers=50 * single.layers)
     assert task.loss(logits, brighter).item() == pytest.approx(np.mean(np.log(expected)), rel=1e-4)
 
 
-def test_depth_map(samples: Samples) -> None:
+def test_depth_map(samples: Samples[Tensor]) -> None:
     task, logits = make_task("depth_map", 2, ()), random_logits(6, 5, 9, 9)
-    target, output = task.target(samples), task.decode(logits, samples["sensors"])
-    cells = [samples["masks"][:, layer].numpy() > 0 for layer in (0, 1)]
-    depths_um = [samples["depths_um"][:, layer, None, None].numpy() for layer in (0, 1)]
+    target, output = task.target(samples), task.decode(logits, samples.measurements)
+    cells = [samples.masks[:, layer].numpy() > 0 for layer in (0, 1)]
+    depths_um = [samples.depths_um[:, layer, None, None].numpy() for layer in (0, 1)]
     np.testing.assert_allclose(target[:, 0], np.select(cells, depths_um, 0.0))
     assert task.error(output, target).mean().item() == pytest.approx(
         mean_absolute_error(target.flatten(), output.flatten()) / 1000, rel=1e-5
@@ -109,9 +112,9 @@ def test_depth_map_is_the_median(probabilities: tuple[float, ...], expected_um: 
     assert np.dot(probabilities, np.abs(np.array([0, 200, 900]) - expected_um)) == pytest.approx(min(errors))
 
 
-def test_masks(samples: Samples) -> None:
+def test_masks(samples: Samples[Tensor]) -> None:
     task, logits = make_task("masks", 2, ()), random_logits(6, 2, 9, 9)
-    target, output = task.target(samples), task.decode(logits, samples["sensors"])
+    target, output = task.target(samples), task.decode(logits, samples.measurements)
     assert task.loss(logits, samples).item() == pytest.approx(
         log_loss(target.flatten(), output.flatten().double()), rel=1e-5
     )
@@ -120,15 +123,15 @@ def test_masks(samples: Samples) -> None:
     )
 
 
-def test_depth_coverage(samples: Samples) -> None:
+def test_depth_coverage(samples: Samples[Tensor]) -> None:
     task = make_task("depth_coverage", 2, ())
     target = task.target(samples)
-    np.testing.assert_allclose(target[:, :2], samples["depths_um"] / 1000, rtol=1e-6)
-    np.testing.assert_allclose(target[:, 2:], samples["masks"].numpy().mean((2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(target[:, :2], samples.depths_um / 1000, rtol=1e-6)
+    np.testing.assert_allclose(target[:, 2:], samples.masks.numpy().mean((2, 3)), rtol=1e-6)
     logits = random_logits(6, task.n_outputs)
     expected = mean_absolute_error(target, logits)
     assert task.loss(logits, samples).item() == pytest.approx(expected, rel=1e-5)
-    output = task.decode(logits, samples["sensors"])
+    output = task.decode(logits, samples.measurements)
     assert task.error(output, target).mean().item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -158,23 +161,23 @@ def test_a_task_that_is_not_registered() -> None:
         make_task("colour", 1, ())
 
 
-def stack_logits(samples: Samples, sd_um: float = 50.0) -> torch.Tensor:
+def stack_logits(samples: Samples[Tensor], sd_um: float = 50.0) -> torch.Tensor:
     """Logits of task stacks that are right: masks, depths with their standard deviation, and occupancy."""
-    masks = samples["masks"].float()
-    depths_mm = (samples["depths_um"] / 1000)[..., None, None].expand_as(masks)
+    masks = samples.masks.float()
+    depths_mm = (samples.depths_um / 1000)[..., None, None].expand_as(masks)
     log_sds = torch.full_like(masks, np.log(sd_um / 1000))
     occupancy = 20 * masks.amax((2, 3), keepdim=True).expand_as(masks) - 10
     return torch.cat([20 * masks - 10, depths_mm, log_sds, occupancy], 1)
 
 
-def test_stacks_right_logits_give_the_masks_and_depths(samples: Samples) -> None:
+def test_stacks_right_logits_give_the_masks_and_depths(samples: Samples[Tensor]) -> None:
     task, logits = make_task("stacks", 2, ()), stack_logits(samples)
     assert logits.shape[1] == task.n_outputs
-    output, values = task.decode(logits, samples["sensors"]), task.layer_values(logits)
-    assert task.error(output, task.target(samples)).tolist() == [0] * 6
-    torch.testing.assert_close(values["predicted_depths_um"], samples["depths_um"], rtol=1e-4, atol=1e-2)
-    torch.testing.assert_close(values["predicted_depth_sds_um"], torch.full((6, 2), 50.0), rtol=1e-4, atol=1e-3)
-    assert (values["occupancy"] > 0.99).all()
+    outputs = task.outputs(logits, samples.measurements)
+    assert task.error(outputs.output, task.target(samples)).tolist() == [0] * 6
+    torch.testing.assert_close(outputs.predicted_depths_um, samples.depths_um, rtol=1e-4, atol=1e-2)
+    torch.testing.assert_close(outputs.predicted_depth_sds_um, torch.full((6, 2), 50.0), rtol=1e-4, atol=1e-3)
+    assert (outputs.occupancy > 0.99).all()
 
 
 def test_depth_of_a_layer_is_the_weighted_mean_over_its_cells() -> None:
@@ -182,26 +185,27 @@ def test_depth_of_a_layer_is_the_weighted_mean_over_its_cells() -> None:
     task = make_task("stacks", 1, ())
     masks, depths_mm = torch.tensor([50.0, 50.0, -50.0]), torch.tensor([0.2, 0.7, 5.0])
     log_sds = torch.tensor([0.1, 0.2, 0.001]).log()
-    values = task.layer_values(torch.stack([masks, depths_mm, log_sds, torch.zeros(3)])[None, :, None])
+    logits = torch.stack([masks, depths_mm, log_sds, torch.zeros(3)])[None, :, None]
+    outputs = task.outputs(logits, torch.ones(1, 1, 1, 3))
     weights = np.array([1 / 100**2, 1 / 200**2])
-    assert values["predicted_depths_um"].item() == pytest.approx(np.average([200, 700], weights=weights), rel=1e-4)
-    assert values["predicted_depth_sds_um"].item() == pytest.approx(np.sqrt(2 / weights.sum()), rel=1e-4)
-    assert values["occupancy"].item() == 0.5
+    assert outputs.predicted_depths_um.item() == pytest.approx(np.average([200, 700], weights=weights), rel=1e-4)
+    assert outputs.predicted_depth_sds_um.item() == pytest.approx(np.sqrt(2 / weights.sum()), rel=1e-4)
+    assert outputs.occupancy.item() == 0.5
 
 
 @pytest.mark.parametrize(("sd_um", "sign"), [(40.0, -1), (80.0, 0), (160.0, 1)])
-def test_predicted_deviation_is_drawn_to_the_actual_error(samples: Samples, sd_um: float, sign: int) -> None:
+def test_predicted_deviation_is_drawn_to_the_actual_error(samples: Samples[Tensor], sd_um: float, sign: int) -> None:
     """All depths are 80 um off."""
-    logits = stack_logits({**samples, "depths_um": samples["depths_um"] + 80}, sd_um).requires_grad_()
+    logits = stack_logits(replace(samples, depths_um=samples.depths_um + 80), sd_um).requires_grad_()
     make_task("stacks", 2, ()).loss(logits, samples).backward()
     gradient = logits.grad[:, 4:6].sum().item()
     assert gradient == pytest.approx(0, abs=1e-5) if sign == 0 else gradient * sign > 1e-3
 
 
-def test_depth_of_an_empty_layer_does_not_count(samples: Samples) -> None:
+def test_depth_of_an_empty_layer_does_not_count(samples: Samples[Tensor]) -> None:
     task = make_task("stacks", 2, ())
-    samples["masks"][:, 1] = 0
-    elsewhere = {**samples, "depths_um": samples["depths_um"] + torch.tensor([0.0, 300.0])}
+    samples.masks[:, 1] = 0
+    elsewhere = replace(samples, depths_um=samples.depths_um + torch.tensor([0.0, 300.0]))
     logits = stack_logits(samples)
     assert task.loss(logits, samples) == task.loss(logits, elsewhere)
-    assert (task.layer_values(logits)["occupancy"][:, 1] < 0.01).all()
+    assert (task.outputs(logits, samples.measurements).occupancy[:, 1] < 0.01).all()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import torch
 from foci3d.config.architectures import ConvDeconvConfig
 from foci3d.config.training import TrainingConfig
 from foci3d.errors import InputError
+from foci3d.io.samples import Samples
+from foci3d.learning.batches import Batch
 from foci3d.learning.networks import build_network
-from foci3d.learning.tasks import Samples, make_task
+from foci3d.learning.tasks import make_task
 from foci3d.learning.training import TrainingSetup, TrainingState, fit, validate
 
 TRAINING = TrainingConfig(
@@ -35,25 +38,26 @@ CPU = torch.device("cpu")
 CURVES = ["step", "samples", "learning_rate", "train_loss", "validation_loss", "validation_score", "seconds"]
 
 
-def samples_of(step: int, n_samples: int = 8) -> Samples:
+def samples_of(step: int, n_samples: int = 8) -> Batch:
     """Images of cells that are three times as bright as what is around them."""
     generator = torch.Generator().manual_seed(step)
     masks = torch.rand(n_samples, 1, 9, 9, generator=generator) < 0.4
     layers = 1 + 2 * masks + 0.1 * torch.rand(masks.shape, generator=generator)
-    return {"sensors": layers, "layers": layers, "masks": masks.to(torch.uint8), "depths_um": torch.zeros(n_samples, 1)}
+    depths_um = torch.zeros(n_samples, 1)
+    return Batch(Samples(measurements=layers, layers=layers, masks=masks.to(torch.uint8), depths_um=depths_um))
 
 
-VALIDATION = samples_of(1000, 30)
+VALIDATION = samples_of(1000, 30).samples
 
 
-def inverted_from_24(step: int) -> Samples:
+def inverted_from_24(step: int) -> Batch:
     """Samples whose masks are inverted from step 24."""
-    samples = samples_of(step)
-    return {**samples, "masks": 1 - samples["masks"]} if step >= 24 else samples
+    samples = samples_of(step).samples
+    return Batch(replace(samples, masks=1 - samples.masks) if step >= 24 else samples)
 
 
-def interrupted_at(last: int) -> Callable[[int], Samples]:
-    def batches(step: int) -> Samples:
+def interrupted_at(last: int) -> Callable[[int], Batch]:
+    def batches(step: int) -> Batch:
         if step == last:
             raise KeyboardInterrupt
         return samples_of(step)
@@ -66,7 +70,7 @@ def run(tmp_path: Path) -> Callable[..., TrainingState]:
     """Train a small network; resumes from the checkpoint that another training of the test has left."""
 
     def train_small(
-        batches: Callable[[int], Samples] = samples_of, seed: int = 0, precision: Any = "float32", **change: Any
+        batches: Callable[[int], Batch] = samples_of, seed: int = 0, precision: Any = "float32", **change: Any
     ) -> TrainingState:
         torch.manual_seed(seed)
         network = build_network(ARCHITECTURE, 1, 1, 9)
@@ -83,7 +87,7 @@ def without_seconds(state: TrainingState) -> list[dict[str, float]]:
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_learns_a_threshold(run: Callable[..., TrainingState], precision: str) -> None:
     state = run(max_steps=150, validation_interval=50, precision=precision)
-    coverage = VALIDATION["masks"].float().mean().item()
+    coverage = VALIDATION.masks.float().mean().item()
     assert state.best["validation_score"] < coverage / 4
     assert {values.dtype for values in state.best_weights.values()} == {torch.float32, torch.int64}
 
@@ -181,6 +185,7 @@ def test_logs_progress(
 
 
 def test_a_loss_that_is_not_finite(run: Callable[..., TrainingState]) -> None:
-    broken = {name: values * torch.nan if name == "sensors" else values for name, values in samples_of(0).items()}
+    samples = samples_of(0).samples
+    broken = Batch(replace(samples, measurements=samples.measurements * torch.nan))
     with pytest.raises(InputError, match=r"training: the loss is nan after step 4; expected a finite number, lower"):
         run(batches=lambda step: broken)

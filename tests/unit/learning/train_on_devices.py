@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import torch
 from unit.learning.test_training import ARCHITECTURE, CPU, MASKS, TRAINING, VALIDATION, samples_of
 
+from foci3d.learning.batches import Batch
 from foci3d.learning.distributed import local_rank
 from foci3d.learning.networks import build_network
-from foci3d.learning.tasks import Samples
 from foci3d.learning.training import TrainingSetup, TrainingState, fit
 from foci3d.workflow.job import job_context
 
@@ -20,7 +20,7 @@ from foci3d.workflow.job import job_context
 def train(folder: Path, n_devices: int, fail_at: int) -> TrainingState:
     """Train a network with batch normalization, two optimizers and averaged weights."""
 
-    def batches(step: int) -> Samples:
+    def batches(step: int) -> Batch:
         if step == fail_at and local_rank() == 0:
             raise RuntimeError("fails in the first process")
         return samples_of(step)

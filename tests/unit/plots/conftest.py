@@ -69,7 +69,7 @@ def image_samples(rng: np.random.Generator) -> pd.DataFrame:
 
 @pytest.fixture
 def images(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    return {name: rng.lognormal(size=(40, 1, N_PIXELS, N_PIXELS)) for name in ("sensors", "output", "target")}
+    return {name: rng.lognormal(size=(40, 1, N_PIXELS, N_PIXELS)) for name in ("measurements", "output", "target")}
 
 
 @pytest.fixture

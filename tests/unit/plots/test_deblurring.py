@@ -10,7 +10,7 @@ def test_examples_share_a_scale_and_name_their_depth(images, image_samples):
     figure = deblurring.examples(images, image_samples, [5, 9], 55.0)
     first = [axes.images[0] for axes in (figure.axes[0], figure.axes[2], figure.axes[4])]
     assert {image.get_clim() for image in first} == {(0, np.quantile(images["target"][5], 0.99))}
-    for image, name in zip(first, ("sensors", "output", "target"), strict=True):
+    for image, name in zip(first, ("measurements", "output", "target"), strict=True):
         np.testing.assert_array_equal(image.get_array(), images[name][5, 0])
     assert figure.axes[1].get_title() == f"depth {image_samples['depth_um'][9]:.0f} µm"
     assert figure.axes[3].get_title() == f"error {100 * image_samples['error'][9]:.1f} %"

@@ -11,6 +11,7 @@ from matplotlib.text import Text
 from PIL import Image
 from torch import nn
 
+from foci3d.io.samples import Samples
 from foci3d.plots import (
     architecture,
     calibration,
@@ -84,10 +85,12 @@ def draw_psf(request: pytest.FixtureRequest) -> Figure:
 def draw_scenes(request: pytest.FixtureRequest) -> Figure:
     make_stack, rng = get(request, "make_stack", "rng")
     stack = make_stack()
-    sample = {"layers": stack.layers, "masks": stack.target, "sensors": stack.measurements}
+    sample = Samples(
+        layers=stack.layers, masks=stack.target, measurements=stack.measurements, depths_um=stack.depths_um
+    )
     layers = pd.DataFrame({name: rng.normal(1, 0.1, 50) for name in scenes.LABELS})
     statistics = pd.DataFrame({"statistic": [*scenes.LABELS], "published_low": 0.9, "published_high": 1.1})
-    return scenes.scenes({**sample, "depths_um": stack.depths_um}, layers, statistics, PITCH_UM)
+    return scenes.scenes(sample, layers, statistics, PITCH_UM)
 
 
 def draw_reconstruction(request: pytest.FixtureRequest) -> Figure:

@@ -7,7 +7,7 @@ from foci3d.plots import moving
 
 
 def test_steps_of_a_sequence_come_in_order(rng):
-    arrays = {name: rng.random((6, 2, 5, 5)) for name in ("layers", "sensors", "output", "target")}
+    arrays = {name: rng.random((6, 2, 5, 5)) for name in ("layers", "measurements", "output", "target")}
     arrays |= {"depths_um": rng.random((6, 2)), "cluster": rng.random((6, 5, 5))}
     arrays |= {"sequence": np.array([1, 0, 1, 0, 2, 2]), "step": np.array([1, 0, 0, 1, 0, 1])}
     steps, clusters = moving.read_sequence(arrays, 1)

@@ -41,9 +41,9 @@ def test_stack_shows_layers_outputs_and_targets_in_columns(make_stack, n_sensors
 
 
 def test_stack_of_predictions_is_one_sample(rng):
-    arrays = {name: rng.random((3, 4, 5, 5)) for name in ("layers", "sensors", "output", "target", "masks")}
+    arrays = {name: rng.random((3, 4, 5, 5)) for name in ("layers", "measurements", "output", "target", "masks")}
     arrays["depths_um"] = rng.random((3, 4))
     stack = stacks.Stack.from_predictions(arrays, 2)
-    np.testing.assert_array_equal(stack.measurements, arrays["sensors"][2])
+    np.testing.assert_array_equal(stack.measurements, arrays["measurements"][2])
     np.testing.assert_array_equal(stack.output, arrays["output"][2])
     np.testing.assert_array_equal(stack.depths_um, arrays["depths_um"][2])

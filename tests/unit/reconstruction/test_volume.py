@@ -22,7 +22,7 @@ def model(model_description: ModelDescription) -> Model:
 
 def test_reconstruction_of_the_models_imager(model: Model) -> None:
     result = reconstruct(MEASUREMENT, model)
-    np.testing.assert_array_equal(result.probability, model.predict(MEASUREMENT[None])["output"][0])
+    np.testing.assert_array_equal(result.probability, model.predict(MEASUREMENT[None]).output[0])
     assert result.depths_um == (100.0, 400.0, 800.0)
     assert result.depth_sds_um == (20.0, 30.0, 9.0)
     assert result.occupancy == (1.0, 1.0, 1.0)
@@ -33,9 +33,9 @@ def test_depths_are_those_that_the_model_predicts(model_description: ModelDescri
     description = model_description.model_copy(update={"task": "stacks", "out_channels": 12})
     model = Model(description.build_network().eval(), description, depth_scale=1.5)
     result, outputs = reconstruct(MEASUREMENT, model), model.predict(MEASUREMENT[None])
-    assert result.depths_um == tuple(outputs["predicted_depths_um"][0].tolist())
-    assert result.depth_sds_um == tuple(outputs["predicted_depth_sds_um"][0].tolist())
-    assert result.occupancy == tuple(outputs["occupancy"][0].tolist())
+    assert result.depths_um == tuple(outputs.predicted_depths_um[0].tolist())
+    assert result.depth_sds_um == tuple(outputs.predicted_depth_sds_um[0].tolist())
+    assert result.occupancy == tuple(outputs.occupancy[0].tolist())
     assert result.sensor_depths_um == (0.0, 1500.0)
 
 
@@ -44,12 +44,12 @@ def test_a_larger_field_is_reconstructed_by_tiles(model_description: ModelDescri
     description = model_description.model_copy(update={"task": "stacks", "out_channels": 12})
     model = Model(description.build_network().eval(), description)
     field = np.random.default_rng(1).uniform(1, 2, (2, 40, 29))
-    fields = predict_field(model.predict, field, Tiling(13, 2, 2))
+    fields = predict_field(lambda tiles: model.predict(tiles).arrays(), field, Tiling(13, 2, 2))
     threshold = float(np.quantile(fields["output"].max(0), 0.7))
     result = reconstruct(field, model, threshold=threshold)
     np.testing.assert_array_equal(result.probability, fields["output"])
     corner = model.predict(field[None, :, :13, :13])
-    np.testing.assert_allclose(result.probability[:, :8, :8], corner["output"][0, :, :8, :8], atol=1e-6)
+    np.testing.assert_allclose(result.probability[:, :8, :8], corner.output[0, :, :8, :8], atol=1e-6)
     maps = (fields["predicted_depths_um"], fields["predicted_depth_sds_um"])
     assert result.foci.equals(find_foci(fields["output"], threshold, *maps, 55.0))
     assert result.foci.depth_um.nunique() > 1
@@ -64,7 +64,7 @@ def test_a_field_smaller_than_that_of_the_model(model: Model) -> None:
 
 @pytest.mark.parametrize("quantile", [0.3, 0.7])
 def test_foci_are_those_above_the_threshold(model: Model, quantile: float) -> None:
-    threshold = float(np.quantile(model.predict(MEASUREMENT[None])["output"], quantile))
+    threshold = float(np.quantile(model.predict(MEASUREMENT[None]).output, quantile))
     result = reconstruct(MEASUREMENT, model, threshold=threshold, pixel_pitch_um=10.0)
     expected = find_foci(result.probability, threshold, result.depths_um, result.depth_sds_um, 10.0)
     assert result.foci.equals(expected)

@@ -50,7 +50,7 @@ def digests(generate):
         sums = {}
         for samples in ranges:
             for block in generate(name, samples, **settings):
-                for array, values in block.items():
+                for array, values in block.arrays().items():
                     sums.setdefault(array, hashlib.sha256()).update(np.ascontiguousarray(values).data)
         return {array: value.hexdigest() for array, value in sums.items()}
 
@@ -74,7 +74,7 @@ def test_generators_depend_on_seed_dataset_split_and_scene(config):
 def test_content_depends_on_neither_shards_nor_threads(digests, name, appearance, effects):
     effects = {**effects, "appearance": appearance}
     whole = digests(name, [range(40)], **effects)
-    assert set(whole) >= {"layers", "masks", "sensors", "depths_um", "index"}
+    assert set(whole) >= {"layers", "masks", "measurements", "depths_um", "index"}
     assert digests(name, [range(12), range(12, 40)], **effects) == whole
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -88,55 +88,56 @@ def test_content_depends_on_neither_shards_nor_threads(digests, name, appearance
 
 def test_any_range_of_samples_is_cut_from_blocks(generate):
     blocks = list(generate("depth", range(5, 37)))
-    assert np.concatenate([block["index"] for block in blocks]).tolist() == list(range(5, 37))
-    whole = np.concatenate([block["sensors"] for block in generate("depth", range(64))])
-    np.testing.assert_array_equal(np.concatenate([block["sensors"] for block in blocks]), whole[5:37])
+    assert np.concatenate([block.index for block in blocks]).tolist() == list(range(5, 37))
+    whole = np.concatenate([block.measurements for block in generate("depth", range(64))])
+    np.testing.assert_array_equal(np.concatenate([block.measurements for block in blocks]), whole[5:37])
 
 
 def test_moving_samples_are_numbered_by_sequence_and_step(generate):
-    arrays = next(generate("moving", range(8)))
-    assert arrays["sequence"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
-    assert arrays["step"].tolist() == [0, 1, 2, 3] * 2
+    samples = next(generate("moving", range(8)))
+    assert samples.sequence.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert samples.step.tolist() == [0, 1, 2, 3] * 2
 
 
 @pytest.mark.parametrize("effects", [{"absorption_per_mm": 1.0}, {"full_well_electrons": 5e3}, {"motion_um": 100.0}])
 def test_effects_change_measurements_only(generate, effects):
     plain, changed = next(generate("stack2", range(8))), next(generate("stack2", range(8), **effects))
-    assert not np.array_equal(plain["sensors"], changed["sensors"])
-    for name in set(plain) - {"sensors"}:
-        np.testing.assert_array_equal(plain[name], changed[name])
+    assert not np.array_equal(plain.measurements, changed.measurements)
+    for name, values in plain.arrays().items():
+        if name != "measurements":
+            np.testing.assert_array_equal(values, getattr(changed, name))
 
 
 def test_absorption_dims_a_layer_by_its_depth(generate):
     plain, dimmed = next(generate("deblur", range(8))), next(generate("deblur", range(8), absorption_per_mm=1.0))
-    ratio = dimmed["sensors"].sum((1, 2, 3)) / plain["sensors"].sum((1, 2, 3))
+    ratio = dimmed.measurements.sum((1, 2, 3)) / plain.measurements.sum((1, 2, 3))
     # The kernels are interpolated over 100 um here.
-    np.testing.assert_allclose(ratio, np.exp(-plain["depths_um"][:, 0] / 1000), rtol=3e-3)
+    np.testing.assert_allclose(ratio, np.exp(-plain.depths_um[:, 0] / 1000), rtol=3e-3)
 
 
 @pytest.mark.parametrize("name", ["stack2", "moving"])
 def test_margin_is_cropped_from_every_array(generate, name):
-    arrays = next(generate(name, range(32), margin_pixels=20))
-    images = [name for name in ("layers", "masks", "sensors", "cluster") if name in arrays]
-    assert all(arrays[image].shape[-2:] == (N_PIXELS, N_PIXELS) for image in images)
+    samples = next(generate(name, range(32), margin_pixels=20))
+    images = [values for values in samples.arrays().values() if values.ndim > 2]
+    assert all(image.shape[-2:] == (N_PIXELS, N_PIXELS) for image in images)
     if name == "moving":
-        assert arrays["cluster"].sum((1, 2)).min() > 20
+        assert samples.cluster.sum((1, 2)).min() > 20
 
 
 def test_slides_have_measurements_of_their_layers(psf, config):
     dataset = config.datasets["slides"]
     imager = Imager.from_config(psf, config.imager, config.tissue, dataset.n_sensors)
     slides = config.slides.model_copy(update={"image": "ihc", "n_stacks": 3})
-    arrays = generate_slides(Split(1, "slides", "test", dataset), slides, Path("not read"), imager)
-    assert arrays["index"].tolist() == [0, 1, 2]
-    layers, depths_um = (torch.from_numpy(arrays[name]) for name in ("layers", "depths_um"))
-    np.testing.assert_array_equal(arrays["sensors"], imager.forward_model(layers, depths_um))
+    samples = generate_slides(Split(1, "slides", "test", dataset), slides, Path("not read"), imager)
+    assert samples.index.tolist() == [0, 1, 2]
+    layers, depths_um = (torch.from_numpy(values) for values in (samples.layers, samples.depths_um))
+    np.testing.assert_array_equal(samples.measurements, imager.forward_model(layers, depths_um))
 
 
 @pytest.fixture(scope="module")
 def stored(generate):
-    arrays = next(generate("stack2", range(16)))
-    return torch.from_numpy(arrays["layers"]).flatten(0, 1), torch.from_numpy(arrays["masks"]).flatten(0, 1)
+    samples = next(generate("stack2", range(16)))
+    return torch.from_numpy(samples.layers).flatten(0, 1), torch.from_numpy(samples.masks).flatten(0, 1)
 
 
 @pytest.fixture(scope="module")
@@ -155,27 +156,27 @@ def resample(stored, psf, config):
 def test_resampled_stacks_are_samples_of_the_dataset(resample, config, name):
     dataset = config.datasets[name]
     forward, samples = resample(name)
-    assert samples["layers"].shape == samples["masks"].shape == (12, dataset.n_layers, N_PIXELS, N_PIXELS)
-    assert samples["masks"].dtype == torch.uint8
-    assert samples["sensors"].shape == (12, dataset.n_sensors, N_PIXELS, N_PIXELS)
-    assert torch.equal(samples["sensors"], forward(samples["layers"], samples["depths_um"]))
+    assert samples.layers.shape == samples.masks.shape == (12, dataset.n_layers, N_PIXELS, N_PIXELS)
+    assert samples.masks.dtype == torch.uint8
+    assert samples.measurements.shape == (12, dataset.n_sensors, N_PIXELS, N_PIXELS)
+    assert torch.equal(samples.measurements, forward(samples.layers, samples.depths_um))
     low, high = dataset.depth_range_um
-    assert ((samples["depths_um"] >= low) & (samples["depths_um"] <= high)).all()
-    assert (samples["depths_um"].diff(dim=-1) >= dataset.minimum_gap_um - 1e-3).all()
+    assert ((samples.depths_um >= low) & (samples.depths_um <= high)).all()
+    assert (samples.depths_um.diff(dim=-1) >= dataset.minimum_gap_um - 1e-3).all()
 
 
 @pytest.mark.parametrize("empty_layers", [0.3, 0.9])
 def test_empty_layers_are_last_and_hold_background(resample, stored, config, empty_layers):
     dataset = config.datasets["stack2"].model_copy(update={"empty_layers": empty_layers})
     forward, samples = resample(dataset)
-    occupied = (samples["masks"] > 0).any(-1).any(-1)
+    occupied = (samples.masks > 0).any(-1).any(-1)
     assert 1 - occupied.float().mean().item() == pytest.approx(empty_layers, abs=0.2)
     assert (occupied[:, :-1] >= occupied[:, 1:]).all()
-    for is_occupied, depths_um in zip(occupied, samples["depths_um"], strict=True):
+    for is_occupied, depths_um in zip(occupied, samples.depths_um, strict=True):
         assert (depths_um[is_occupied].diff() > 0).all()
     background = stored[0][stored[1] == 0]
-    assert torch.isin(samples["layers"][~occupied], background).all()
-    assert torch.equal(samples["sensors"], forward(samples["layers"], samples["depths_um"]))
+    assert torch.isin(samples.layers[~occupied], background).all()
+    assert torch.equal(samples.measurements, forward(samples.layers, samples.depths_um))
 
 
 def test_resampling_is_reproducible_and_new_each_time(resample):
@@ -185,22 +186,22 @@ def test_resampling_is_reproducible_and_new_each_time(resample):
         resample("stack2", generator),
         resample("stack2"),
     )
-    assert all(torch.equal(first[name], again[name]) for name in first)
-    assert not torch.equal(first["layers"], second["layers"])
+    assert all(torch.equal(values, getattr(again, name)) for name, values in first.arrays().items())
+    assert not torch.equal(first.layers, second.layers)
 
 
 def test_resampled_layers_keep_their_masks(resample, stored):
     _, samples = resample("stack2")
     pairs = {(layer.sum().item(), mask.sum().item()) for layer, mask in zip(*stored, strict=True)}
-    resampled = zip(samples["layers"].flatten(0, 1), samples["masks"].flatten(0, 1), strict=True)
+    resampled = zip(samples.layers.flatten(0, 1), samples.masks.flatten(0, 1), strict=True)
     assert {(layer.sum().item(), mask.sum().item()) for layer, mask in resampled} <= pairs
 
 
 def test_removed_overlap_is_filled_with_background_of_the_layer(resample, stored):
     layers, masks = stored
     _, samples = resample("nonoverlap")
-    assert not (samples["masks"].sum(1) > 1).any()
-    for layer, mask in zip(samples["layers"].flatten(0, 1), samples["masks"].flatten(0, 1), strict=True):
+    assert not (samples.masks.sum(1) > 1).any()
+    for layer, mask in zip(samples.layers.flatten(0, 1), samples.masks.flatten(0, 1), strict=True):
         source = next(index for index in range(len(layers)) if torch.equal(layers[index][mask > 0], layer[mask > 0]))
         removed = (masks[source] > 0) & (mask == 0)
         background = layers[source][masks[source] == 0]

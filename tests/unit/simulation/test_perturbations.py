@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from foci3d.config.models import Config
+from foci3d.io.samples import Scenes
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
 from foci3d.optics.scattering import apply_tissue
@@ -23,9 +24,9 @@ Measure = Callable[[str, float], Tensor]
 
 
 @pytest.fixture
-def samples() -> dict[str, Tensor]:
+def samples() -> Scenes[Tensor]:
     layers = torch.rand((40, 2, N_PIXELS, N_PIXELS), generator=torch.Generator().manual_seed(0))
-    return {"layers": layers, "depths_um": torch.tensor([[200.0, 700]] * 40)}
+    return Scenes(layers=layers, masks=layers > 0.5, depths_um=torch.tensor([[200.0, 700]] * 40))
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def optics(make_psf: Callable[..., PSF]) -> tuple[PSF, ForwardModel]:
 
 
 @pytest.fixture
-def measure(samples: dict[str, Tensor], optics: tuple[PSF, ForwardModel], config: Config) -> Measure:
+def measure(samples: Scenes[Tensor], optics: tuple[PSF, ForwardModel], config: Config) -> Measure:
     def run(kind: str, amount: float) -> Tensor:
         generator = torch.Generator().manual_seed(1)
         return perturbed_measurements(samples, *optics, Perturbation(kind, amount), config.tissue, generator)
@@ -44,12 +45,12 @@ def measure(samples: dict[str, Tensor], optics: tuple[PSF, ForwardModel], config
 
 
 def test_unperturbed_measurements_are_those_of_the_forward_operator(samples, optics, measure):
-    assert torch.equal(measure("none", 0), optics[1](samples["layers"], samples["depths_um"]))
+    assert torch.equal(measure("none", 0), optics[1](samples.layers, samples.depths_um))
 
 
 def test_a_wider_psf_is_that_of_larger_distances(samples, optics, measure):
     distances_um = 1.2 * torch.tensor([[[200.0, 700], [800, 300]]]).expand(40, -1, -1)
-    torch.testing.assert_close(measure("psf_width_error", 0.2), optics[1].project(samples["layers"], distances_um))
+    torch.testing.assert_close(measure("psf_width_error", 0.2), optics[1].project(samples.layers, distances_um))
 
 
 def test_noise_has_the_variance_of_the_readout(measure, config):
@@ -71,7 +72,7 @@ def test_a_displaced_sensor_sees_a_displaced_image(measure, n_pixels):
 
 def test_another_separation_changes_the_distances_from_sensor_b(samples, optics, measure):
     distances_um = torch.tensor([[[200.0, 700], [750, 250]]]).expand(40, -1, -1)
-    torch.testing.assert_close(measure("separation_error_um", -50), optics[1].project(samples["layers"], distances_um))
+    torch.testing.assert_close(measure("separation_error_um", -50), optics[1].project(samples.layers, distances_um))
     assert measure("separation_error_um", -400).isfinite().all()
 
 
@@ -80,17 +81,17 @@ def test_scatter_is_that_of_the_psf_in_tissue(samples, optics, measure, config):
     tissue = config.tissue.model_copy(update={"scatter_per_mm": 0.5})
     scattered = ForwardModel(apply_tissue(psf, tissue), N_PIXELS, 2, forward.sensor_separation_um)
     torch.testing.assert_close(
-        measure("scatter_per_mm", 0.5), scattered(samples["layers"], samples["depths_um"]), rtol=0, atol=0
+        measure("scatter_per_mm", 0.5), scattered(samples.layers, samples.depths_um), rtol=0, atol=0
     )
     assert (measure("scatter_per_mm", 0.5) - measure("none", 0)).abs().max() > 0.01
 
 
 def test_layers_become_equidistant_about_their_mean_depth(samples, optics, measure):
     perturbation = Perturbation("layer_spacing_um", 100)
-    depths_um = perturbed_depths_um(samples["depths_um"], perturbation)
+    depths_um = perturbed_depths_um(samples.depths_um, perturbation)
     torch.testing.assert_close(depths_um, torch.tensor([[400.0, 500]]).expand(40, -1))
-    assert torch.equal(measure("layer_spacing_um", 100), optics[1](samples["layers"], depths_um))
-    assert perturbed_depths_um(samples["depths_um"], Perturbation("none", 0)) is samples["depths_um"]
+    assert torch.equal(measure("layer_spacing_um", 100), optics[1](samples.layers, depths_um))
+    assert perturbed_depths_um(samples.depths_um, Perturbation("none", 0)) is samples.depths_um
 
 
 def test_one_sensor_cannot_be_misplaced_nor_one_layer_moved(config):

@@ -32,12 +32,12 @@ def moving(generators, config):
 def test_a_scene_does_not_depend_on_the_others(generators, config):
     together = scene.draw_stacks(generators(5), config.appearances["paper"], config.datasets["stack2"], 51)
     alone = scene.draw_stacks(generators(5)[4:], config.appearances["paper"], config.datasets["stack2"], 51)
-    torch.testing.assert_close(together["layers"][4:], alone["layers"])
-    assert torch.equal(together["depths_um"][4:], alone["depths_um"])
+    torch.testing.assert_close(together.layers[4:], alone.layers)
+    assert torch.equal(together.depths_um[4:], alone.depths_um)
 
 
 def test_coverage_spans_that_of_the_published_sample(stacks):
-    coverage = stacks["masks"].double().mean((2, 3)).flatten()
+    coverage = stacks.masks.double().mean((2, 3)).flatten()
     assert coverage.mean() == pytest.approx(0.35, abs=0.03)
     low, high = np.quantile(coverage, [0.01, 0.99])
     assert 0.04 < low < 0.12
@@ -45,8 +45,8 @@ def test_coverage_spans_that_of_the_published_sample(stacks):
 
 
 def test_cell_pixels_are_log_normal_and_independent(stacks):
-    masks = stacks["masks"].bool()
-    cells = torch.where(masks, stacks["layers"], torch.nan)
+    masks = stacks.masks.bool()
+    cells = torch.where(masks, stacks.layers, torch.nan)
     gain = cells.nanmean((2, 3), keepdim=True)
     values = (cells / gain)[masks].double().numpy()
     assert values.std() == pytest.approx(0.78, abs=0.02)
@@ -60,9 +60,9 @@ def test_cell_pixels_are_log_normal_and_independent(stacks):
 
 
 def test_background_has_the_configured_ratio_and_spread(stacks):
-    masks = stacks["masks"].bool()
-    background = torch.where(masks, torch.nan, stacks["layers"])
-    cells = torch.where(masks, stacks["layers"], torch.nan)
+    masks = stacks.masks.bool()
+    background = torch.where(masks, torch.nan, stacks.layers)
+    cells = torch.where(masks, stacks.layers, torch.nan)
     ratio = cells.nanmean((2, 3)) / background.nanmean((2, 3))
     assert np.quantile(ratio, 0.01) == pytest.approx(3, rel=0.1)
     assert np.quantile(ratio, 0.99) == pytest.approx(5, rel=0.1)
@@ -89,23 +89,23 @@ def draw_textured(generators, config):
 @pytest.mark.parametrize("keys", [{"edge_sigma_px": (0.0, 1.0)}, {"texture_sigma_px": (0.0, 3.0)}])
 def test_texture_and_borders_leave_masks_and_depths(draw_textured, keys):
     textured, paper = draw_textured(**keys)
-    assert not torch.equal(textured["layers"], paper["layers"])
-    assert torch.equal(textured["masks"], paper["masks"])
-    assert torch.equal(textured["depths_um"], paper["depths_um"])
+    assert not torch.equal(textured.layers, paper.layers)
+    assert torch.equal(textured.masks, paper.masks)
+    assert torch.equal(textured.depths_um, paper.depths_um)
 
 
 def test_texture_of_no_width_is_that_of_the_paper(draw_textured):
     textured, paper = draw_textured(texture_sigma_px=(0.0, 1e-9))
-    torch.testing.assert_close(textured["layers"], paper["layers"])
+    torch.testing.assert_close(textured.layers, paper.layers)
 
 
 @pytest.mark.parametrize("sigma_px", [1.0, 2.0])
 def test_texture_is_log_normal_and_correlated_as_filtered_noise(draw_textured, sigma_px):
     """Noise behind a Gaussian filter has the correlation ``exp(-distance**2 / (4 * sigma**2))``, up to the edges."""
     textured, _ = draw_textured(texture_sigma_px=(sigma_px, sigma_px), threshold=(0.0, 0.0), gain=(1.0, 1.0))
-    assert textured["masks"].all()
+    assert textured.masks.all()
     sigma = np.sqrt(np.log1p(0.78**2))
-    normal = (textured["layers"].double().log() + sigma**2 / 2) / sigma
+    normal = (textured.layers.double().log() + sigma**2 / 2) / sigma
     assert normal.mean().item() == pytest.approx(0, abs=0.02)
     assert normal.std().item() == pytest.approx(1, abs=0.02)
     assert normal[..., 0].std().item() == pytest.approx(1, abs=0.08)
@@ -116,14 +116,14 @@ def test_texture_is_log_normal_and_correlated_as_filtered_noise(draw_textured, s
 def test_soft_borders_are_those_of_a_gaussian_filter(draw_textured):
     uniform = {"intensity_cv": (0.0, 0.0), "background_cv": (0.0, 0.0), "gain": (1.0, 1.0)}
     textured, _ = draw_textured(edge_sigma_px=(1.0, 1.0), tumour_to_background=(4.0, 4.0), **uniform)
-    filtered = ndimage.gaussian_filter(textured["masks"].double().numpy(), 1.0, axes=(2, 3), mode="constant")
+    filtered = ndimage.gaussian_filter(textured.masks.double().numpy(), 1.0, axes=(2, 3), mode="constant")
     inside = np.s_[:, :, 5:-5, 5:-5]
-    np.testing.assert_allclose(textured["layers"][inside], (0.25 + 0.75 * filtered)[inside], atol=2e-4)
+    np.testing.assert_allclose(textured.layers[inside], (0.25 + 0.75 * filtered)[inside], atol=2e-4)
 
 
 def test_persistence_makes_borders_smooth_or_ragged(draw_textured):
     smooth, ragged = draw_textured(persistence=(0.05, 0.05))
-    borders = [(stacks["masks"].int().diff() != 0).double().mean() for stacks in (smooth, ragged)]
+    borders = [(stacks.masks.int().diff() != 0).double().mean() for stacks in (smooth, ragged)]
     assert borders[0] < 0.7 * borders[1]
 
 
@@ -135,7 +135,7 @@ def test_real_cells_are_among_the_layers_of_the_wide_appearance(generators, conf
 
     def surprises(appearance):
         stacks = scene.draw_stacks(generators(100), config.appearances[appearance], config.datasets["stack2"], 51)
-        layers = measure_layers(stacks["layers"].numpy(), stacks["masks"].numpy())[names]
+        layers = measure_layers(stacks.layers.numpy(), stacks.masks.numpy())[names]
         return {*real.index[(real < layers.quantile(0.05)) | (real > layers.quantile(0.95))]}
 
     assert surprises("wide") == set()
@@ -143,11 +143,11 @@ def test_real_cells_are_among_the_layers_of_the_wide_appearance(generators, conf
 
 
 def test_layers_are_uncorrelated(stacks):
-    masks = stacks["masks"].double().flatten(2)
+    masks = stacks.masks.double().flatten(2)
     masks = masks - masks.mean(-1, keepdim=True)
     correlation = torch.nn.functional.cosine_similarity(masks[:, 0], masks[:, 1], dim=-1)
     assert abs(correlation.mean()) < 0.08
-    lattices = {tuple(row) for row in stacks["masks"].flatten(2).flatten(0, 1)[:, :200].tolist()}
+    lattices = {tuple(row) for row in stacks.masks.flatten(2).flatten(0, 1)[:, :200].tolist()}
     assert len(lattices) > 500
 
 
@@ -156,9 +156,9 @@ def test_both_backends_of_perlin_noise_give_similar_masks(generators, config):
     dataset = config.datasets["deblur"]
     package = scene.draw_stacks(generators(40), by_package, dataset, 51)
     batched = scene.draw_stacks(generators(40), config.appearances["paper"], dataset, 51)
-    assert not torch.equal(package["masks"], batched["masks"])
-    assert torch.equal(package["depths_um"], batched["depths_um"])
-    assert package["masks"].float().mean().item() == pytest.approx(0.35, abs=0.1)
+    assert not torch.equal(package.masks, batched.masks)
+    assert torch.equal(package.depths_um, batched.depths_um)
+    assert package.masks.float().mean().item() == pytest.approx(0.35, abs=0.1)
 
 
 def test_overlap_is_removed_from_both_layers(generators, config):
@@ -167,11 +167,11 @@ def test_overlap_is_removed_from_both_layers(generators, config):
     kept, removed = (
         scene.draw_stacks(generators(20), config.appearances["paper"], choice, 51) for choice in (overlapping, dataset)
     )
-    overlap = kept["masks"].prod(1, keepdim=True).bool().expand(-1, 2, -1, -1)
+    overlap = kept.masks.prod(1, keepdim=True).bool().expand(-1, 2, -1, -1)
     assert overlap.any()
-    assert torch.equal(removed["masks"], torch.where(overlap, 0, kept["masks"]))
-    assert torch.equal(removed["layers"][~overlap], kept["layers"][~overlap])
-    assert removed["layers"][overlap].mean() < kept["layers"][overlap].mean() / 2
+    assert torch.equal(removed.masks, torch.where(overlap, 0, kept.masks))
+    assert torch.equal(removed.layers[~overlap], kept.layers[~overlap])
+    assert removed.layers[overlap].mean() < kept.layers[overlap].mean() / 2
 
 
 def test_empty_layers_come_last_and_leave_the_others_as_they_are(generators, config):
@@ -180,15 +180,15 @@ def test_empty_layers_come_last_and_leave_the_others_as_they_are(generators, con
     full, stacks = (
         scene.draw_stacks(generators(50), config.appearances["paper"], choice, 51) for choice in (dataset, some_empty)
     )
-    occupied = stacks["masks"].bool().any(-1).any(-1)
+    occupied = stacks.masks.bool().any(-1).any(-1)
     assert occupied.float().mean().item() == pytest.approx(0.6, abs=0.1)
     assert (occupied[:, :-1] >= occupied[:, 1:]).all()
     for index in range(50):
-        kept = torch.isin(full["depths_um"][index], stacks["depths_um"][index][occupied[index]])
-        assert torch.equal(stacks["masks"][index][occupied[index]], full["masks"][index][kept])
-        assert torch.equal(stacks["layers"][index][occupied[index]], full["layers"][index][kept])
-    empty = stacks["layers"][~occupied]
-    assert empty.mean() < stacks["layers"][occupied][stacks["masks"][occupied] > 0].mean() / 3
+        kept = torch.isin(full.depths_um[index], stacks.depths_um[index][occupied[index]])
+        assert torch.equal(stacks.masks[index][occupied[index]], full.masks[index][kept])
+        assert torch.equal(stacks.layers[index][occupied[index]], full.layers[index][kept])
+    empty = stacks.layers[~occupied]
+    assert empty.mean() < stacks.layers[occupied][stacks.masks[occupied] > 0].mean() / 3
 
 
 @pytest.mark.parametrize("name", ["depth", "deblur", "nonoverlap", "stack1", "stack2", "moving", "slides"])
@@ -234,11 +234,11 @@ def test_continuous_depths_are_uniform_over_allowed_stacks(config):
 
 
 def test_cluster_and_only_it_moves(moving):
-    layers, masks = (moving[name].unflatten(0, (12, 4)) for name in ("layers", "masks"))
-    cluster = moving["cluster"].unflatten(0, (12, 4)).bool()
+    layers, masks = (values.unflatten(0, (12, 4)) for values in (moving.layers, moving.masks))
+    cluster = moving.cluster.unflatten(0, (12, 4)).bool()
     assert torch.equal(cluster[:, 0], cluster[:, 3])
-    assert moving["step"].tolist() == [0, 1, 2, 3] * 12
-    assert (moving["depths_um"].unflatten(0, (12, 4)).diff(dim=1) == 0).all()
+    assert moving.step.tolist() == [0, 1, 2, 3] * 12
+    assert (moving.depths_um.unflatten(0, (12, 4)).diff(dim=1) == 0).all()
     for sequence in range(12):
         inside = cluster[sequence, 0]
         for step in range(4):
@@ -252,7 +252,7 @@ def test_cluster_and_only_it_moves(moving):
 
 
 def test_cluster_is_one_connected_focus_of_bounded_size(moving, config):
-    for footprint in moving["cluster"][::4].numpy():
+    for footprint in moving.cluster[::4].numpy():
         assert ndimage.label(footprint)[1] == 1
         assert 20 <= footprint.sum() <= config.appearances["paper"].cluster_coverage * 51**2 + 1
 

@@ -49,8 +49,8 @@ def test_image_that_is_missing_is_named(config, tmp_path):
 def test_no_two_crops_overlap(dataset):
     label = np.random.default_rng(0).permutation(6400).reshape(80, 80).astype(np.float32)
     stacks = slides.crop_stacks(label, generators(6), dataset, 16)
-    assert stacks["layers"].shape == (6, 4, 16, 16)
-    crops = (stacks["layers"].numpy() * label[label > threshold_otsu(label)].mean()).round()
+    assert stacks.layers.shape == (6, 4, 16, 16)
+    crops = (stacks.layers.numpy() * label[label > threshold_otsu(label)].mean()).round()
     assert len(np.unique(crops)) == crops.size
     for crop in crops.reshape(-1, 16, 16):
         y, x = np.argwhere(label == crop[0, 0])[0]
@@ -62,9 +62,9 @@ def test_masks_are_those_of_one_threshold(config, dataset):
     stacks = slides.crop_stacks(label, generators(config.slides.n_stacks), dataset, 51)
     cells = label > threshold_otsu(label)
     threshold = threshold_otsu(label) / label[cells].mean()
-    np.testing.assert_array_equal(stacks["masks"], stacks["layers"] > threshold)
-    assert stacks["masks"].float().mean() == pytest.approx(cells.mean(), rel=0.1)
-    assert (stacks["depths_um"].diff(dim=1) >= dataset.minimum_gap_um - 1e-3).all()
+    np.testing.assert_array_equal(stacks.masks, stacks.layers > threshold)
+    assert stacks.masks.float().mean() == pytest.approx(cells.mean(), rel=0.1)
+    assert (stacks.depths_um.diff(dim=1) >= dataset.minimum_gap_um - 1e-3).all()
 
 
 def test_more_stacks_than_crops_are_refused(dataset):

@@ -14,6 +14,7 @@ from sklearn.model_selection import ParameterGrid
 from foci3d.classical.methods import Array, reconstruct
 from foci3d.config.classical_methods import ClassicalMethod
 from foci3d.evaluation import metrics
+from foci3d.io.samples import NumpySamples
 from foci3d.optics.forward import ForwardModel
 
 log = logging.getLogger(__name__)
@@ -151,7 +152,7 @@ def tune(
     task: str,
     smoothing_sigma_px: Sequence[float],
     forward: ForwardModel,
-    samples: Mapping[str, npt.NDArray[Any]],
+    samples: NumpySamples,
 ) -> TunedMethod:
     """Tune the free parameters of a method: the combination with the least error on validation samples.
 
@@ -165,8 +166,8 @@ def tune(
         Candidates for the Gaussian filter behind the method [pixels].
     forward : ForwardModel
         The imager.
-    samples : mapping of str to ndarray
-        Arrays of the validation samples as in a shard: sensors, depths_um and the target of the objective.
+    samples : Samples
+        The validation samples.
 
     Returns
     -------
@@ -180,9 +181,9 @@ def tune(
     """
     objective, tried = OBJECTIVES[task], []
     for parameters in ParameterGrid(method.candidates):
-        layers = reconstruct(forward, samples["sensors"], samples["depths_um"], method.name, parameters)
+        layers = reconstruct(forward, samples.measurements, samples.depths_um, method.name, parameters)
         for sigma_px in smoothing_sigma_px:
-            postprocess, error = objective.fit(smooth(layers, sigma_px), samples[objective.target])
+            postprocess, error = objective.fit(smooth(layers, sigma_px), getattr(samples, objective.target))
             log.info("%s %s, smoothing %g px: error %.2f %%", method.name, parameters or "", sigma_px, 100 * error)
             tried.append(TunedMethod(method.name, parameters, sigma_px, postprocess, error))
     return min(tried, key=lambda candidate: candidate.error)

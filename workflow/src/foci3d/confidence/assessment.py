@@ -15,6 +15,7 @@ from foci3d.evaluation import uncertainty
 from foci3d.evaluation.metrics import DEPTH_INTERVALS, FloatArray, ratio
 from foci3d.evaluation.tables import TablePage, format_estimates
 from foci3d.evaluation.uncertainty import Estimate
+from foci3d.io.samples import NumpyOutputs, NumpySamples
 from foci3d.learning.inference import Model
 from foci3d.learning.recalibration import Recalibration
 from foci3d.optics.psf import PSF
@@ -28,7 +29,8 @@ def score_unfamiliar(
     model: Model,
     psf: PSF,
     calibrated: Recalibration,
-    arrays: Mapping[str, npt.NDArray[Any]],
+    samples: NumpySamples,
+    outputs: NumpyOutputs,
     device: torch.device | str,
     seed: int,
 ) -> pd.DataFrame:
@@ -38,8 +40,8 @@ def score_unfamiliar(
     ----------
     model, psf, calibrated
         The model, the point-spread function and the model's calibration.
-    arrays : mapping of str to ndarray
-        Arrays of N test samples as in a predictions file: sensors, outputs, layers, masks and depths_um.
+    samples, outputs
+        N test samples, and what the model predicts for them.
     device : torch.device or str
         Where to compute, see `Model.predict`.
     seed : int
@@ -51,14 +53,13 @@ def score_unfamiliar(
         Columns kind (`FAMILIAR`, or a kind of `unfamiliar_measurements`), sample, score, threshold (of the score) and
         flagged (0 or 1).
     """
-    samples = {name: torch.from_numpy(arrays[name]) for name in ("layers", "masks", "depths_um")}
     generator = torch.Generator().manual_seed(seed)
-    unfamiliar = unfamiliar_measurements(samples, optics_of(model, psf), generator)
-    inputs = {kind: values.numpy() for kind, values in unfamiliar.items()}
-    answers = {
-        kind: model.predict(images, device, average_symmetries=calibrated.average_symmetries)
-        for kind, images in inputs.items()
-    }
+    unfamiliar = unfamiliar_measurements(samples.map(torch.from_numpy), optics_of(model, psf), generator)
+    predictions = {FAMILIAR: (samples.measurements, outputs)}
+    for kind, values in unfamiliar.items():
+        images = values.numpy()
+        answers = model.predict(images, device, average_symmetries=calibrated.average_symmetries)
+        predictions[kind] = images, answers
     parts = []
     for kind, images in ({FAMILIAR: arrays["sensors"]} | inputs).items():
         score = consistency_score(

@@ -4,7 +4,7 @@ The thresholds come from the recalibration of the network on validation samples.
 says why; nothing stands in for it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -15,6 +15,7 @@ from foci3d.confidence.consistency import consistency_score
 from foci3d.confidence.recalibration import layer_depths, prediction_statistics
 from foci3d.confidence.reliability import confidence
 from foci3d.confidence.rendering import relative_residual
+from foci3d.io.samples import NumpyOutputs
 from foci3d.learning.inference import Model
 from foci3d.learning.recalibration import Recalibration
 
@@ -93,7 +94,7 @@ def find_usable_recalibration(
 
 def assess_quality(
     measurement: npt.NDArray[np.number],
-    outputs: Mapping[str, npt.NDArray[np.float32]],
+    outputs: NumpyOutputs,
     probability: npt.NDArray[np.float32],
     model: Model,
     recalibration: Recalibration | None,
@@ -105,8 +106,8 @@ def assess_quality(
     ----------
     measurement : ndarray (S, Y, X)
         Images of the sensors.
-    outputs : mapping of str to ndarray
-        Outputs of the model for them: values (L,) or maps (L, Y, X) by name, see `Model.predict`.
+    outputs : Outputs
+        Of the model for them, without the axis of samples: values (L,) or maps (L, Y, X).
     probability : ndarray (L, Y, X)
         Probability of a cell, recalibrated if there is a recalibration.
     model : Model
@@ -133,7 +134,7 @@ def assess_quality(
         if recalibration and measurement.shape[1:] != (size, size):
             notes.append(f"flag not available: the recalibration is for fields of {size} x {size} pixels")
         elif recalibration:
-            batch = {name: values[None] for name, values in outputs.items()}
+            batch = outputs.map(lambda values: values[None])
             statistics = prediction_statistics(model, model.psf, measurement[None], batch)
             score = float(consistency_score(recalibration.reference, statistics)[0])
     return Quality(

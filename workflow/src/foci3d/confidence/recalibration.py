@@ -1,6 +1,5 @@
 """Fit the recalibration of a network to validation samples."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from foci3d.confidence.reliability import confidence_threshold
 from foci3d.confidence.rendering import relative_residual
 from foci3d.config.models import TrustConfig
 from foci3d.evaluation.metrics import BoolArray, FloatArray
+from foci3d.io.samples import NumpyOutputs, NumpySamples
 from foci3d.learning.inference import Model
 from foci3d.learning.model_file import ModelDescription
 from foci3d.learning.recalibration import DepthRecalibration, ProbabilityRecalibration, Recalibration
@@ -25,30 +25,30 @@ def optics_of(model: Model, psf: PSF) -> ForwardModel:
 
 
 def layer_depths(
-    outputs: Mapping[str, npt.NDArray[Any]], description: ModelDescription
+    outputs: NumpyOutputs, description: ModelDescription
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Predicted depths of the layers and their standard deviations [um], with the shape that a model's `outputs` have.
 
     Of a model that predicts none, they are the mean and the standard deviation in its training data, `(L,)`.
     """
-    if "predicted_depths_um" in outputs:
-        return outputs["predicted_depths_um"], outputs["predicted_depth_sds_um"]
+    if outputs.predicted_depths_um is not None and outputs.predicted_depth_sds_um is not None:
+        return outputs.predicted_depths_um, outputs.predicted_depth_sds_um
     layers = description.layer_depths_um
     return np.array([layer.mean for layer in layers]), np.array([layer.sd for layer in layers])
 
 
 def prediction_statistics(
-    model: Model, psf: PSF, measurements: npt.NDArray[Any], outputs: Mapping[str, npt.NDArray[Any]]
+    model: Model, psf: PSF, measurements: npt.NDArray[Any], outputs: NumpyOutputs
 ) -> FloatArray:
     """`consistency_statistics (N, F)` of a model's `outputs` for `measurements (N, S, Y, X)`, see `Model.predict`."""
     depths = layer_depths(outputs, model.description)
-    return consistency_statistics(optics_of(model, psf), measurements, outputs["output"], *depths)
+    return consistency_statistics(optics_of(model, psf), measurements, outputs.output, *depths)
 
 
 def recalibrate_network(
     model: Model,
     psf: PSF,
-    samples: Mapping[str, npt.NDArray[Any]],
+    samples: NumpySamples,
     trust: TrustConfig,
     device: torch.device | str,
     *,
@@ -62,8 +62,8 @@ def recalibrate_network(
         A model for the task `masks` or `stacks`.
     psf : PSF
         Point-spread function of the imager.
-    samples : mapping of str to ndarray
-        Arrays of the validation split as in a shard: sensors, masks and depths_um.
+    samples : Samples
+        The validation split.
     trust : TrustConfig
         Number of samples, coverage and rate of false alarms.
     device : torch.device or str
@@ -76,11 +76,11 @@ def recalibrate_network(
     Recalibration
         The content of the recalibration file.
     """
-    names = ("sensors", "masks", "depths_um")
-    measurements, target, true_depths_um = (samples[name][: trust.n_samples] for name in names)
+    samples = samples[: trust.n_samples]
+    measurements, target = samples.measurements, samples.masks
     outputs = model.predict(measurements, device, average_symmetries=average_symmetries)
-    recalibrate = ProbabilityRecalibration.fit(outputs["output"], target > 0)
-    probabilities = recalibrate(outputs["output"])
+    recalibrate = ProbabilityRecalibration.fit(outputs.output, target > 0)
+    probabilities = recalibrate(outputs.output)
     depths, sds = (
         np.broadcast_to(values, probabilities.shape[:2]) for values in layer_depths(outputs, model.description)
     )
@@ -95,7 +95,7 @@ def recalibrate_network(
         average_symmetries=average_symmetries,
         n_samples=len(measurements),
         probabilities=recalibrate,
-        depth_sds=DepthRecalibration.fit(depth_errors(depths, true_depths_um, target > 0), sds),
+        depth_sds=DepthRecalibration.fit(depth_errors(depths, samples.depths_um, target > 0), sds),
         coverage=trust.coverage,
         confidence_threshold=confidence_threshold(probabilities, trust.coverage),
         reference=fit_reference(prediction_statistics(model, psf, measurements, outputs), trust.false_alarm_rate),

@@ -22,6 +22,7 @@ from foci3d.config.fields import Count, Section
 from foci3d.errors import InputError
 from foci3d.evaluation.tables import TablePage, comparison_page, select_metrics
 from foci3d.io.predictions import Predictions
+from foci3d.io.samples import NumpySamples
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -68,15 +69,15 @@ class FrozenDataset(Section):
     sensors: Moments
 
     @classmethod
-    def from_arrays(cls, task: str, arrays: Arrays) -> Self:
-        """Fingerprint of the arrays of a split, as `foci3d.io.shards` describes them."""
+    def from_samples(cls, task: str, samples: NumpySamples) -> Self:
+        """Fingerprint of the samples of a split."""
         return cls(
             task=task,
-            n_samples=len(arrays["masks"]),
-            masks_sha256=_sha256(arrays["masks"]),
-            depths_um_sha256=_sha256(arrays["depths_um"]),
-            layers=Moments.from_values(arrays["layers"]),
-            sensors=Moments.from_values(arrays["sensors"]),
+            n_samples=len(samples),
+            masks_sha256=_sha256(samples.masks),
+            depths_um_sha256=_sha256(samples.depths_um),
+            layers=Moments.from_values(samples.layers),
+            sensors=Moments.from_values(samples.measurements),
         )
 
     def differences(self, other: Self) -> list[str]:
@@ -101,8 +102,8 @@ def read_frozen(path: str | Path) -> dict[str, FrozenDataset]:
     return TypeAdapter(dict[str, FrozenDataset]).validate_python(yaml.safe_load(Path(path).read_text()))
 
 
-def require_frozen(datasets: Mapping[str, FrozenDataset], name: str, arrays: Arrays) -> FrozenDataset:
-    """The fingerprint of a dataset, which `arrays` of its test split must have.
+def require_frozen(datasets: Mapping[str, FrozenDataset], name: str, samples: NumpySamples) -> FrozenDataset:
+    """The fingerprint of a dataset, which the `samples` of its test split must have.
 
     Raises
     ------
@@ -114,7 +115,7 @@ def require_frozen(datasets: Mapping[str, FrozenDataset], name: str, arrays: Arr
             f"dataset {name} is not part of the benchmark; expected one of {', '.join(datasets)}, choose one of them."
         )
     frozen = datasets[name]
-    differences = frozen.differences(FrozenDataset.from_arrays(frozen.task, arrays))
+    differences = frozen.differences(FrozenDataset.from_samples(frozen.task, samples))
     if differences:
         raise InputError(
             f"dataset {name} is not the frozen one of the benchmark, as {', '.join(differences)} of its test split "

@@ -143,7 +143,7 @@ def _score_depth_classes(predictions: Predictions, weights: FloatArray, max_dept
 @scorer("deblurring")
 def _score_images(predictions: Predictions, weights: FloatArray, max_depth_um: float) -> Tables:
     output, target, measurement = (
-        predictions.arrays[name][:, 0].astype(float) for name in ("output", "target", "sensors")
+        predictions.arrays[name][:, 0].astype(float) for name in ("output", "target", "measurements")
     )
     samples = pd.DataFrame(
         {

@@ -26,6 +26,7 @@ from scipy.io.matlab import matfile_version
 from foci3d.config.models import DatasetConfig
 from foci3d.errors import InputError
 from foci3d.io.hdf5 import MAX_COMPRESSION, Arrays
+from foci3d.io.samples import NumpySamples, Samples
 
 LAYERS, DEPTH_MAP, DEPTHS = "tumorImage_noPSF", "depth_map", "zdist_PSF"
 MEASUREMENT = "tumorImage_withPSF_{}"
@@ -33,7 +34,7 @@ DEPTH_TOLERANCE = 1e-3
 """Relative difference between depths in `depth_map` and in `zdist_PSF` that rounding explains."""
 
 
-def read_stacks(path: str | Path, dataset: DatasetConfig, n_pixels: int) -> Arrays:
+def read_stacks(path: str | Path, dataset: DatasetConfig, n_pixels: int) -> NumpySamples:
     """Read and check a file of stacks.
 
     Parameters
@@ -47,9 +48,8 @@ def read_stacks(path: str | Path, dataset: DatasetConfig, n_pixels: int) -> Arra
 
     Returns
     -------
-    dict of str to ndarray
-        layers (N, L, Y, X) float32 [a.u.], masks (N, L, Y, X) uint8, sensors (N, S, Y, X) float32 [a.u.],
-        depths_um (N, L) float32 and index (N,) int64, the place in the file; see `foci3d.io.shards`.
+    Samples
+        With the place in the file as index.
 
     Raises
     ------
@@ -67,13 +67,13 @@ def read_stacks(path: str | Path, dataset: DatasetConfig, n_pixels: int) -> Arra
     if problem:
         raise InputError(f"{path}: {problem}.")
     measurements = [values[MEASUREMENT.format(sensor)] for sensor in dataset.sensors]
-    return {
-        "layers": values[LAYERS].astype(np.float32),
-        "masks": (values[DEPTH_MAP] > 0).astype(np.uint8),
-        "sensors": np.stack(measurements, 1).astype(np.float32),
-        "depths_um": (values[DEPTHS] * _unit_um(values[DEPTHS], dataset)).astype(np.float32),
-        "index": np.arange(len(values[DEPTHS])),
-    }
+    return Samples(
+        layers=values[LAYERS].astype(np.float32),
+        masks=(values[DEPTH_MAP] > 0).astype(np.uint8),
+        measurements=np.stack(measurements, 1).astype(np.float32),
+        depths_um=(values[DEPTHS] * _unit_um(values[DEPTHS], dataset)).astype(np.float32),
+        index=np.arange(len(values[DEPTHS])),
+    )
 
 
 @contextmanager

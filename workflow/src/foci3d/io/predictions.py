@@ -8,7 +8,7 @@ output          depth_class: probabilities (N, classes); deblurring: unblurred l
                 masks, stacks: probabilities of a cell (N, L, Y, X)
 target          the true class (N,), layer, depth map, or masks of 0 and 1                 all files
 error           error of each sample (N,)                                                  tasks of the user's own
-sensors         measurements (N, S, Y, X)                                                  all files
+measurements    measurements (N, S, Y, X)                                                  all files
 layers          unblurred layers (N, L, Y, X)                                              all files
 masks           where the layers hold cells, 0 or 1 (N, L, Y, X)                           all files
 depths_um       depth of each layer (N, L)                                                 all files
@@ -33,7 +33,7 @@ import numpy.typing as npt
 from foci3d.errors import InputError
 from foci3d.io import hdf5
 
-FORMAT = hdf5.FileFormat("foci3d-predictions", 2)
+FORMAT = hdf5.FileFormat("foci3d-predictions", 3)
 
 OUTPUTS = {
     "depth_class": (("sample class", "1"), ("sample", "1")),
@@ -52,7 +52,7 @@ LAYER_VALUES = {
 """Axes and unit of the predicted values of layers."""
 
 COPIES = {
-    "sensors": ("sample sensor y x", "a.u."),
+    "measurements": ("sample sensor y x", "a.u."),
     "layers": ("sample layer y x", "a.u."),
     "masks": ("sample layer y x", "1"),
     "depths_um": ("sample layer", "um"),

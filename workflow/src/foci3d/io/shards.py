@@ -2,28 +2,17 @@
 
 A shard is an HDF5 file of kind ``foci3d-shard`` that follows the conventions of `foci3d.io.hdf5`.
 
-==========  ==================  =======  ============================================================  ===============
-array       axes                type     content                                                       present in
-==========  ==================  =======  ============================================================  ===============
-layers      sample layer y x    float32  unblurred layers, the one next to sensor A first [a.u.]       all datasets
-masks       sample layer y x    uint8    1 where a layer holds cells, else 0                           all datasets
-sensors     sample sensor y x   float32  measurements of sensors A and B [a.u.]                        all datasets
-depths_um   sample layer        float32  distance of each layer from sensor A [um]                     all datasets
-index       sample              int64    number of the sample in its split                             all datasets
-sequence    sample              int64    number of the scene through which a cluster moves             moving clusters
-step        sample              int64    layer that holds the cluster, from 0                          moving clusters
-cluster     sample y x          uint8    footprint of the cluster, 1 inside                            moving clusters
-==========  ==================  =======  ============================================================  ===============
+Its arrays are those of `foci3d.io.samples.Samples`; sequence, step and cluster are there for moving clusters alone.
 
 Attributes: dataset, split and shard; source, ``synthetic`` or the name of what the layers come from; psf, digest of the
 point-spread function; sensors, ``A`` or ``AB``; pixel_pitch_um and sensor_separation_um [um]; code, digest of the code
 that computed the shard; and seed, where random numbers were used.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,12 +22,13 @@ from torch import Tensor
 from foci3d.config.models import DatasetConfig, ImagerConfig
 from foci3d.errors import InputError
 from foci3d.io import hdf5
+from foci3d.io.samples import NumpySamples, Samples
 
-FORMAT = hdf5.FileFormat("foci3d-shard", 2)
+FORMAT = hdf5.FileFormat("foci3d-shard", 3)
 ARRAYS = {
     "layers": ("<f4", "sample layer y x", "a.u."),
     "masks": ("u1", "sample layer y x", "1"),
-    "sensors": ("<f4", "sample sensor y x", "a.u."),
+    "measurements": ("<f4", "sample sensor y x", "a.u."),
     "depths_um": ("<f4", "sample layer", "um"),
     "index": ("<i8", "sample", "1"),
     "sequence": ("<i8", "sample", "1"),
@@ -47,35 +37,9 @@ ARRAYS = {
 }
 """Type, axes and unit of each array."""
 
-MOVING_ARRAYS = ("sequence", "step", "cluster")
-"""Arrays that only datasets with a moving cluster have."""
+REQUIRED = ("layers", "masks", "measurements", "depths_um")
 
-
-def array_specs(
-    n_samples: int, n_layers: int, n_sensors: int, n_pixels: int, moving: bool
-) -> dict[str, hdf5.ArraySpec]:
-    """Describe the arrays of a shard.
-
-    Parameters
-    ----------
-    n_samples, n_layers, n_sensors : int
-        Lengths of the axes.
-    n_pixels : int
-        Pixels in y and in x.
-    moving : bool
-        Whether the dataset has a moving cluster.
-
-    Returns
-    -------
-    dict of str to ArraySpec
-        By name of the array.
-    """
-    lengths = {"sample": n_samples, "layer": n_layers, "sensor": n_sensors, "y": n_pixels, "x": n_pixels}
-    return {
-        name: hdf5.ArraySpec(tuple(lengths[axis] for axis in axes.split()), dtype, axes, unit)
-        for name, (dtype, axes, unit) in ARRAYS.items()
-        if moving or name not in MOVING_ARRAYS
-    }
+Values = TypeVar("Values")
 
 
 def attributes(
@@ -98,20 +62,19 @@ def attributes(
     }
 
 
-def open_writer(
-    path: str | Path, specs: Mapping[str, hdf5.ArraySpec], attributes: Mapping[str, hdf5.Attribute]
-) -> AbstractContextManager[hdf5.Writer]:
-    """Write a shard block by block; see `foci3d.io.hdf5.open_writer`."""
-    return hdf5.open_writer(path, FORMAT, specs, attributes)
-
-
-def write(path: str | Path, arrays: Mapping[str, npt.NDArray[Any]], attributes: Mapping[str, hdf5.Attribute]) -> None:
-    """Write a shard whose arrays are in memory."""
-    n_samples, n_layers, n_pixels, _ = arrays["layers"].shape
-    specs = array_specs(n_samples, n_layers, arrays["sensors"].shape[1], n_pixels, moving="cluster" in arrays)
-    with open_writer(path, specs, attributes) as writer:
-        for name, values in arrays.items():
-            writer.put(name, values)
+def write(
+    path: str | Path, blocks: Iterable[NumpySamples], n_samples: int, attributes: Mapping[str, hdf5.Attribute]
+) -> None:
+    """Write a shard of `n_samples` that come in blocks, with bounded memory."""
+    blocks = iter(blocks)
+    first = next(blocks)
+    specs = {
+        name: hdf5.ArraySpec((n_samples, *values.shape[1:]), *ARRAYS[name]) for name, values in first.arrays().items()
+    }
+    with hdf5.open_writer(path, FORMAT, specs, attributes) as writer:
+        for block in chain([first], blocks):
+            for name, values in block.arrays().items():
+                writer.put(name, values)
 
 
 def shard_rows(n_samples: int, n_shards: int, shard: int, multiple: int = 1) -> range:
@@ -137,35 +100,15 @@ def shard_rows(n_samples: int, n_shards: int, shard: int, multiple: int = 1) -> 
     return range(shard * units // n_shards * multiple, (shard + 1) * units // n_shards * multiple)
 
 
-def read_shards(paths: Sequence[str | Path], names: Sequence[str] | None = None) -> hdf5.Arrays:
-    """Read whole shards and verify them.
-
-    Parameters
-    ----------
-    paths : sequence of str or Path
-        The shards, in order.
-    names : sequence of str, optional
-        Arrays to read; all by default.
-
-    Returns
-    -------
-    dict of str to ndarray
-        The arrays of all shards, joined along the first axis.
+def read_shards(paths: Sequence[str | Path]) -> NumpySamples:
+    """Read whole shards, in order, and verify them.
 
     Raises
     ------
     InputError
         If a shard cannot be read, is damaged, or does not fit the first.
     """
-    parts = [hdf5.read(path, FORMAT, names)[0] for path in paths]
-    _require_fit(paths, parts)
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def read_attributes(path: str | Path) -> dict[str, Any]:
-    """Attributes of a shard, as the module describes them."""
-    with hdf5.open_checked(path, FORMAT) as file:
-        return {name: value for name, value in hdf5.read_attributes(file).items() if name not in ("kind", "version")}
+    return _join(paths, [hdf5.read(path, FORMAT, _stored(path))[0] for path in paths], np.concatenate)
 
 
 class ShardedArray:
@@ -214,31 +157,37 @@ class ShardedArray:
         return ShardedArray([part.flatten(0, 1) for part in self._parts], self.device)
 
 
-def map_shards(paths: Sequence[str | Path], names: Sequence[str], device: torch.device) -> dict[str, ShardedArray]:
-    """Open shards that need not fit into memory, and verify them.
-
-    Parameters
-    ----------
-    paths : sequence of str or Path
-        The shards, in order.
-    names : sequence of str
-        Arrays to open.
-    device : torch.device
-        Device of the rows.
-
-    Returns
-    -------
-    dict of str to ShardedArray
-        The arrays of all shards, joined along the first axis.
+def map_shards(paths: Sequence[str | Path], device: torch.device) -> Samples[ShardedArray]:
+    """Open shards, in order, that need not fit into memory, with rows on `device`; verifies them.
 
     Raises
     ------
     InputError
         If a shard cannot be read, is damaged, or does not fit the first.
     """
-    parts = [hdf5.memmap_arrays(path, FORMAT, names) for path in paths]
+    parts = [hdf5.memmap_arrays(path, FORMAT, _stored(path)) for path in paths]
+    return _join(paths, parts, lambda values: ShardedArray([*map(torch.from_numpy, values)], device))
+
+
+def read_attributes(path: str | Path) -> dict[str, Any]:
+    """Attributes of a shard, as the module describes them."""
+    with hdf5.open_checked(path, FORMAT) as file:
+        return {name: value for name, value in hdf5.read_attributes(file).items() if name not in ("kind", "version")}
+
+
+def _stored(path: str | Path) -> list[str]:
+    """Names of the arrays of a shard: those that it must have, and others that it has."""
+    with hdf5.open_checked(path, FORMAT) as file:
+        return [name for name in ARRAYS if name in REQUIRED or name in file]
+
+
+def _join(
+    paths: Sequence[str | Path],
+    parts: Sequence[hdf5.Arrays],
+    concatenate: Callable[[list[npt.NDArray[Any]]], Values],
+) -> Samples[Values]:
     _require_fit(paths, parts)
-    return {name: ShardedArray([torch.from_numpy(part[name]) for part in parts], device) for name in names}
+    return Samples(**{name: concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
 def _require_fit(paths: Sequence[str | Path], parts: Sequence[hdf5.Arrays]) -> None:
@@ -258,10 +207,9 @@ def _require_axes(path: str | Path, part: hdf5.Arrays) -> None:
     """Raise InputError where arrays have other types or axes than in `ARRAYS`, or axes of different lengths."""
     lengths: dict[str, int] = {}
     for name, values in part.items():
-        dtype, axes, _ = ARRAYS.get(name, (values.dtype, "sample", ""))
-        sizes = values.shape if name in ARRAYS else values.shape[:1]
-        fits = len(sizes) == len(axes.split()) and all(
-            lengths.setdefault(axis, size) == size for axis, size in zip(axes.split(), sizes, strict=True)
+        dtype, axes, _ = ARRAYS[name]
+        fits = values.ndim == len(axes.split()) and all(
+            lengths.setdefault(axis, size) == size for axis, size in zip(axes.split(), values.shape, strict=True)
         )
         if not fits or values.dtype != dtype:
             raise InputError(

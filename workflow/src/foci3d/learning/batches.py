@@ -4,6 +4,9 @@ They depend on the seed and the step alone, so that an interrupted training resu
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,13 +14,19 @@ from torch import Tensor
 
 from foci3d.config.models import DatasetConfig
 from foci3d.config.training import TrainingConfig
+from foci3d.io.samples import Samples
+from foci3d.io.shards import ShardedArray
 from foci3d.learning.datasets import ShardDataset
 from foci3d.learning.imagers import TrainingImager, add_noise
-from foci3d.learning.symmetries import DIHEDRAL, is_sensor_symmetric, view_from_opposite
-from foci3d.learning.tasks import Samples
+from foci3d.learning.symmetries import apply_symmetries, is_sensor_symmetric, swap_sensors
 from foci3d.simulation.dataset import resample_stacks
 
-IMAGES = ("sensors", "layers", "masks")
+
+class Batch(NamedTuple):
+    """Samples of a step, and the transfer functions of their imager for a network that sees many."""
+
+    samples: Samples[Tensor]
+    transfer: Tensor | None = None
 
 
 def step_generator(seed: int, step: int, device: torch.device) -> torch.Generator:
@@ -26,94 +35,70 @@ def step_generator(seed: int, step: int, device: torch.device) -> torch.Generato
     return torch.Generator(device).manual_seed(int(state[0]))
 
 
+@dataclass(frozen=True)
 class TrainingBatches:
     """The samples of each training step.
 
     Parameters
     ----------
-    samples : ShardDataset
+    split : ShardDataset
         The training split.
     training : TrainingConfig
         Batch size, and whether stacks are resampled and samples augmented.
     dataset : DatasetConfig
         Configuration of the dataset.
     imagers : sequence of TrainingImager
-        The imagers to train for, on the device of `samples`; the steps have them in turn.
+        The imagers to train for, on the device of `split`; the steps have them in turn.
     sensor_separation_um : float
         Distance between the sensors that the depths of the dataset belong to [um].
     seed : int
         Root of the random numbers.
     """
 
-    def __init__(
-        self,
-        samples: ShardDataset,
-        training: TrainingConfig,
-        dataset: DatasetConfig,
-        imagers: Sequence[TrainingImager],
-        sensor_separation_um: float,
-        seed: int,
-    ) -> None:
-        self.samples, self.training, self.dataset, self.imagers, self.seed = samples, training, dataset, imagers, seed
-        self.sensor_separation_um = sensor_separation_um
-        self.layers, self.masks = (samples.arrays[name].flatten() for name in ("layers", "masks"))
+    split: ShardDataset
+    training: TrainingConfig
+    dataset: DatasetConfig
+    imagers: Sequence[TrainingImager]
+    sensor_separation_um: float
+    seed: int
 
-    def __call__(self, step: int) -> Samples:
+    def __call__(self, step: int) -> Batch:
         """Samples of a step, counted from 0."""
-        n_samples, device = self.training.batch_size, self.layers.device
-        imager = self.imagers[step % len(self.imagers)]
+        imager, device = self.imagers[step % len(self.imagers)], self.split.device
         generator = step_generator(self.seed, step, device)
         if self.training.resample_stacks:
-            shape = (n_samples, self.dataset.n_layers)
-            indices = torch.randint(len(self.layers), shape, generator=generator, device=device)
-            samples: Samples = resample_stacks(
-                self.layers[indices], self.masks[indices], generator, self.dataset, imager.measure
-            )
+            layers, masks = self._layers
+            shape = (self.training.batch_size, self.dataset.n_layers)
+            indices = torch.randint(len(layers), shape, generator=generator, device=device)
+            samples = resample_stacks(layers[indices], masks[indices], generator, self.dataset, imager.measure)
         else:
-            samples = stored_batch(self.samples, n_samples, step, self.seed)
+            samples = stored_batch(self.split, self.training.batch_size, step, self.seed)
         if self.training.augment:
-            flags = torch.rand(4, n_samples, generator=generator, device=device) < 0.5
-            samples = apply_dihedral(samples, flags[:3])
-            if is_sensor_symmetric(self.dataset, self.sensor_separation_um):
-                n_occupied = (samples["masks"] > 0).any(-1).any(-1).sum(1) if self.dataset.empty_layers else None
-                samples = swap_sensors(samples, flags[3], self.sensor_separation_um, n_occupied)
+            samples = self._augment(samples, imager, generator)
         if self.training.imagers:
-            samples = {**samples, "sensors": add_noise(samples["sensors"], self.training.imagers, generator)}
-        return samples if imager.transfer is None else {**samples, "transfer": imager.transfer}
+            samples = replace(samples, measurements=add_noise(samples.measurements, self.training.imagers, generator))
+        return Batch(samples, imager.transfer)
+
+    @cached_property
+    def _layers(self) -> tuple[ShardedArray, ShardedArray]:
+        """Layers and masks of the split, whichever sample they are from."""
+        return self.split.samples.layers.flatten(), self.split.samples.masks.flatten()
+
+    def _augment(self, samples: Samples[Tensor], imager: TrainingImager, generator: torch.Generator) -> Samples[Tensor]:
+        """Each sample in a random one of the orientations that the imager allows."""
+        device = samples.layers.device
+        bits = torch.rand(4, len(samples), generator=generator, device=device) < 0.5
+        numbers = 4 * bits[0] + 2 * bits[1] + bits[2].int()
+        # The number of symmetries divides 8, so that all are equally likely.
+        samples = apply_symmetries(samples, imager.symmetries, numbers % len(imager.symmetries))
+        if not is_sensor_symmetric(self.dataset, self.sensor_separation_um):
+            return samples
+        n_occupied = (samples.masks > 0).any(-1).any(-1).sum(1) if self.dataset.empty_layers else None
+        return swap_sensors(samples, bits[3], self.sensor_separation_um, n_occupied)
 
 
-def stored_batch(samples: ShardDataset, batch_size: int, step: int, seed: int) -> Samples:
+def stored_batch(split: ShardDataset, batch_size: int, step: int, seed: int) -> Samples[Tensor]:
     """Samples of a step from a split that is shuffled in each epoch; the last, incomplete batch is left out."""
-    epoch, batch = divmod(step, len(samples) // batch_size)
-    order = torch.randperm(len(samples), generator=step_generator(seed, epoch, torch.device("cpu")))
-    indices = order[batch * batch_size : (batch + 1) * batch_size]
-    return samples.take(indices.to(samples.arrays["sensors"].device))
-
-
-def apply_dihedral(samples: Samples, flags: Tensor) -> Samples:
-    """Flip in x, flip in y and transpose the samples for which each of three `flags` (3, N) is true.
-
-    Exact where the point-spread function has these symmetries, as every fitted one does.
-    """
-    images = {name: samples[name] for name in IMAGES}
-    for flag, transform in zip(flags, DIHEDRAL, strict=True):
-        images = {name: _where(flag, transform(values), values) for name, values in images.items()}
-    return {**samples, **images}
-
-
-def swap_sensors(
-    samples: Samples, flag: Tensor, sensor_separation_um: float, n_occupied: Tensor | None = None
-) -> Samples:
-    """View the samples for which `flag` (N,) is true from the opposite side: sensors and layers in reverse order.
-
-    If layers are empty and come last, `n_occupied` (N,) is the number of the others.
-    """
-    swapped = {
-        name: view_from_opposite(name, samples[name], sensor_separation_um, None if name == "sensors" else n_occupied)
-        for name in (*IMAGES, "depths_um")
-    }
-    return {name: _where(flag, values, samples[name]) for name, values in swapped.items()}
-
-
-def _where(flag: Tensor, values: Tensor, others: Tensor) -> Tensor:
-    return torch.where(flag.view(-1, *[1] * (values.ndim - 1)), values, others)
+    epoch, batch = divmod(step, len(split) // batch_size)
+    order = torch.randperm(len(split), generator=step_generator(seed, epoch, torch.device("cpu")))
+    return split[order[batch * batch_size : (batch + 1) * batch_size].to(split.device)]

@@ -1,71 +1,75 @@
 """Shards as a dataset of torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from foci3d.io import hdf5, shards
-from foci3d.io.shards import ShardedArray
+from foci3d.io.samples import Samples
+from foci3d.io.shards import ShardedArray, map_shards
 
 
-class ShardDataset(Dataset[dict[str, Tensor]]):
-    """Samples of a split, read from its shards as they are asked for; a sample is a dict of tensors.
+class ShardDataset(Dataset[Samples[Tensor]]):
+    """Samples of a split, read from its shards as they are asked for.
+
+    >>> dataset = open_dataset(["train-0.h5", "train-1.h5"])  # doctest: +SKIP
+    >>> loader = torch.utils.data.DataLoader(dataset, batch_size=16, shuffle=True, collate_fn=stack)  # doctest: +SKIP
 
     Parameters
     ----------
-    arrays : mapping of str to ShardedArray
-        Arrays of the samples by name, as `foci3d.io.shards` describes them.
+    samples : Samples of ShardedArray
+        All samples.
     """
 
-    def __init__(self, arrays: Mapping[str, ShardedArray]) -> None:
-        self.arrays = dict(arrays)
+    def __init__(self, samples: Samples[ShardedArray]) -> None:
+        self.samples = samples
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the samples."""
+        return self.samples.layers.device
 
     def __len__(self) -> int:
-        return len(next(iter(self.arrays.values())))
+        return len(self.samples)
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return self.take(torch.tensor(range(len(self))[index]))
+    def __getitem__(self, rows: Any) -> Samples[Tensor]:
+        """One sample by its number, or the samples at a tensor of numbers."""
+        indices = rows if isinstance(rows, Tensor) else torch.tensor(range(len(self))[rows])
+        return self.samples.map(lambda values: values[indices])
 
-    def take(self, indices: Tensor) -> dict[str, Tensor]:
-        """Arrays of the samples at `indices`, of any shape, which precedes that of a sample."""
-        return {name: values[indices] for name, values in self.arrays.items()}
-
-    def load(self) -> dict[str, Tensor]:
-        """Arrays of all samples, in memory."""
-        return {name: values.load() for name, values in self.arrays.items()}
+    def load(self) -> Samples[Tensor]:
+        """All samples, in memory."""
+        return self.samples.map(ShardedArray.load)
 
 
-def open_dataset(
-    paths: str | Path | Sequence[str | Path],
-    names: Sequence[str] | None = None,
-    device: torch.device | str = "cpu",
-) -> ShardDataset:
+def stack(samples: Sequence[Samples[Tensor]]) -> Samples[Tensor]:
+    """A batch of single samples."""
+    arrays = [sample.arrays() for sample in samples]
+    return Samples(**{name: torch.stack([each[name] for each in arrays]) for name in arrays[0]})
+
+
+def open_dataset(paths: str | Path | Sequence[str | Path], device: torch.device | str = "cpu") -> ShardDataset:
     """Open a split of a dataset without reading it into memory.
 
     Parameters
     ----------
     paths : str, Path or sequence of them
         Its shards, in order.
-    names : sequence of str, optional
-        Arrays to open, see `foci3d.io.shards`; all by default.
     device : torch.device or str
         Device of the samples. For a GPU, the arrays are copied to it once.
 
     Returns
     -------
     ShardDataset
-        For example ``sample["sensors"]`` (S, Y, X) and ``sample["masks"]`` (L, Y, X).
+        For example ``dataset[0].measurements`` (S, Y, X) and ``dataset[0].masks`` (L, Y, X).
 
     Raises
     ------
     InputError
         If a shard cannot be read, is damaged or does not fit the first.
     """
-    paths = [paths] if isinstance(paths, str | Path) else list(paths)
-    if names is None:
-        with hdf5.open_checked(paths[0], shards.FORMAT) as file:
-            names = list(file)
-    return ShardDataset(shards.map_shards(paths, names, torch.device(device)))
+    paths = [paths] if isinstance(paths, str | Path) else paths
+    return ShardDataset(map_shards(paths, torch.device(device)))

@@ -17,16 +17,13 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from foci3d.errors import InputError
+from foci3d.io.samples import Samples
 from foci3d.learning.device import Precision
-from foci3d.learning.tasks import Samples
 
 FABRIC_PRECISIONS: dict[Precision, Literal["32-true", "bf16-mixed"]] = {
     "float32": "32-true",
     "bfloat16": "bf16-mixed",
 }
-
-SHARED = frozenset({"transfer"})
-"""Entries of a batch that belong to all of its samples."""
 
 END_TIMEOUT_S = 60
 """Seconds that the other processes have to end after the first."""
@@ -88,11 +85,10 @@ def launched(fabric: Fabric) -> Iterator[None]:
         raise
 
 
-def take_share(samples: Samples, fabric: Fabric) -> Samples:
+def take_share(samples: Samples[Tensor], fabric: Fabric) -> Samples[Tensor]:
     """The share of this process in a batch, whose size is a multiple of the number of processes."""
-    n_samples = len(samples["sensors"]) // fabric.world_size
-    share = slice(fabric.global_rank * n_samples, (fabric.global_rank + 1) * n_samples)
-    return {name: values if name in SHARED else values[share] for name, values in samples.items()}
+    n_samples = len(samples) // fabric.world_size
+    return samples[fabric.global_rank * n_samples : (fabric.global_rank + 1) * n_samples]
 
 
 def average(value: Tensor, fabric: Fabric) -> float:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from foci3d.errors import InputError
 from foci3d.io.atomic import atomic_path
+from foci3d.io.samples import Outputs
 from foci3d.learning.inference import Model, decode_outputs
 from foci3d.learning.networks.physics import PhysicsNetwork, WienerBank
 from foci3d.learning.tasks import Task
@@ -113,13 +114,13 @@ class ExportedModel(nn.Module):
 
     def forward(self, measurements: Tensor) -> tuple[Tensor, ...]:
         """Outputs for `measurements (N, S, Y, X)`, in the order of `output_names`."""
-        return tuple(self._decode(measurements).values())
+        return tuple(self._decode(measurements).arrays().values())
 
     def output_names(self, measurements: Tensor) -> list[str]:
         """Names of the outputs."""
-        return [*self._decode(measurements)]
+        return [*self._decode(measurements).arrays()]
 
-    def _decode(self, measurements: Tensor) -> dict[str, Tensor]:
+    def _decode(self, measurements: Tensor) -> Outputs[Tensor]:
         return decode_outputs(self.network, self.task, measurements, self.depth_scale)
 
 

@@ -13,6 +13,7 @@ from foci3d.config.training import ImagerRangesConfig
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF, depth_grid
+from foci3d.optics.symmetries import Symmetry
 
 DEPTH_STEP_UM = 10.0
 """Largest step between the kernels of a random imager [um]."""
@@ -32,11 +33,14 @@ class TrainingImager:
         Factor on the depths of the dataset: the separation of its sensors over that of the configured imager.
     transfer : Tensor, optional
         What a network that knows the optics needs of it, see `foci3d.learning.networks.physics.PhysicsNetwork`.
+    symmetries : tuple of Symmetry
+        Symmetries of its point-spread function; an angular acceptance has all.
     """
 
     forward: ForwardModel
     depth_scale: float = 1.0
     transfer: Tensor | None = None
+    symmetries: tuple[Symmetry, ...] = tuple(Symmetry)
 
     def measure(self, layers: Tensor, depths_um: Tensor) -> Tensor:
         """Measurements `(N, S, Y, X)` of `layers (N, L, Y, X)`, whose depths `(N, L)` are those of the dataset [um]."""

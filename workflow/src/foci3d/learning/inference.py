@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from foci3d.errors import InputError
 from foci3d.io import shards
 from foci3d.io.hdf5 import Attribute
 from foci3d.io.predictions import COPIES, OUTPUTS, Predictions
+from foci3d.io.samples import NumpyOutputs, NumpySamples, Outputs
 from foci3d.learning.device import resolve_device
 from foci3d.learning.model_file import ModelDescription, read_model
 from foci3d.learning.networks import PhysicsNetwork
@@ -23,26 +24,22 @@ from foci3d.learning.symmetries import average_over_symmetries
 from foci3d.learning.tasks import Task, compute_logits, make_task
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
+from foci3d.optics.symmetries import Symmetry
 
 log = logging.getLogger(__name__)
 
 BATCH_SIZE = 64
-SCALED_VALUES = {"predicted_depths_um", "predicted_depth_sds_um"}
-"""Predicted values of layers that are distances."""
-
 LOG_INTERVAL_S = 10.0
 """Seconds between progress messages."""
 
 
-def decode_outputs(network: nn.Module, task: Task, measurements: Tensor, depth_scale: float = 1.0) -> dict[str, Tensor]:
-    """Outputs of a network by name for measurements `(N, S, Y, X)` in any unit, as `Model.predict` describes them.
-
-    `depth_scale` is that of `Model`.
-    """
-    logits = compute_logits(network, measurements)
-    values = task.layer_values(logits)
-    scaled = {name: depth_scale * values[name] for name in SCALED_VALUES & values.keys()}
-    return {"output": task.decode(logits, measurements), **values, **scaled}
+def decode_outputs(network: nn.Module, task: Task, measurements: Tensor, depth_scale: float = 1.0) -> Outputs[Tensor]:
+    """Outputs of a network for measurements `(N, S, Y, X)` in any unit; `depth_scale` is that of `Model`."""
+    outputs = task.outputs(compute_logits(network, measurements), measurements)
+    if outputs.predicted_depths_um is None or outputs.predicted_depth_sds_um is None:
+        return outputs
+    depths_um, sds_um = outputs.predicted_depths_um, outputs.predicted_depth_sds_um
+    return replace(outputs, predicted_depths_um=depth_scale * depths_um, predicted_depth_sds_um=depth_scale * sds_um)
 
 
 @dataclass(frozen=True)
@@ -77,10 +74,15 @@ class Model:
         description = self.description
         return make_task(description.task, description.n_layers, description.classes_um)
 
+    @property
+    def symmetries(self) -> tuple[Symmetry, ...]:
+        """Symmetries of the point-spread function at hand or, where it is not known, of that of the training data."""
+        return self.psf.symmetries if self.psf else self.description.symmetries
+
     @torch.inference_mode()
     def predict(
         self, measurements: npt.NDArray[Any], device: torch.device | str = "auto", *, average_symmetries: bool = False
-    ) -> dict[str, npt.NDArray[np.float32]]:
+    ) -> NumpyOutputs:
         """Apply the model to measurements, in float32.
 
         Parameters
@@ -90,15 +92,13 @@ class Model:
         device : torch.device or str
             A device, or ``auto`` for a GPU where there is one.
         average_symmetries : bool
-            Whether to average over the exact symmetries of the imager: lower errors, in 8 or 16 times the time.
+            Whether to average over the symmetries of the imager: lower errors, in 8 or 16 times the time where its
+            point-spread function has all symmetries of the square.
 
         Returns
         -------
-        dict of str to ndarray, float32
-            ``output``: probabilities (N, C) of the depths `description.classes_um`, a sharp layer (N, 1, Y, X) in the
-            unit of `measurements`, depths (N, 1, Y, X) [um] or probabilities of a cell (N, L, Y, X), depending on the
-            task. For the task `stacks` also the values (N, L) of the layers: ``predicted_depths_um``,
-            ``predicted_depth_sds_um`` [um] and ``occupancy``, the probability that a layer holds cells.
+        Outputs
+            Of NumPy, float32; with values of the layers for the task `stacks`.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class Model:
         network, task, outputs = self.network.to(device), self.task, []
         swap_sensors = self.description.is_sensor_symmetric and task.has_layer_channels
 
-        def decode(images: Tensor) -> dict[str, Tensor]:
+        def decode(images: Tensor) -> Outputs[Tensor]:
             return decode_outputs(network, task, images, self.depth_scale)
 
         last_log_time = time.perf_counter()
@@ -118,14 +118,14 @@ class Model:
             batch = torch.from_numpy(measurements[first : first + BATCH_SIZE].astype(np.float32)).to(device)
             if average_symmetries:
                 separation_um = self.sensor_separation_um if swap_sensors else None
-                output = average_over_symmetries(decode, batch, separation_um)
+                output = average_over_symmetries(decode, batch, self.symmetries, separation_um)
             else:
                 output = decode(batch)
-            outputs.append({name: values.cpu().numpy() for name, values in output.items()})
+            outputs.append(output.map(lambda values: values.cpu().numpy()).arrays())
             if time.perf_counter() - last_log_time > LOG_INTERVAL_S:
                 last_log_time = time.perf_counter()
                 log.info("%d of %d samples", first + len(batch), len(measurements))
-        return {name: np.concatenate([output[name] for output in outputs]) for name in outputs[0]}
+        return Outputs(**{name: np.concatenate([output[name] for output in outputs]) for name in outputs[0]})
 
 
 def load_model(
@@ -231,21 +231,20 @@ def predict_dataset(
 
 def predict_samples(
     model: Model,
-    arrays: Mapping[str, npt.NDArray[Any]],
+    samples: NumpySamples,
     dataset_name: str,
     device: torch.device | str,
     *,
     average_symmetries: bool = False,
 ) -> Predictions:
-    """Apply a model to samples in memory; as `predict_dataset`, with the `arrays` of a shard in place of paths."""
+    """Apply a model to samples in memory; as `predict_dataset`, with the samples in place of paths."""
     description = model.description
-    samples = {name: torch.from_numpy(arrays[name]) for name in ("layers", "masks", "depths_um")}
-    outputs = model.predict(arrays["sensors"], device, average_symmetries=average_symmetries)
-    target = model.task.target(samples)
-    copies = {name: values for name, values in arrays.items() if name in COPIES}
-    results = {**outputs, "target": target.numpy(), **copies}
+    outputs = model.predict(samples.measurements, device, average_symmetries=average_symmetries)
+    target = model.task.target(samples.map(torch.from_numpy))
+    copies = {name: values for name, values in samples.arrays().items() if name in COPIES}
+    results = {**outputs.arrays(), "target": target.numpy(), **copies}
     if description.task not in OUTPUTS:
-        results["error"] = model.task.error(torch.from_numpy(outputs["output"]), target).numpy()
+        results["error"] = model.task.error(torch.from_numpy(outputs.output), target).numpy()
     if description.classes_um:
         results["classes_um"] = np.array(description.classes_um, np.float32)
     attributes: dict[str, Attribute] = {"parameters": description.n_parameters, "weights": description.digests.weights}

@@ -19,6 +19,7 @@ from foci3d.errors import InputError
 from foci3d.io.atomic import atomic_path
 from foci3d.learning.device import Precision
 from foci3d.learning.networks import NETWORKS, build_network
+from foci3d.optics.symmetries import Symmetry
 
 KIND: Final = "foci3d-model"
 VERSION: Final = 3
@@ -44,8 +45,9 @@ class Digests(Section):
 class ModelDescription(Section):
     """Everything about a model but its weights.
 
-    `network` and `dataset` are names; `normalization` is that of the measurements; `precision` is that of the training;
-    `best_step` and `validation_score` belong to the weights; `versions` are those of the software.
+    `network` and `dataset` are names; `symmetries` are those of the point-spread function of the training data;
+    `normalization` is that of the measurements; `precision` is that of the training; `best_step` and `validation_score`
+    belong to the weights; `versions` are those of the software.
     """
 
     kind: Literal["foci3d-model"] = KIND
@@ -64,6 +66,7 @@ class ModelDescription(Section):
     pixel_pitch_um: float
     sensor_separation_um: float
     is_sensor_symmetric: bool
+    symmetries: tuple[Symmetry, ...] = tuple(Symmetry)
     normalization: str
     training: TrainingConfig
     precision: Precision

@@ -32,6 +32,7 @@ from foci3d.learning.tasks import NORMALIZATION, Task, make_task
 from foci3d.learning.training import TrainingSetup, TrainingState, fit
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
+from foci3d.optics.symmetries import Symmetry
 
 log = logging.getLogger(__name__)
 
@@ -184,9 +185,10 @@ def run_training(run: TrainingRun, inputs: TrainingInputs, folder: Path, n_devic
     log.info("%s on %s in %s", run.network, device, precision)
     train = _open_split(run, inputs.train, device, min_samples=run.training.batch_size)
     validation = _open_split(run, inputs.validation, device)
-    forward = ForwardModel(
-        PSF.load(inputs.psf), run.imager.n_pixels, run.dataset.n_sensors, run.imager.sensor_separation_um
-    ).to(device)
+    psf = PSF.load(inputs.psf)
+    log.info("symmetries of the point-spread function: %s", ", ".join(psf.symmetries))
+    separation_um = run.imager.sensor_separation_um
+    forward = ForwardModel(psf, run.imager.n_pixels, run.dataset.n_sensors, separation_um).to(device)
     network = run.initialize_network(inputs.encoder).to(device)
     if isinstance(network, PhysicsNetwork):
         network.set_optics(forward)
@@ -194,7 +196,7 @@ def run_training(run: TrainingRun, inputs: TrainingInputs, folder: Path, n_devic
     setup = TrainingSetup(
         network=network,
         task=run.make_task(),
-        batches=_training_batches(run, train, network, forward),
+        batches=_training_batches(run, train, network, TrainingImager(forward, symmetries=psf.symmetries)),
         validation=validation.load(),
         config=run.training,
         device=device,
@@ -204,30 +206,26 @@ def run_training(run: TrainingRun, inputs: TrainingInputs, folder: Path, n_devic
     )
     state = fit(setup)
     network.load_state_dict(state.best_weights)
-    description = _describe(run, network, train.arrays["depths_um"].load().double(), state, digests)
+    description = _describe(run, network, train.samples.depths_um.load().double(), psf.symmetries, state, digests)
     return TrainedNetwork(network, description, pd.DataFrame(state.curves), setup.checkpoint)
 
 
 def _training_batches(
-    run: TrainingRun, samples: ShardDataset, network: nn.Module, forward: ForwardModel
+    run: TrainingRun, train: ShardDataset, network: nn.Module, imager: TrainingImager
 ) -> TrainingBatches:
     """Batches for the configured imager, or for those of `training.imagers`."""
-    imagers: Sequence[TrainingImager] = [TrainingImager(forward)]
+    imagers: Sequence[TrainingImager] = [imager]
     if ranges := run.training.imagers:
         transfer_functions = network.bank.transfer_functions if isinstance(network, PhysicsNetwork) else None
-        device = forward.depths_um.device
-        imagers = RandomImagers(ranges, run.imager, run.dataset, run.seed, device, transfer_functions)
-    return TrainingBatches(samples, run.training, run.dataset, imagers, run.imager.sensor_separation_um, run.seed)
+        imagers = RandomImagers(ranges, run.imager, run.dataset, run.seed, train.device, transfer_functions)
+    return TrainingBatches(train, run.training, run.dataset, imagers, run.imager.sensor_separation_um, run.seed)
 
 
 def _open_split(run: TrainingRun, paths: Sequence[Path], device: torch.device, min_samples: int = 1) -> ShardDataset:
-    split = open_dataset(paths, ("layers", "masks", "sensors", "depths_um"), device)
-    found = {name: split.arrays[name].shape[1:] for name in ("sensors", "layers")}
-    n_pixels, dataset = run.imager.n_pixels, run.dataset
-    expected = {
-        "sensors": (dataset.n_sensors, n_pixels, n_pixels),
-        "layers": (dataset.n_layers, n_pixels, n_pixels),
-    }
+    split = open_dataset(paths, device)
+    field = (run.imager.n_pixels, run.imager.n_pixels)
+    expected = {"measurements": (run.dataset.n_sensors, *field), "layers": (run.dataset.n_layers, *field)}
+    found = {name: split.samples.arrays()[name].shape[1:] for name in expected}
     if found != expected:
         raise InputError(
             f"{paths[0]}: the shapes of its arrays are {found}; expected {expected} as configured, delete it and run "
@@ -259,7 +257,12 @@ def _shards_digest(paths: Sequence[Path]) -> str:
 
 
 def _describe(
-    run: TrainingRun, network: nn.Module, depths_um: Tensor, state: TrainingState, digests: Digests
+    run: TrainingRun,
+    network: nn.Module,
+    depths_um: Tensor,
+    symmetries: tuple[Symmetry, ...],
+    state: TrainingState,
+    digests: Digests,
 ) -> ModelDescription:
     """Description of a trained network; `depths_um` (N, L) are the depths of its training split [um]."""
     depths = zip(depths_um.mean(0).tolist(), depths_um.std(0).tolist(), strict=True)
@@ -278,6 +281,7 @@ def _describe(
         pixel_pitch_um=run.imager.pixel_pitch_um,
         sensor_separation_um=run.imager.sensor_separation_um,
         is_sensor_symmetric=is_sensor_symmetric(run.dataset, run.imager.sensor_separation_um),
+        symmetries=symmetries,
         normalization=NORMALIZATION,
         training=run.training,
         precision=state.precision,

@@ -1,38 +1,23 @@
-"""Exact symmetries of the imager, for augmentation in training and for averaging at prediction.
+"""Symmetries of the imager: what they do to samples in training, and averages over them in prediction.
 
-A scene that is flipped or transposed gives flipped or transposed measurements, as the point-spread function is
-symmetric. With two sensors that face each other, and depths whose distribution is symmetric about the middle, a scene
-seen from the opposite side is a scene of the dataset, too: sensors and layers in reverse order.
+A scene that is flipped or transposed gives flipped or transposed measurements where the kernels of the point-spread
+function stay the same under it, see `foci3d.optics.psf.PSF.symmetries`. Two sensors that face each other have the same
+kernels. If the distribution of the depths is symmetric about the middle between them, a scene seen from the opposite
+side is a scene of the dataset, too: sensors and layers in reverse order.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import product
 
 import torch
 from torch import Tensor
 
 from foci3d.config.models import DatasetConfig
+from foci3d.io.samples import Outputs, Samples
+from foci3d.optics.symmetries import Symmetry
 
-
-def flip_x(images: Tensor) -> Tensor:
-    """Mirror `(..., Y, X)` in x."""
-    return images.flip(-1)
-
-
-def flip_y(images: Tensor) -> Tensor:
-    """Mirror `(..., Y, X)` in y."""
-    return images.flip(-2)
-
-
-def transpose(images: Tensor) -> Tensor:
-    """Exchange the axes of `(..., Y, X)`."""
-    return images.mT
-
-
-DEPTH_SDS = "predicted_depth_sds_um"
-
-DIHEDRAL = (flip_x, flip_y, transpose)
-"""Generators of the eight symmetries of a square; each is its own inverse."""
+GENERATORS = (Symmetry.FLIP_X, Symmetry.FLIP_Y, Symmetry.TRANSPOSE)
 
 
 def is_sensor_symmetric(dataset: DatasetConfig, sensor_separation_um: float) -> bool:
@@ -42,48 +27,94 @@ def is_sensor_symmetric(dataset: DatasetConfig, sensor_separation_um: float) -> 
     )
 
 
+def apply_symmetries(samples: Samples[Tensor], symmetries: Sequence[Symmetry], numbers: Tensor) -> Samples[Tensor]:
+    """Transform each sample by the one of the `symmetries` with its number `(N,)`."""
+    flags = torch.tensor([symmetry.flags for symmetry in symmetries], device=numbers.device)[numbers].T
+    images = {name: values for name, values in samples.arrays().items() if values.ndim > 2}
+    for flag, generator in zip(flags, GENERATORS, strict=True):
+        images = {name: _where(flag, generator.apply(values), values) for name, values in images.items()}
+    return replace(samples, **images)
+
+
+def swap_sensors(
+    samples: Samples[Tensor], flag: Tensor, sensor_separation_um: float, n_occupied: Tensor | None = None
+) -> Samples[Tensor]:
+    """View the samples for which `flag` (N,) is true from the opposite side: sensors and layers in reverse order.
+
+    If layers are empty and come last, `n_occupied` (N,) is the number of the others.
+    """
+    swapped = {
+        "measurements": reverse_layers(samples.measurements),
+        "layers": reverse_layers(samples.layers, n_occupied),
+        "masks": reverse_layers(samples.masks, n_occupied),
+        "depths_um": sensor_separation_um - reverse_layers(samples.depths_um, n_occupied),
+    }
+    return replace(samples, **{name: _where(flag, new, getattr(samples, name)) for name, new in swapped.items()})
+
+
+def _where(flag: Tensor, values: Tensor, others: Tensor) -> Tensor:
+    return torch.where(flag.view(-1, *[1] * (values.ndim - 1)), values, others)
+
+
+def reverse_layers(values: Tensor, n_occupied: Tensor | None = None) -> Tensor:
+    """`values (N, L, ...)` of layers, or sensors, in reverse order.
+
+    `n_occupied (N,)` is the number of layers with cells, which come before the empty ones from either side; by default
+    all layers are reversed.
+    """
+    order = torch.arange(values.shape[1], device=values.device).expand(len(values), -1)
+    count = values.shape[1] if n_occupied is None else n_occupied[:, None]
+    order = torch.where(order < count, count - 1 - order, order)
+    return values[torch.arange(len(values), device=values.device)[:, None], order]
+
+
 def average_over_symmetries(
-    predict: Callable[[Tensor], Mapping[str, Tensor]], measurements: Tensor, sensor_separation_um: float | None
-) -> dict[str, Tensor]:
-    """Mean of a prediction over all symmetries of the measurements.
+    predict: Callable[[Tensor], Outputs[Tensor]],
+    measurements: Tensor,
+    symmetries: Sequence[Symmetry],
+    sensor_separation_um: float | None = None,
+) -> Outputs[Tensor]:
+    """Mean of a prediction over the symmetries of an imager.
 
     Parameters
     ----------
     predict : callable
-        From measurements `(N, S, Y, X)` to outputs by name: images `(N, C, Y, X)`, or values `(N, C)`, which change
-        only with the direction of view.
+        From measurements `(N, S, Y, X)` to outputs.
     measurements : Tensor (N, S, Y, X)
         Measurements.
-    sensor_separation_um : float or None
+    symmetries : sequence of Symmetry
+        Symmetries of the point-spread function.
+    sensor_separation_um : float, optional
         Distance between the sensors [um] if the scene is to be seen from the opposite side, too, where channels of the
         outputs are layers.
 
     Returns
     -------
-    dict of str to Tensor
-        Outputs in the orientation of the measurements.
+    Outputs
+        In the orientation of the measurements.
     """
-    outputs: dict[str, list[Tensor]] = {}
-    swaps = (False,) if sensor_separation_um is None else (False, True)
-    for *flags, swap in product((False, True), (False, True), (False, True), swaps):
-        transforms = [transform for transform, flag in zip(DIHEDRAL, flags, strict=True) if flag]
-        images = measurements.flip(1) if swap else measurements
-        for transform in transforms:
-            images = transform(images)
-        predicted = predict(images)
-        n_occupied = (predicted["occupancy"] > 0.5).sum(1) if "occupancy" in predicted else None
-        for name, output in predicted.items():
-            if output.ndim == measurements.ndim:
-                for transform in reversed(transforms):
-                    output = transform(output)
-            if swap and sensor_separation_um is not None:
-                output = view_from_opposite(name, output, sensor_separation_um, n_occupied)
-            outputs.setdefault(name, []).append(output)
-    stacked = {name: torch.stack(values) for name, values in outputs.items()}
-    averages = {name: values.mean(0) for name, values in stacked.items()}
-    if DEPTH_SDS in stacked:
-        averages[DEPTH_SDS] = deviation_of_average(stacked["predicted_depths_um"], stacked[DEPTH_SDS])
-    return averages
+    predictions = []
+    for symmetry, swap in product(symmetries, (False,) if sensor_separation_um is None else (False, True)):
+        outputs = predict(symmetry.apply(measurements.flip(1) if swap else measurements))
+        if outputs.output.ndim == measurements.ndim:
+            outputs = replace(outputs, output=symmetry.undo(outputs.output))
+        if swap and sensor_separation_um is not None:
+            outputs = _view_from_opposite(outputs, sensor_separation_um)
+        predictions.append(outputs.arrays())
+    stacked = Outputs(**{name: torch.stack([each[name] for each in predictions]) for name in predictions[0]})
+    averages = stacked.map(lambda values: values.mean(0))
+    if stacked.predicted_depths_um is None or stacked.predicted_depth_sds_um is None:
+        return averages
+    sds_um = deviation_of_average(stacked.predicted_depths_um, stacked.predicted_depth_sds_um)
+    return replace(averages, predicted_depth_sds_um=sds_um)
+
+
+def _view_from_opposite(outputs: Outputs[Tensor], sensor_separation_um: float) -> Outputs[Tensor]:
+    n_occupied = None if outputs.occupancy is None else (outputs.occupancy > 0.5).sum(1)
+    seen = outputs.map(lambda values: reverse_layers(values, n_occupied))
+    if seen.predicted_depths_um is None:
+        return seen
+    return replace(seen, predicted_depths_um=sensor_separation_um - seen.predicted_depths_um)
 
 
 def deviation_of_average(values: Tensor, sds: Tensor) -> Tensor:
@@ -105,31 +136,3 @@ def deviation_of_average(values: Tensor, sds: Tensor) -> Tensor:
     """
     variances = sds.square().mean(0)
     return (variances - values.var(0, correction=0)).maximum(variances / len(sds)).sqrt()
-
-
-def view_from_opposite(
-    name: str, values: Tensor, sensor_separation_um: float, n_occupied: Tensor | None = None
-) -> Tensor:
-    """An array of a scene that is seen from the opposite side: sensors or layers in reverse order, depths mirrored.
-
-    Parameters
-    ----------
-    name : str
-        Name of the array, which tells depths.
-    values : Tensor (N, sensors or layers, ...)
-        The array.
-    sensor_separation_um : float
-        Distance between the sensors [um].
-    n_occupied : Tensor (N,), optional
-        Number of layers with cells, which come before the empty ones from either side; by default all.
-
-    Returns
-    -------
-    Tensor
-        The array, of the same shape.
-    """
-    order = torch.arange(values.shape[1], device=values.device).expand(len(values), -1)
-    count = values.shape[1] if n_occupied is None else n_occupied[:, None]
-    order = torch.where(order < count, count - 1 - order, order)
-    mirrored = values[torch.arange(len(values), device=values.device)[:, None], order]
-    return sensor_separation_um - mirrored if name.endswith("depths_um") else mirrored

@@ -16,7 +16,7 @@ outputs do not depend on the unit of the measurements; that of `deblurring` is c
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,6 +27,7 @@ from torch.nn import functional
 from foci3d.config.registry import TASK_NAMES
 from foci3d.errors import InputError
 from foci3d.evaluation.metrics import CELL_THRESHOLD, normalized_error
+from foci3d.io.samples import Outputs, Samples
 
 UM_PER_MM = 1000.0
 LOG_SD_RANGE = (-7.0, 2.0)
@@ -34,21 +35,19 @@ LOG_SD_RANGE = (-7.0, 2.0)
 
 NORMALIZATION = "divided by the mean over all sensors and pixels of the sample"
 
-Samples = Mapping[str, Tensor]
-"""Arrays of a shard by name: sensors (N, S, Y, X), layers and masks (N, L, Y, X), depths_um (N, L)."""
-
 
 def mean_intensity(measurements: Tensor) -> Tensor:
     """Mean `(N, 1, 1, 1)` over all sensors and pixels of measurements `(N, S, Y, X)`."""
     return measurements.mean((1, 2, 3), keepdim=True)
 
 
-def compute_logits(network: nn.Module, measurements: Tensor, *optics: Tensor) -> Tensor:
+def compute_logits(network: nn.Module, measurements: Tensor, transfer: Tensor | None = None) -> Tensor:
     """Output of a network for measurements `(N, S, Y, X)` in any unit, which it sees normalized to a mean of 1.
 
-    `optics` are the transfer functions of the imager for a network that knows the optics, if not those it was set to.
+    `transfer` are the transfer functions of the imager for a network that knows the optics, if not those it was set to.
     """
-    return network(measurements / mean_intensity(measurements), *optics)
+    normalized = measurements / mean_intensity(measurements)
+    return network(normalized) if transfer is None else network(normalized, transfer)
 
 
 @dataclass(frozen=True)
@@ -75,19 +74,19 @@ class Task(ABC):
         """Output channels of the network."""
 
     @abstractmethod
-    def target(self, samples: Samples) -> Tensor:
+    def target(self, samples: Samples[Tensor]) -> Tensor:
         """Ideal output for the samples."""
 
     @abstractmethod
     def decode(self, logits: Tensor, measurements: Tensor) -> Tensor:
         """Output in its unit, from that of the network and the measurements `(N, S, Y, X)` before normalization."""
 
-    def layer_values(self, logits: Tensor) -> dict[str, Tensor]:
-        """Values `(N, L)` of each layer by name, beside the output; none for most tasks."""
-        return {}
+    def outputs(self, logits: Tensor, measurements: Tensor) -> Outputs[Tensor]:
+        """The decoded output, and values of each layer where the task has them."""
+        return Outputs(output=self.decode(logits, measurements))
 
     @abstractmethod
-    def loss(self, logits: Tensor, samples: Samples) -> Tensor:
+    def loss(self, logits: Tensor, samples: Samples[Tensor]) -> Tensor:
         """What training minimizes, a mean over the samples."""
 
     @abstractmethod
@@ -135,16 +134,16 @@ class DepthClass(Task):
         """One for each depth."""
         return len(self.classes_um)
 
-    def target(self, samples: Samples) -> Tensor:
+    def target(self, samples: Samples[Tensor]) -> Tensor:
         """Index `(N,)` of the nearest depth."""
-        depths_um = samples["depths_um"]
+        depths_um = samples.depths_um
         return (depths_um - depths_um.new_tensor(self.classes_um)).abs().argmin(1)
 
     def decode(self, logits: Tensor, measurements: Tensor) -> Tensor:
         """Probability `(N, C)` of each depth."""
         return logits.softmax(1)
 
-    def loss(self, logits: Tensor, samples: Samples) -> Tensor:
+    def loss(self, logits: Tensor, samples: Samples[Tensor]) -> Tensor:
         """Cross-entropy."""
         return functional.cross_entropy(logits, self.target(samples))
 
@@ -162,17 +161,17 @@ class Deblurring(Task):
         """One image."""
         return 1
 
-    def target(self, samples: Samples) -> Tensor:
+    def target(self, samples: Samples[Tensor]) -> Tensor:
         """Sharp layer `(N, 1, Y, X)`."""
-        return samples["layers"]
+        return samples.layers
 
     def decode(self, logits: Tensor, measurements: Tensor) -> Tensor:
         """Sharp layer `(N, 1, Y, X)` in the unit of the measurements."""
         return measurements[:, :1] + logits * mean_intensity(measurements)
 
-    def loss(self, logits: Tensor, samples: Samples) -> Tensor:
+    def loss(self, logits: Tensor, samples: Samples[Tensor]) -> Tensor:
         """Mean logarithm of the error: without it, far layers, which are barely recoverable, dominate near ones."""
-        return self.error(self.decode(logits, samples["sensors"]), samples["layers"]).log().mean()
+        return self.error(self.decode(logits, samples.measurements), samples.layers).log().mean()
 
     def error(self, output: Tensor, target: Tensor) -> Tensor:
         """Mean absolute error over the range of the target."""
@@ -188,9 +187,9 @@ class DepthMap(Task):
         """Logits of no cell and of each layer, and the depth of each layer [mm]."""
         return 2 * self.n_layers + 1
 
-    def target(self, samples: Samples) -> Tensor:
+    def target(self, samples: Samples[Tensor]) -> Tensor:
         """Depth `(N, 1, Y, X)` [um], 0 without cells."""
-        return (samples["masks"] * samples["depths_um"][..., None, None]).sum(1, keepdim=True)
+        return (samples.masks * samples.depths_um[..., None, None]).sum(1, keepdim=True)
 
     def decode(self, logits: Tensor, measurements: Tensor) -> Tensor:
         """Median `(N, 1, Y, X)` [um] of the predicted distribution, which minimizes the expected absolute error."""
@@ -199,12 +198,12 @@ class DepthMap(Task):
         candidates_mm = functional.pad(depths_mm.clamp_min(0), (0, 0, 0, 0, 1, 0))
         return candidates_mm.gather(1, median) * UM_PER_MM
 
-    def loss(self, logits: Tensor, samples: Samples) -> Tensor:
+    def loss(self, logits: Tensor, samples: Samples[Tensor]) -> Tensor:
         """Cross-entropy of the layer, and absolute error of its depth [mm] where it holds cells."""
         occupancy, depths_mm = self._split(logits)
-        cells = functional.pad(samples["masks"], (0, 0, 0, 0, 1, 0))
+        cells = functional.pad(samples.masks, (0, 0, 0, 0, 1, 0))
         cells[:, 0] = 1 - cells[:, 1:].amax(1)
-        deviation = (depths_mm - samples["depths_um"][..., None, None] / UM_PER_MM).abs() * samples["masks"]
+        deviation = (depths_mm - samples.depths_um[..., None, None] / UM_PER_MM).abs() * samples.masks
         return functional.cross_entropy(occupancy, cells.argmax(1)) + deviation.sum(1).mean()
 
     def error(self, output: Tensor, target: Tensor) -> Tensor:
@@ -228,17 +227,17 @@ class Masks(Task):
         """One for each layer."""
         return self.n_layers
 
-    def target(self, samples: Samples) -> Tensor:
+    def target(self, samples: Samples[Tensor]) -> Tensor:
         """Mask `(N, L, Y, X)`."""
-        return samples["masks"]
+        return samples.masks
 
     def decode(self, logits: Tensor, measurements: Tensor) -> Tensor:
         """Probability `(N, L, Y, X)` of a cell."""
         return logits.sigmoid()
 
-    def loss(self, logits: Tensor, samples: Samples) -> Tensor:
+    def loss(self, logits: Tensor, samples: Samples[Tensor]) -> Tensor:
         """Binary cross-entropy."""
-        return functional.binary_cross_entropy_with_logits(logits, samples["masks"].float())
+        return functional.binary_cross_entropy_with_logits(logits, samples.masks.float())
 
     def error(self, output: Tensor, target: Tensor) -> Tensor:
         """Share of pixels on the wrong side of the threshold."""
@@ -267,26 +266,25 @@ class Stacks(Masks):
         """Probability `(N, L, Y, X)` of a cell."""
         return logits[:, : self.n_layers].sigmoid()
 
-    def layer_values(self, logits: Tensor) -> dict[str, Tensor]:
-        """Depths with their standard deviations [um], and probabilities that the layers hold cells."""
+    def outputs(self, logits: Tensor, measurements: Tensor) -> Outputs[Tensor]:
+        """Probabilities of cells, depths with their standard deviations [um], and occupancy of the layers."""
         depths_mm, variances, occupancy = self._pool(logits)
-        return {
-            "predicted_depths_um": depths_mm * UM_PER_MM,
-            "predicted_depth_sds_um": variances.sqrt() * UM_PER_MM,
-            "occupancy": occupancy.sigmoid(),
-        }
+        return Outputs(
+            output=self.decode(logits, measurements),
+            predicted_depths_um=depths_mm * UM_PER_MM,
+            predicted_depth_sds_um=variances.sqrt() * UM_PER_MM,
+            occupancy=occupancy.sigmoid(),
+        )
 
-    def loss(self, logits: Tensor, samples: Samples) -> Tensor:
+    def loss(self, logits: Tensor, samples: Samples[Tensor]) -> Tensor:
         """Cross-entropy of the masks and of occupancy, and the negative logarithm of the depths' likelihood.
 
         The likelihood of each depth is weighted with its standard deviation, without which the depths that are already
         accurate have the largest gradients (beta-NLL, Seitzer et al., ICLR 2022).
         """
         depths_mm, variances, occupancy = self._pool(logits)
-        occupied = (samples["masks"] > 0).any(-1).any(-1).float()
-        likelihood = functional.gaussian_nll_loss(
-            depths_mm, samples["depths_um"] / UM_PER_MM, variances, reduction="none"
-        )
+        occupied = (samples.masks > 0).any(-1).any(-1).float()
+        likelihood = functional.gaussian_nll_loss(depths_mm, samples.depths_um / UM_PER_MM, variances, reduction="none")
         depth_loss = (likelihood * variances.detach().sqrt() * occupied).mean()
         occupancy_loss = functional.binary_cross_entropy_with_logits(occupancy, occupied)
         masks_loss = super().loss(logits[:, : self.n_layers], samples)
@@ -310,15 +308,15 @@ class DepthCoverage(Task):
         """A depth and a coverage for each layer."""
         return 2 * self.n_layers
 
-    def target(self, samples: Samples) -> Tensor:
+    def target(self, samples: Samples[Tensor]) -> Tensor:
         """Depths [mm], then coverages `(N, 2 L)`."""
-        return torch.cat([samples["depths_um"] / UM_PER_MM, samples["masks"].float().mean((2, 3))], 1)
+        return torch.cat([samples.depths_um / UM_PER_MM, samples.masks.float().mean((2, 3))], 1)
 
     def decode(self, logits: Tensor, measurements: Tensor) -> Tensor:
         """The output of the network."""
         return logits
 
-    def loss(self, logits: Tensor, samples: Samples) -> Tensor:
+    def loss(self, logits: Tensor, samples: Samples[Tensor]) -> Tensor:
         """Mean absolute error."""
         return functional.l1_loss(logits, self.target(samples))
 

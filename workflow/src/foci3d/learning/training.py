@@ -17,11 +17,13 @@ from torch.optim.swa_utils import AveragedModel
 
 from foci3d.config.training import TrainingConfig
 from foci3d.errors import InputError
+from foci3d.io.samples import Samples
+from foci3d.learning.batches import Batch
 from foci3d.learning.checkpoint import load_checkpoint, save_checkpoint
 from foci3d.learning.device import Precision
 from foci3d.learning.distributed import average, launched, make_fabric, synchronize_batch_norm, take_share
 from foci3d.learning.optimization import average_weights, make_optimizers
-from foci3d.learning.tasks import Samples, Task, compute_logits
+from foci3d.learning.tasks import Task, compute_logits
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ class TrainingSetup:
         Its task.
     batches : callable
         Gives the samples of a step, counted from 0, on `device`.
-    validation : mapping of str to Tensor
+    validation : Samples
         The samples of the validation split, on `device`.
     config : TrainingConfig
         How to train.
@@ -58,8 +60,8 @@ class TrainingSetup:
 
     network: nn.Module
     task: Task
-    batches: Callable[[int], Samples]
-    validation: Samples
+    batches: Callable[[int], Batch]
+    validation: Samples[Tensor]
     config: TrainingConfig
     device: torch.device
     precision: Precision
@@ -179,9 +181,9 @@ def _run_steps(setup: TrainingSetup, fabric: Fabric, parts: _Parts, state: Train
     start, last_log_time = time.perf_counter() - state.seconds, time.perf_counter()
     losses: list[Tensor] = []
     while state.step < config.max_steps and state.validations_since_best < config.patience:
-        samples = take_share(setup.batches(state.step), fabric)
-        optics = [samples["transfer"]] if "transfer" in samples else []
-        loss = setup.task.loss(compute_logits(model, samples["sensors"], *optics), samples)
+        batch, transfer = setup.batches(state.step)
+        samples = take_share(batch, fabric)
+        loss = setup.task.loss(compute_logits(model, samples.measurements, transfer), samples)
         fabric.backward(loss)
         learning_rate = float(parts.schedules[0].get_last_lr()[0])
         for optimizer, schedule in zip(optimizers, parts.schedules, strict=True):
@@ -208,15 +210,15 @@ def _run_steps(setup: TrainingSetup, fabric: Fabric, parts: _Parts, state: Train
 
 
 @torch.inference_mode()
-def validate(network: nn.Module, task: Task, samples: Samples, batch_size: int) -> dict[str, float]:
+def validate(network: nn.Module, task: Task, samples: Samples[Tensor], batch_size: int) -> dict[str, float]:
     """Mean over samples of a network's loss, ``validation_loss``, and of the task's error, ``validation_score``."""
     network.eval()
-    loss, error, n_samples = 0.0, 0.0, len(samples["sensors"])
+    loss, error, n_samples = 0.0, 0.0, len(samples)
     for first in range(0, n_samples, batch_size):
-        batch = {name: values[first : first + batch_size] for name, values in samples.items()}
-        logits = compute_logits(network, batch["sensors"])
+        batch = samples[first : first + batch_size]
+        logits = compute_logits(network, batch.measurements)
         loss += task.loss(logits, batch).item() * len(logits)
-        error += task.error(task.decode(logits, batch["sensors"]), task.target(batch)).sum().item()
+        error += task.error(task.decode(logits, batch.measurements), task.target(batch)).sum().item()
     network.train()
     return {"validation_loss": loss / n_samples, "validation_score": error / n_samples}
 

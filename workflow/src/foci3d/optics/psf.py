@@ -17,8 +17,12 @@ from torch import Tensor
 
 from foci3d.errors import InputError
 from foci3d.io import hdf5
+from foci3d.optics.symmetries import Symmetry
 
 PSF_FORMAT = hdf5.FileFormat("foci3d-psf", 2)
+
+SYMMETRY_TOLERANCE = 0.01
+"""Share of its peak by which a symmetry may change a kernel."""
 
 
 def depth_grid(depth_range_um: Sequence[float], depth_step_um: float) -> Tensor:
@@ -86,6 +90,18 @@ class PSF:
         for tensor in (self.depths_um, self.kernels):
             content.update(tensor.cpu().contiguous().numpy().data)
         return content.hexdigest()[:16]
+
+    @property
+    def symmetries(self) -> tuple[Symmetry, ...]:
+        """Symmetries of the square, a group, that change no kernel by more than `SYMMETRY_TOLERANCE` of its peak."""
+        tolerances = SYMMETRY_TOLERANCE * self.kernels.amax((-2, -1))
+        found = {
+            symmetry
+            for symmetry in Symmetry
+            if ((symmetry.apply(self.kernels) - self.kernels).abs().amax((-2, -1)) <= tolerances).all()
+        }
+        # Two symmetries within the tolerance may exceed it together; what is closed under products remains.
+        return tuple(each for each in Symmetry if {each.then(other) for other in found} == found)
 
     def interpolate(self, depths_um: Tensor) -> Tensor:
         """Kernels at any depths.

@@ -38,7 +38,7 @@ def examples(
         The three images of a column share their scale of intensity.
     """
     depths_um, errors = (samples[name].to_numpy() for name in ("depth_um", "error"))
-    rows = {"sensors": "input", "output": "output", "target": "target"}
+    rows = {"measurements": "input", "output": "output", "target": "target"}
     figure = style.new_figure(style.FULL_WIDTH_MM, 0.86 * style.FULL_WIDTH_MM)
     grid = figure.subplots(3, len(shown), squeeze=False)
     for column, sample in zip(grid.T, shown, strict=True):

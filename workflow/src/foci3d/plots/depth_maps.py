@@ -72,7 +72,7 @@ def _show_maps(
     panels = figure.subplots(1, 4)
     overlaid, measurement, *maps = panels
     style.show_image(overlaid, sample["layers"].sum(0), pixel_pitch_um, bar_um=1000)
-    style.show_image(measurement, sample["sensors"][0], pixel_pitch_um)
+    style.show_image(measurement, sample["measurements"][0], pixel_pitch_um)
     limits = (EMPTY_BELOW_SHARE * max_depth_um, max_depth_um)
     for axes, name in zip(maps, ("target", "output"), strict=True):
         depth = style.show_image(axes, sample[name][0], pixel_pitch_um, cmap=DEPTHS, limits=limits)

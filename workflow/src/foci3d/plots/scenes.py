@@ -1,6 +1,5 @@
 """Synthetic layers: an example, and their statistics beside those of the published sample."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy.typing as npt
@@ -9,6 +8,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from foci3d.io.samples import NumpySamples
 from foci3d.plots import style
 from foci3d.plots.style import COLORS
 
@@ -25,15 +25,13 @@ LABELS = {
 """Axis label of each statistic."""
 
 
-def scenes(
-    sample: Mapping[str, npt.NDArray[Any]], layers: pd.DataFrame, statistics: pd.DataFrame, pixel_pitch_um: float
-) -> Figure:
+def scenes(sample: NumpySamples, layers: pd.DataFrame, statistics: pd.DataFrame, pixel_pitch_um: float) -> Figure:
     """Show one stack, and the distribution of each statistic over all layers with its published range.
 
     Parameters
     ----------
-    sample : mapping of str to ndarray
-        layers and masks (L, Y, X), sensors (S, Y, X) and depths_um (L,) of one sample.
+    sample : Samples
+        One sample, without the axis of samples.
     layers : DataFrame
         One row per layer, one column per statistic.
     statistics : DataFrame
@@ -48,7 +46,7 @@ def scenes(
     """
     figure = style.new_figure(style.FULL_WIDTH_MM, 118)
     ((above,), (below,)) = figure.subfigures(2, 1, squeeze=False, height_ratios=(1, 2.1))
-    _show_stack(above.subplots(1, len(sample["layers"]) + len(sample["sensors"])), sample, pixel_pitch_um)
+    _show_stack(above.subplots(1, len(sample.layers) + len(sample.measurements)), sample, pixel_pitch_um)
     panels = below.subplots(2, 4)
     for axes, (_, row) in zip(panels.flat, statistics.iterrows(), strict=True):
         _show_statistic(axes, layers[row["statistic"]], row)
@@ -58,14 +56,14 @@ def scenes(
     return figure
 
 
-def _show_stack(panels: npt.NDArray[Any], sample: Mapping[str, npt.NDArray[Any]], pixel_pitch_um: float) -> None:
-    n_layers = len(sample["layers"])
-    stack = zip(panels, sample["layers"], sample["masks"], sample["depths_um"], strict=False)
+def _show_stack(panels: npt.NDArray[Any], sample: NumpySamples, pixel_pitch_um: float) -> None:
+    n_layers = len(sample.layers)
+    stack = zip(panels, sample.layers, sample.masks, sample.depths_um, strict=False)
     for number, (axes, layer, mask, depth_um) in enumerate(stack, 1):
         style.show_image(axes, layer, pixel_pitch_um, bar_um=1000 if number == 1 else None)
         style.show_outline(axes, mask, pixel_pitch_um)
         axes.set_title(style.layer_title(number, depth_um))
-    for name, axes, image in zip("AB", panels[n_layers:], sample["sensors"], strict=False):
+    for name, axes, image in zip("AB", panels[n_layers:], sample.measurements, strict=False):
         style.show_image(axes, image, pixel_pitch_um)
         axes.set_title(f"sensor {name}")
 

@@ -45,7 +45,7 @@ class Stack:
     @classmethod
     def from_predictions(cls, arrays: Mapping[str, npt.NDArray[Any]], sample: int) -> Self:
         """One sample of the arrays of a predictions file."""
-        return cls(*(arrays[name][sample] for name in ("layers", "sensors", "output", "target", "depths_um")))
+        return cls(*(arrays[name][sample] for name in ("layers", "measurements", "output", "target", "depths_um")))
 
     @property
     def error(self) -> npt.NDArray[Any]:

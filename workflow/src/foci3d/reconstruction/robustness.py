@@ -1,17 +1,17 @@
 """Errors of trained networks on imagers and specimens that differ from those they were trained for."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
-import numpy.typing as npt
 import pandas as pd
 import torch
+from torch import Tensor
 
 from foci3d.confidence.recalibration import optics_of
 from foci3d.config.models import TissueConfig
 from foci3d.config.studies import RobustnessConfig
 from foci3d.evaluation.scores import score
+from foci3d.io.samples import NumpySamples
 from foci3d.learning.inference import Model, predict_samples
 from foci3d.optics.psf import PSF
 from foci3d.simulation.perturbations import list_perturbations, perturbed_depths_um, perturbed_measurements
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 def assess_robustness(
     model: Model,
     psf: PSF,
-    arrays: Mapping[str, npt.NDArray[Any]],
+    samples: NumpySamples,
     dataset: str,
     robustness: RobustnessConfig,
     tissue: TissueConfig,
@@ -41,8 +41,8 @@ def assess_robustness(
         The network.
     psf : PSF
         The calibrated point-spread function.
-    arrays : mapping of str to ndarray
-        Arrays of the test samples as in a shard; their scenes are measured again.
+    samples : Samples
+        The test samples; their scenes are measured again.
     dataset : str
         Name of their dataset.
     robustness : RobustnessConfig
@@ -66,16 +66,15 @@ def assess_robustness(
         Columns of a summary (`foci3d.evaluation.scores`), and perturbation and amount
         (`foci3d.simulation.perturbations.Perturbation`).
     """
-    first = {name: values[: robustness.n_samples] for name, values in arrays.items()}
-    samples = {name: torch.from_numpy(first[name]) for name in ("layers", "depths_um")}
+    first = samples[: robustness.n_samples].map(torch.from_numpy)
     readout = tissue.model_copy(update={"read_noise_electrons": robustness.read_noise_electrons})
     forward, parts = optics_of(model, psf), []
-    for perturbation in list_perturbations(robustness, model.description.in_channels, samples["layers"].shape[1]):
+    for perturbation in list_perturbations(robustness, model.description.in_channels, first.layers.shape[1]):
         log.info("%s %g", perturbation.kind, perturbation.amount)
         generator = torch.Generator().manual_seed(seed)
-        measurements = perturbed_measurements(samples, psf, forward, perturbation, readout, generator)
-        depths_um = perturbed_depths_um(samples["depths_um"], perturbation)
-        perturbed = {**first, "sensors": measurements.numpy(), "depths_um": depths_um.numpy()}
+        measurements = perturbed_measurements(first, psf, forward, perturbation, readout, generator)
+        depths_um = perturbed_depths_um(first.depths_um, perturbation)
+        perturbed = replace(first, measurements=measurements, depths_um=depths_um).map(Tensor.numpy)
         predictions = predict_samples(model, perturbed, dataset, device, average_symmetries=average_symmetries)
         _, summary = score(predictions, max_depth_um, n_bootstrap, seed)
         parts.append(summary.assign(perturbation=perturbation.kind, amount=perturbation.amount))

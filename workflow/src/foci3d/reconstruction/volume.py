@@ -15,6 +15,7 @@ from foci3d.confidence.reliability import confidence
 from foci3d.config.registry import MASK_TASKS
 from foci3d.errors import InputError
 from foci3d.evaluation.metrics import CELL_THRESHOLD
+from foci3d.io.samples import Outputs
 from foci3d.learning.inference import Model
 from foci3d.learning.recalibration import Recalibration
 from foci3d.reconstruction.foci import find_foci
@@ -121,24 +122,24 @@ def reconstruct(
             "choose another model."
         )
 
-    def predict(tiles: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
-        return model.predict(tiles, device, average_symmetries=average_symmetries)
+    def predict(tiles: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[Any]]:
+        return model.predict(tiles, device, average_symmetries=average_symmetries).arrays()
 
     n_pixels = description.n_pixels
     if measurement.shape[1:] == (n_pixels, n_pixels):
-        outputs = {name: values[0] for name, values in predict(measurement[None]).items()}
+        outputs = Outputs(**predict(measurement[None]))[0]
     else:
         edge = n_pixels // 6
-        outputs = predict_field(predict, measurement, Tiling(n_pixels, cut=edge, ramp=edge))
+        outputs = Outputs(**predict_field(predict, measurement, Tiling(n_pixels, cut=edge, ramp=edge)))
     usable, note = find_usable_recalibration(recalibration, average_symmetries=average_symmetries)
-    probability = usable.probabilities(outputs["output"]) if usable else outputs["output"]
+    probability = usable.probabilities(outputs.output) if usable else outputs.output
     depths_um, depth_sds_um = layer_depths(outputs, description)
     quality = assess_quality(measurement, outputs, probability, model, usable, note)
     if usable:
         depth_sds_um = usable.depth_sds(depth_sds_um)
     if quality.flagged:
         depth_sds_um = np.maximum(depth_sds_um, [layer.sd for layer in description.layer_depths_um])
-    occupancy = outputs.get("occupancy", np.ones(description.n_layers))
+    occupancy = np.ones(description.n_layers) if outputs.occupancy is None else outputs.occupancy
     pitch_um = description.pixel_pitch_um if pixel_pitch_um is None else pixel_pitch_um
     return Reconstruction(
         measurement=measurement,

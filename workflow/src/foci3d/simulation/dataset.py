@@ -3,17 +3,16 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy.typing as npt
 import torch
 from numpy.random import SFC64, Generator, SeedSequence
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from foci3d.config.models import DatasetConfig, SceneConfig, SlidesConfig
+from foci3d.io.samples import NumpySamples, Samples, Scenes
 from foci3d.simulation.imager import Imager, simulate_measurements
 from foci3d.simulation.scene import draw_moving, draw_stacks, occupied_first, place_depths, remove_overlap
 from foci3d.simulation.slides import crop_stacks, load_label
@@ -54,9 +53,7 @@ class Split:
         return Generator(SFC64(SeedSequence([self.seed, int.from_bytes(name[:8], "little"), index])))
 
 
-def generate_samples(
-    split: Split, samples: range, scene: SceneConfig, imager: Imager
-) -> Iterator[dict[str, npt.NDArray[Any]]]:
+def generate_samples(split: Split, samples: range, scene: SceneConfig, imager: Imager) -> Iterator[NumpySamples]:
     """Generate samples of a split block by block.
 
     Blocks have a fixed number of samples and start at a multiple of it; samples of a block that are not asked for are
@@ -75,15 +72,14 @@ def generate_samples(
 
     Yields
     ------
-    dict of str to ndarray
-        The arrays of a shard for the next samples; see `foci3d.io.shards`.
+    Samples
+        The next samples.
     """
     size = max(1, BLOCK_SIZE // split.samples_per_scene) * split.samples_per_scene
     for first in range(samples.start // size * size, samples.stop, size):
         with _one_thread():
-            arrays = _generate_block(split, range(first, first + size), scene, imager)
-        requested = slice(max(samples.start - first, 0), samples.stop - first)
-        yield {name: values[requested].numpy() for name, values in arrays.items()}
+            block = _generate_block(split, range(first, first + size), scene, imager)
+        yield block[max(samples.start - first, 0) : samples.stop - first].map(Tensor.numpy)
 
 
 @contextmanager
@@ -98,22 +94,20 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _generate_block(split: Split, samples: range, scene: SceneConfig, imager: Imager) -> dict[str, Tensor]:
+def _generate_block(split: Split, samples: range, scene: SceneConfig, imager: Imager) -> Samples[Tensor]:
     repeats = split.samples_per_scene
     scenes = range(samples.start // repeats, samples.stop // repeats)
     generators = [split.generator(index) for index in scenes]
     draw = draw_moving if split.dataset.scene == "moving" else draw_stacks
-    stacks = draw(generators, scene, split.dataset, imager.n_pixels, imager.tissue.margin_pixels)
+    drawn = draw(generators, scene, split.dataset, imager.n_pixels, imager.tissue.margin_pixels)
     sources = [generator for generator in generators for _ in range(repeats)]
-    sensors = simulate_measurements(imager, stacks["layers"], stacks["depths_um"], sources)
-    arrays = {name: imager.crop(values) if values.ndim > 2 else values for name, values in stacks.items()}
-    arrays |= {"sensors": sensors, "index": torch.tensor(samples)}
-    if "cluster" in arrays:
-        arrays["sequence"] = torch.tensor(scenes).repeat_interleave(repeats)
-    return arrays
+    measurements = simulate_measurements(imager, drawn.layers, drawn.depths_um, sources)
+    visible = drawn.map(lambda values: imager.crop(values) if values.ndim > 2 else values)
+    sequence = None if drawn.cluster is None else torch.tensor(scenes).repeat_interleave(repeats)
+    return replace(visible, index=torch.tensor(samples), sequence=sequence).measured(measurements)
 
 
-def generate_slides(split: Split, slides: SlidesConfig, nuclei: Path, imager: Imager) -> dict[str, npt.NDArray[Any]]:
+def generate_slides(split: Split, slides: SlidesConfig, nuclei: Path, imager: Imager) -> NumpySamples:
     """Generate stacks of crops of a real microscope image, and their measurements.
 
     Parameters
@@ -129,8 +123,8 @@ def generate_slides(split: Split, slides: SlidesConfig, nuclei: Path, imager: Im
 
     Returns
     -------
-    dict of str to ndarray
-        The arrays of a shard; see `foci3d.io.shards`.
+    Samples
+        Of NumPy.
 
     Raises
     ------
@@ -139,9 +133,8 @@ def generate_slides(split: Split, slides: SlidesConfig, nuclei: Path, imager: Im
     """
     generators = [split.generator(index) for index in range(slides.n_stacks)]
     stacks = crop_stacks(load_label(slides, nuclei), generators, split.dataset, imager.n_pixels)
-    sensors = simulate_measurements(imager, stacks["layers"], stacks["depths_um"], generators)
-    arrays = {**stacks, "sensors": sensors, "index": torch.arange(slides.n_stacks)}
-    return {name: values.numpy() for name, values in arrays.items()}
+    measurements = simulate_measurements(imager, stacks.layers, stacks.depths_um, generators)
+    return replace(stacks, index=torch.arange(slides.n_stacks)).measured(measurements).map(Tensor.numpy)
 
 
 def resample_stacks(
@@ -150,7 +143,7 @@ def resample_stacks(
     generator: torch.Generator,
     dataset: DatasetConfig,
     forward: Callable[[Tensor, Tensor], Tensor],
-) -> dict[str, Tensor]:
+) -> Samples[Tensor]:
     """New samples of a dataset from stored layers, at new depths.
 
     Parameters
@@ -164,12 +157,12 @@ def resample_stacks(
     dataset : DatasetConfig
         The dataset.
     forward : callable
-        The forward operator: from layers and depths_um (N, L) to sensors (N, S, Y, X), on the device of `layers`.
+        The forward operator: from layers and depths_um (N, L) to measurements (N, S, Y, X), on the device of `layers`.
 
     Returns
     -------
-    dict of str to Tensor
-        layers (N, L, Y, X), masks (N, L, Y, X) uint8, sensors (N, S, Y, X), depths_um (N, L) as in a shard.
+    Samples
+        On the device of `layers`.
 
     Raises
     ------
@@ -185,10 +178,10 @@ def resample_stacks(
         kept = kept & ~is_empty[..., None, None]
     if kept is not cells:
         layers = torch.where(cells & ~kept, resample_background(layers, cells, generator), layers)
-    stacks = {"layers": layers, "masks": kept.to(torch.uint8), "depths_um": depths_um}
+    stacks = Scenes(layers=layers, masks=kept.to(torch.uint8), depths_um=depths_um)
     if dataset.empty_layers:
         stacks = occupied_first(stacks)
-    return {**stacks, "sensors": forward(stacks["layers"], stacks["depths_um"])}
+    return stacks.measured(forward(stacks.layers, stacks.depths_um))
 
 
 def resample_background(layers: Tensor, cells: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,11 +1,11 @@
 """Measurements that a network for stacks was not trained for, made from the samples of a test."""
 
 import math
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
+from foci3d.io.samples import Scenes
 from foci3d.optics.forward import ForwardModel
 from foci3d.simulation.dataset import resample_background
 from foci3d.simulation.imager import perturb_distances
@@ -18,14 +18,14 @@ GRADIENT = (0.3, 0.9)
 
 
 def unfamiliar_measurements(
-    samples: Mapping[str, Tensor], forward: ForwardModel, generator: torch.Generator
+    samples: Scenes[Tensor], forward: ForwardModel, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Make measurements of several kinds that do not fit the training data.
 
     Parameters
     ----------
-    samples : mapping of str to Tensor
-        Arrays of N samples as in a shard: layers and masks (N, L, P, P), depths_um (N, L).
+    samples : Scenes
+        N samples.
     forward : ForwardModel
         The imager.
     generator : torch.Generator
@@ -39,7 +39,7 @@ def unfamiliar_measurements(
         gap), ``no_cells`` (background alone), ``gradient`` (a plane of random direction and slope on each sensor) and
         ``noise`` (independent uniform pixels).
     """
-    layers, depths_um = samples["layers"], samples["depths_um"]
+    layers, depths_um = samples.layers, samples.depths_um
     distances_um = forward.distances_um(depths_um)
     widths = {"wider_psf": torch.tensor(WIDTH_ERROR), "narrower_psf": torch.tensor(-WIDTH_ERROR)}
     other = {
@@ -50,7 +50,7 @@ def unfamiliar_measurements(
     return {
         **other,
         "extra_layer": forward(*_add_layer(layers, depths_um, forward.sensor_separation_um, generator)),
-        "no_cells": forward(resample_background(layers, samples["masks"] > 0, generator), depths_um),
+        "no_cells": forward(resample_background(layers, samples.masks > 0, generator), depths_um),
         "gradient": _gradients(shape, generator),
         "noise": torch.rand(shape, generator=generator),
     }

@@ -1,6 +1,6 @@
 """Measurements of what networks were not trained for: another PSF, noise, place of sensor B, tissue, layer spacing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from foci3d.config.models import TissueConfig
 from foci3d.config.studies import RobustnessConfig
+from foci3d.io.samples import Scenes
 from foci3d.optics.forward import ForwardModel, sensor_distances_um
 from foci3d.optics.psf import PSF
 from foci3d.optics.scattering import apply_tissue
@@ -65,7 +66,7 @@ def perturbed_depths_um(depths_um: Tensor, perturbation: Perturbation) -> Tensor
 
 
 def perturbed_measurements(
-    samples: Mapping[str, Tensor],
+    samples: Scenes[Tensor],
     psf: PSF,
     forward: ForwardModel,
     perturbation: Perturbation,
@@ -76,8 +77,8 @@ def perturbed_measurements(
 
     Parameters
     ----------
-    samples : mapping of str to Tensor
-        Arrays of N samples as in a shard: layers (N, L, P, P) and depths_um (N, L), see `perturbed_depths_um`.
+    samples : Scenes
+        N samples; their layers are at `perturbed_depths_um`.
     psf : PSF
         The calibrated point-spread function.
     forward : ForwardModel
@@ -103,7 +104,7 @@ def perturbed_measurements(
     def with_psf(other: PSF) -> ForwardModel:
         return ForwardModel(other, forward.n_pixels, forward.n_sensors, forward.sensor_separation_um)
 
-    layers, depths_um = samples["layers"], perturbed_depths_um(samples["depths_um"], perturbation)
+    layers, depths_um = samples.layers, perturbed_depths_um(samples.depths_um, perturbation)
     distances_um, amount = forward.distances_um(depths_um), perturbation.amount
     match perturbation.kind:
         case "psf_width_error":

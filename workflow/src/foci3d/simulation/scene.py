@@ -7,7 +7,7 @@ cells. Each scene has its own random generator, so that it does not depend on wh
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from foci3d.config.models import DatasetConfig, SceneConfig
+from foci3d.io.samples import Scenes
 from foci3d.optics.linalg import batched_matmul
 from foci3d.simulation import perlin
 
@@ -262,30 +263,20 @@ def remove_overlap(masks: Tensor) -> Tensor:
     return masks & (masks.sum(1, keepdim=True) < 2)
 
 
-def occupied_first(stacks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Stacks with their empty layers last; the order is kept otherwise.
+def occupied_first(stacks: Scenes[Tensor]) -> Scenes[Tensor]:
+    """Layers, masks and depths of stacks with their empty layers last; the order is kept otherwise.
 
     So the number of a layer counts the layers with cells before it, whatever the number of empty ones.
-
-    Parameters
-    ----------
-    stacks : mapping of str to Tensor
-        masks (N, L, Y, X), and arrays (N, L, ...) that are ordered alike.
-
-    Returns
-    -------
-    dict of str to Tensor
-        The arrays.
     """
-    is_empty = ~(stacks["masks"] > 0).any(-1).any(-1)
+    is_empty = ~(stacks.masks > 0).any(-1).any(-1)
     order = is_empty.to(torch.uint8).argsort(dim=1, stable=True)
     rows = torch.arange(len(order), device=order.device)[:, None]
-    return {name: values[rows, order] for name, values in stacks.items()}
+    return stacks.map(lambda values: values[rows, order])
 
 
 def draw_stacks(
     generators: Sequence[Generator], scene: SceneConfig, dataset: DatasetConfig, n_pixels: int, margin_pixels: int = 0
-) -> dict[str, Tensor]:
+) -> Scenes[Tensor]:
     """Draw stacks of independent layers.
 
     Parameters
@@ -301,8 +292,8 @@ def draw_stacks(
 
     Returns
     -------
-    dict of str to Tensor
-        layers (N, L, Y, X) float32 [a.u.] and masks (N, L, Y, X) uint8 with their margin, depths_um (N, L) float32.
+    Scenes
+        Of N stacks, with their margin.
     """
     draws = draw_layers(generators, dataset.n_layers, scene, n_pixels, margin_pixels)
     masks = draws.field > draws.threshold[..., None, None]
@@ -311,17 +302,17 @@ def draw_stacks(
     if dataset.empty_layers:
         uniform = np.stack([generator.random(dataset.n_layers) for generator in generators])
         masks = masks & torch.from_numpy(uniform >= dataset.empty_layers)[..., None, None]
-    stacks = {
-        "layers": render_intensities(masks, draws, scene),
-        "masks": masks.view(torch.uint8),
-        "depths_um": place_depths(draws.depths, dataset),
-    }
+    stacks = Scenes(
+        layers=render_intensities(masks, draws, scene),
+        masks=masks.view(torch.uint8),
+        depths_um=place_depths(draws.depths, dataset),
+    )
     return occupied_first(stacks) if dataset.empty_layers else stacks
 
 
 def draw_moving(
     generators: Sequence[Generator], scene: SceneConfig, dataset: DatasetConfig, n_pixels: int, margin_pixels: int = 0
-) -> dict[str, Tensor]:
+) -> Scenes[Tensor]:
     """Draw stacks in which a cluster moves from the first layer to the last, one layer per step.
 
     The cluster has the same pixels in each step, and so has everything else; in the layers where the cluster is not,
@@ -336,9 +327,8 @@ def draw_moving(
 
     Returns
     -------
-    dict of str to Tensor
-        As of `draw_stacks` with ``N = M * L``, and step (N,) int64, the layer that the cluster is in, from 0;
-        cluster (N, Y, X) uint8, its footprint.
+    Scenes
+        Of ``N = M * L`` samples, with their margin, step and cluster.
     """
     n_layers, margin = dataset.n_layers, margin_pixels
     draws = draw_layers(generators, n_layers + 1, scene, n_pixels, margin)
@@ -350,13 +340,13 @@ def draw_moving(
     masks[:, -1] = cluster
     layers = render_intensities(masks, draws, scene)
     is_cluster = torch.eye(n_layers, dtype=torch.bool)[..., None, None] & cluster[:, None, None]  # (M, steps, L, Y, X)
-    return {
-        "layers": torch.where(is_cluster, layers[:, None, -1:], layers[:, None, :-1]).flatten(0, 1),
-        "masks": (is_cluster | masks[:, None, :-1]).flatten(0, 1).to(torch.uint8),
-        "depths_um": place_depths(draws.depths[:, :-1], dataset).repeat_interleave(n_layers, 0),
-        "step": torch.arange(n_layers).repeat(len(generators)),
-        "cluster": cluster.repeat_interleave(n_layers, 0).to(torch.uint8),
-    }
+    return Scenes(
+        layers=torch.where(is_cluster, layers[:, None, -1:], layers[:, None, :-1]).flatten(0, 1),
+        masks=(is_cluster | masks[:, None, :-1]).flatten(0, 1).to(torch.uint8),
+        depths_um=place_depths(draws.depths[:, :-1], dataset).repeat_interleave(n_layers, 0),
+        step=torch.arange(n_layers).repeat(len(generators)),
+        cluster=cluster.repeat_interleave(n_layers, 0).to(torch.uint8),
+    )
 
 
 def segment_focus(field: npt.NDArray[np.float32], coverage: float) -> npt.NDArray[np.bool_]:

@@ -20,6 +20,7 @@ from torch import Tensor
 from foci3d.config.models import DatasetConfig, SlidesConfig
 from foci3d.errors import InputError
 from foci3d.io.image_formats import read_image_file
+from foci3d.io.samples import Scenes
 from foci3d.simulation.scene import place_depths
 
 DAB = 2
@@ -60,7 +61,7 @@ def load_tissue(binning: int) -> npt.NDArray[np.float32]:
 
 def crop_stacks(
     label: npt.NDArray[np.float32], generators: Sequence[Generator], dataset: DatasetConfig, n_pixels: int
-) -> dict[str, Tensor]:
+) -> Scenes[Tensor]:
     """Crop stacks of layers from an image.
 
     No two crops overlap, so that stacks are independent samples of the image, and each crop is mirrored and rotated at
@@ -80,8 +81,8 @@ def crop_stacks(
 
     Returns
     -------
-    dict of str to Tensor
-        layers (N, L, Y, X) float32 [a.u.], masks (N, L, Y, X) uint8, depths_um (N, L) float32.
+    Scenes
+        Of N stacks.
 
     Raises
     ------
@@ -103,11 +104,11 @@ def crop_stacks(
         ]
     )
     uniform = np.stack([generator.random(n_layers) for generator in generators])
-    return {
-        "layers": torch.from_numpy(layers / label[label > threshold].mean()),
-        "masks": torch.from_numpy((layers > threshold).astype(np.uint8)),
-        "depths_um": place_depths(torch.from_numpy(uniform), dataset),
-    }
+    return Scenes(
+        layers=torch.from_numpy(layers / label[label > threshold].mean()),
+        masks=torch.from_numpy((layers > threshold).astype(np.uint8)),
+        depths_um=place_depths(torch.from_numpy(uniform), dataset),
+    )
 
 
 def _tiles(label: npt.NDArray[np.float32], n_pixels: int) -> npt.NDArray[np.float32]:
