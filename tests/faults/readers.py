@@ -34,7 +34,6 @@ from safetensors.torch import save
 from scipy.io import savemat
 from snakemake.utils import update_config
 
-from foci3d.io.samples import Samples
 from foci3d.calibration.bead_scan import find_beads, read_scan
 from foci3d.calibration.kernel_file import read_kernel_stack
 from foci3d.config import overlays
@@ -42,6 +41,7 @@ from foci3d.config.models import Config
 from foci3d.config.samples import Acquisition, read_samples
 from foci3d.io import matlab, predictions, shards
 from foci3d.io.images import read_acquisition
+from foci3d.io.samples import Samples
 from foci3d.learning.datasets import open_dataset
 from foci3d.learning.inference import load_model
 from foci3d.learning.model_file import save_model

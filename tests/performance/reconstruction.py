@@ -28,8 +28,8 @@ import yaml
 from threadpoolctl import threadpool_limits
 
 from foci3d.classical.tuning import tune
-from foci3d.io.samples import NumpySamples
 from foci3d.config.models import Config
+from foci3d.io.samples import NumpySamples
 from foci3d.io.shards import read_shards
 from foci3d.learning.inference import BATCH_SIZE, load_model
 from foci3d.learning.tasks import Task, make_task
@@ -39,7 +39,6 @@ from foci3d.optics.psf import PSF
 CONFIG = Config.model_validate(yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text()))
 COMPARISONS = {"stack2_physics": "stack2_least_squares", "deblur_physics": "deblur_richardson_lucy"}
 """Networks, and the classical method that each is compared with."""
-
 
 
 def fastest(works: dict[str, Callable[[], object]], n_turns: int) -> dict[str, float]:

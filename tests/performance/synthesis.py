@@ -31,9 +31,9 @@ import yaml
 from scipy.signal import fftconvolve
 from threadpoolctl import threadpool_limits
 
-from foci3d.io.samples import NumpySamples
 from foci3d.config.models import Config, SceneConfig
 from foci3d.io import shards
+from foci3d.io.samples import NumpySamples
 from foci3d.optics import linalg
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 from foci3d.optics.psf import PSF

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from foci3d.io.samples import Samples
 from foci3d.config.models import Config
 from foci3d.io import shards
+from foci3d.io.samples import Samples
 from foci3d.learning.run import TrainingInputs, TrainingRun, run_training
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 from foci3d.optics.psf import PSF, depth_grid

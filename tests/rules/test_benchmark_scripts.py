@@ -10,10 +10,10 @@ import pytest
 import yaml
 from summaries import stack
 
-from foci3d.io.samples import Samples
 from foci3d.evaluation.benchmark import FrozenDataset
 from foci3d.io import shards
 from foci3d.io.predictions import Predictions
+from foci3d.io.samples import Samples
 
 N_SAMPLES, SHAPE = 6, (6, 4, 17, 17)
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from foci3d.classical.tuning import inexact_depths
-from foci3d.io.samples import Samples
 from foci3d.io import shards
 from foci3d.io.predictions import Predictions
+from foci3d.io.samples import Samples
 from foci3d.optics.forward import ForwardModel
 
 N_PIXELS = 17

@@ -11,13 +11,13 @@ import pytest
 import yaml
 
 from foci3d.classical.methods import METHODS
-from foci3d.io.samples import Samples
 from foci3d.config.architectures import ARCHITECTURES
 from foci3d.config.classical_methods import CLASSICAL_METHODS
 from foci3d.config.models import Config
 from foci3d.config.registry import TASK_NAMES
 from foci3d.config.validation import check_config
 from foci3d.io import shards
+from foci3d.io.samples import Samples
 from foci3d.learning.networks import NETWORKS
 from foci3d.learning.tasks import TASKS
 from foci3d.optics.psf import PSF

@@ -12,13 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from foci3d.io.samples import Samples
 from foci3d.config.models import Config
 from foci3d.io import shards
 from foci3d.io.predictions import Predictions
+from foci3d.io.samples import Samples
 from foci3d.learning.batches import TrainingBatches
 from foci3d.learning.inference import load_model
-from foci3d.learning.tasks import Samples
 from foci3d.optics.psf import PSF
 
 N_PIXELS = 17

@@ -12,10 +12,10 @@ import pytest
 import tifffile
 import torch
 
-from foci3d.io.samples import Samples
 from foci3d.cli import main, make_parser
 from foci3d.confidence.recalibration import recalibrate_network
 from foci3d.config.models import TrustConfig
+from foci3d.io.samples import Samples
 from foci3d.learning.inference import load_model
 from foci3d.learning.model_file import ModelDescription, save_model
 from foci3d.optics.psf import PSF

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import foci3d
-from foci3d.io.samples import Samples
 from foci3d.config.models import Config
 from foci3d.io import shards
+from foci3d.io.samples import Samples
 from foci3d.learning.model_file import ModelDescription, save_model
 
 STUB = Path(foci3d.__file__).with_suffix(".pyi")

@@ -9,7 +9,6 @@ import torch
 from skimage import restoration
 
 from foci3d.classical import methods, tuning
-from foci3d.io.samples import Samples
 from foci3d.config.classical_methods import (
     CLASSICAL_METHODS,
     BackProjectionConfig,
@@ -20,6 +19,7 @@ from foci3d.config.classical_methods import (
 )
 from foci3d.config.fields import Positive, Some
 from foci3d.config.models import BaselineConfig
+from foci3d.io.samples import Samples
 from foci3d.optics.forward import ForwardModel, FourierOperator
 
 N_PIXELS = 15

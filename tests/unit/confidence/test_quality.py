@@ -10,8 +10,8 @@ import torch
 from foci3d.confidence.quality import Quality, quality_table
 from foci3d.confidence.recalibration import prediction_statistics, recalibrate_network
 from foci3d.confidence.rendering import relative_residual
-from foci3d.io.samples import Samples
 from foci3d.config.models import TrustConfig
+from foci3d.io.samples import Samples
 from foci3d.learning.inference import Model
 from foci3d.learning.model_file import ModelDescription
 from foci3d.learning.recalibration import DepthRecalibration, Recalibration

@@ -1,20 +1,19 @@
 """The benchmark: fingerprints of datasets, and what is refused of an entry."""
 
-from pathlib import Path
-
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from summaries import stack
 
-from foci3d.io.samples import NumpySamples, Samples
 from foci3d.errors import InputError
 from foci3d.evaluation import benchmark
 from foci3d.evaluation.benchmark import FrozenDataset
 from foci3d.evaluation.tables import read_summaries
 from foci3d.io.predictions import Predictions
+from foci3d.io.samples import NumpySamples, Samples
 
 PROJECT = Path(__file__).parents[3]
 SHAPE = (3, 4, 6, 6)

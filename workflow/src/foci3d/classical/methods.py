@@ -7,7 +7,6 @@ Unlike a network it is given the depth of each layer. Its free parameters are tu
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +24,6 @@ from foci3d.config.classical_methods import (
     RichardsonLucyConfig,
     WienerConfig,
 )
-from foci3d.io.samples import NumpySamples
 from foci3d.optics.forward import ForwardModel, FourierOperator
 
 Array = npt.NDArray[np.float32]

@@ -61,10 +61,8 @@ def score_unfamiliar(
         answers = model.predict(images, device, average_symmetries=calibrated.average_symmetries)
         predictions[kind] = images, answers
     parts = []
-    for kind, images in ({FAMILIAR: arrays["sensors"]} | inputs).items():
-        score = consistency_score(
-            calibrated.reference, prediction_statistics(model, psf, images, answers.get(kind, arrays))
-        )
+    for kind, (images, answers) in predictions.items():
+        score = consistency_score(calibrated.reference, prediction_statistics(model, psf, images, answers))
         parts.append(pd.DataFrame({"kind": kind, "sample": range(len(score)), "score": score}))
     scores = pd.concat(parts, ignore_index=True).assign(threshold=calibrated.reference.threshold)
     return scores.assign(flagged=(scores["score"] > scores["threshold"]).astype(int))

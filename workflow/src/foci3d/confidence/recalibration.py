@@ -24,9 +24,7 @@ def optics_of(model: Model, psf: PSF) -> ForwardModel:
     return ForwardModel(psf, model.description.n_pixels, model.description.in_channels, model.sensor_separation_um)
 
 
-def layer_depths(
-    outputs: NumpyOutputs, description: ModelDescription
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def layer_depths(outputs: NumpyOutputs, description: ModelDescription) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Predicted depths of the layers and their standard deviations [um], with the shape that a model's `outputs` have.
 
     Of a model that predicts none, they are the mean and the standard deviation in its training data, `(L,)`.
@@ -37,9 +35,7 @@ def layer_depths(
     return np.array([layer.mean for layer in layers]), np.array([layer.sd for layer in layers])
 
 
-def prediction_statistics(
-    model: Model, psf: PSF, measurements: npt.NDArray[Any], outputs: NumpyOutputs
-) -> FloatArray:
+def prediction_statistics(model: Model, psf: PSF, measurements: npt.NDArray[Any], outputs: NumpyOutputs) -> FloatArray:
     """`consistency_statistics (N, F)` of a model's `outputs` for `measurements (N, S, Y, X)`, see `Model.predict`."""
     depths = layer_depths(outputs, model.description)
     return consistency_statistics(optics_of(model, psf), measurements, outputs.output, *depths)
