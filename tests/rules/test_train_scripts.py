@@ -16,7 +16,7 @@ from foci3d.config.models import Config
 from foci3d.io import shards
 from foci3d.io.predictions import Predictions
 from foci3d.io.samples import Samples
-from foci3d.learning.batches import TrainingBatches
+from foci3d.learning.batches import Batch, TrainingBatches
 from foci3d.learning.inference import load_model
 from foci3d.optics.psf import PSF
 
@@ -250,7 +250,7 @@ def interrupted_at(last: int) -> Iterator[None]:
     """Interrupt training before step `last`."""
     draw = TrainingBatches.__call__
 
-    def interrupted(batches: TrainingBatches, step: int) -> Samples:
+    def interrupted(batches: TrainingBatches, step: int) -> Batch:
         if step == last:
             raise KeyboardInterrupt
         return draw(batches, step)
