@@ -7,7 +7,7 @@ little. Pixels are those of the field, not of both sensors.
 ==========================  ==========================================================================================
 seconds_per_megapixel       reconstruction of the larger field, without the average over symmetries, which takes 16
                             times the time of the network
-residual_per_megapixel      seconds of it that render the answer again
+residual_per_megapixel      seconds of it that render the prediction again
 mib_per_megapixel           growth of the peak of memory from the smaller field to the larger, over that of the pixels
 peak_mib                    peak of memory of the process, with Python, torch and the larger field
 ==========================  ==========================================================================================
@@ -25,7 +25,7 @@ import torch
 import yaml
 from threadpoolctl import threadpool_limits
 
-from foci3d.confidence.rendering import relative_residual
+from foci3d.confidence.consistency import relative_residual
 from foci3d.config.models import Config
 from foci3d.learning.device import Precision
 from foci3d.learning.inference import Model
@@ -103,14 +103,15 @@ def main() -> None:
     before = peak_mib()
     seconds = processor_seconds(lambda: reconstruct(fields[1], model, device="cpu"))
     megapixels, growth = large**2 / 1e6, (large**2 - small**2) / 1e6
-    answer = rng.random((model.description.n_layers, large, large))
+    forward = ForwardModel(psf, CONFIG.imager.n_pixels, 2, model.sensor_separation_um)
+    probability = rng.random((model.description.n_layers, large, large))
     depths_um = np.array([100.0, 350.0, 600.0, 850.0])
     figures = {
         "seconds_per_megapixel": seconds / megapixels,
         "mib_per_megapixel": (peak_mib() - before) / growth,
         "peak_mib": peak_mib(),
         "residual_per_megapixel": processor_seconds(
-            lambda: relative_residual(psf, model.sensor_separation_um, fields[1], answer, depths_um)
+            lambda: relative_residual(forward, fields[1], probability, depths_um)
         )
         / megapixels,
     }

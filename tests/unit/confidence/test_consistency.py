@@ -40,6 +40,15 @@ def test_exact_answer_explains_its_measurement(forward):
     assert rendered.numpy() == pytest.approx(measurements.numpy(), rel=2e-3)
 
 
+def test_residual_of_a_right_and_of_a_wrong_prediction_for_a_field(forward):
+    cells, depths_um = np.zeros((2, 60, 60), np.float32), np.array([150.0, 600.0])
+    cells[0, 5:20, 30:50], cells[1, 35:50, 10:30] = 1, 1
+    layers = np.array([[2.0], [3.0]])[..., None] * cells + np.array([[0.5], [0.1]])[..., None]
+    measurement = forward.project_field(torch.from_numpy(layers)[None].float(), torch.from_numpy(depths_um)).sum(1)[0]
+    assert consistency.relative_residual(forward, 7 * measurement.numpy(), cells, depths_um) < 1e-3
+    assert 0.2 < consistency.relative_residual(forward, measurement.numpy(), cells[::-1], depths_um) < 1.0
+
+
 def test_no_gain_or_background_is_negative(forward):
     masks, depths_um = draw_stacks(4, 0)
     measurements = -forward(masks, depths_um)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from foci3d.confidence.consistency import relative_residual
 from foci3d.confidence.quality import Quality, quality_table
-from foci3d.confidence.recalibration import prediction_statistics, recalibrate_network
-from foci3d.confidence.rendering import relative_residual
+from foci3d.confidence.recalibration import optics_of, prediction_statistics, recalibrate_network
 from foci3d.config.models import TrustConfig
 from foci3d.io.samples import Samples
 from foci3d.learning.inference import Model
@@ -52,7 +52,9 @@ def test_statistics_and_residual_use_the_predicted_depths(model: Model) -> None:
     first, second = (prediction_statistics(model, model.psf, measurements, values) for values in (outputs, shifted))
     assert np.abs(first[:, 2:] - second[:, 2:]).max() > 1e-4
     result = reconstruct(measurements[0], model)
-    expected = relative_residual(model.psf, 1000.0, measurements[0], result.probability, np.array(result.depths_um))
+    expected = relative_residual(
+        optics_of(model, model.psf), measurements[0], result.probability, np.array(result.depths_um)
+    )
     assert result.quality.residual == pytest.approx(expected)
 
 

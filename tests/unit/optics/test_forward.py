@@ -145,6 +145,54 @@ def test_fourier_operator_is_the_sum_of_zero_padded_convolutions(n_sensors, n_la
     torch.testing.assert_close(FourierOperator.from_kernels(kernels).forward(layers), expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("margin", [0, 6, 14])
+def test_margin_holds_the_light_beyond_the_layers(margin):
+    kernels = torch.rand(2, 2, 3, 29, 29, dtype=torch.float64)
+    operator, layers = FourierOperator.from_kernels(kernels, margin), random_images(2, 3, 15, 15, dtype=np.float64)
+    inside = slice(14 - margin, 29 + margin)
+    for sensor, rendered in enumerate(operator.project_each(layers).unbind(2)):
+        expected = signal.fftconvolve(layers.numpy(), kernels[:, sensor].numpy(), axes=(-2, -1))
+        torch.testing.assert_close(rendered, torch.from_numpy(expected)[..., inside, inside], rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(operator.project_each(layers).sum(1), operator.forward(layers))
+    measurements = random_images(*operator.forward(layers).shape, seed=1, dtype=np.float64)
+    forth, back = operator.forward(layers) * measurements, layers * operator.adjoint(measurements)
+    assert forth.sum().item() == pytest.approx(back.sum().item())
+
+
+def test_layers_alone_add_up_and_distances_are_clamped(asymmetric_psf):
+    forward = ForwardModel(asymmetric_psf, SMALL, 2, SEPARATION_UM)
+    layers, distances_um = random_images(4, 3, SMALL, SMALL), random_depths_um(4, 2, 3, high=900)
+    alone = forward.project_each(layers, distances_um)
+    torch.testing.assert_close(alone.sum(1), forward.project(layers, distances_um))
+    torch.testing.assert_close(
+        forward.project_each(layers, distances_um + 5000), forward.project_each(layers, torch.full((4, 2, 3), 900.0))
+    )
+
+
+@pytest.mark.parametrize("extents", [(8, 8), (19, 35)])
+def test_a_field_has_no_seams(asymmetric_psf, extents):
+    forward = ForwardModel(asymmetric_psf, SMALL, 2, SEPARATION_UM)
+    layers, depths_um = random_images(2, 3, *extents), torch.tensor([100.0, 300.0, 800.0])
+    rendered = forward.project_field(layers, depths_um[:, None, None].expand(3, *extents))
+    torch.testing.assert_close(rendered, forward.project_field(layers, depths_um))
+    for sensor, distances_um in enumerate((depths_um, SEPARATION_UM - depths_um)):
+        kernels = asymmetric_psf.interpolate(distances_um).expand(2, -1, -1, -1).numpy()
+        expected = signal.fftconvolve(layers.numpy(), kernels, "full", axes=(-2, -1))
+        expected = expected[..., SMALL - 1 : SMALL - 1 + extents[0], SMALL - 1 : SMALL - 1 + extents[1]]
+        np.testing.assert_allclose(rendered[:, :, sensor], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_each_block_of_a_field_has_its_depth(asymmetric_psf):
+    forward = ForwardModel(asymmetric_psf, SMALL, 1, SEPARATION_UM)
+    layer = torch.zeros(1, 1, SMALL, 3 * SMALL)
+    layer[..., 0, [0, 2 * SMALL]] = 1
+    depths_um = torch.tensor([200.0, 500.0, 800.0]).repeat_interleave(SMALL).expand(1, SMALL, -1)
+    rendered = forward.project_field(layer, depths_um)[0, 0, 0]
+    right_half = asymmetric_psf.interpolate(torch.tensor([200.0, 800.0]))[:, SMALL - 1 :, SMALL - 1 :]
+    torch.testing.assert_close(rendered[:, :SMALL], right_half[0], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(rendered[:, 2 * SMALL :], right_half[1], rtol=1e-4, atol=1e-6)
+
+
 def test_distances_may_differ_from_those_of_the_geometry(asymmetric_psf):
     forward = ForwardModel(asymmetric_psf, SMALL, 2, SEPARATION_UM)
     layers, distances_um = random_images(4, 3, SMALL, SMALL), random_depths_um(4, 2, 3, high=900)

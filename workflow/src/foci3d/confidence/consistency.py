@@ -1,13 +1,13 @@
-r"""Whether an answer explains its measurement: the answer is rendered again through the point-spread function.
+r"""Whether a prediction explains its measurement: it is rendered again through the point-spread function.
 
-A layer is taken as :math:`g_l p_l + b_l`, its predicted probability of cells with a gain and a background that fit the
-measurement best. Three statistics compare the rendered answer with the measurement:
+A layer is taken as :math:`g_l p_l + b_l`, its predicted probability of cells with a gain and a background of at least 0
+that fit the measurement best. Three statistics compare the rendered prediction with the measurement:
 
 - the power of the residual in octaves of spatial frequency, for each sensor. The speckle inside the cells is not
-  predicted, so the residual is never 0, but its spectrum varies little among samples that the network knows;
-- the relative error of the width of the point-spread function with which the answer fits best. With two sensors, other
-  depths cannot undo it: all distances would grow by a factor, but their sum is the separation of the sensors;
-- the entropy of the answer, which rises where layers cannot be distinguished.
+  predicted, so the residual is never 0, but its spectrum varies little among samples like those of the training data;
+- the relative error of the width of the point-spread function with which the prediction fits best. With two sensors,
+  other depths cannot undo it: all distances would grow by a factor, but their sum is the separation of the sensors;
+- the entropy of the prediction, which rises where layers cannot be distinguished.
 
 `fit_reference` gives their distribution on validation samples, from which `consistency_score` is the deviation.
 """
@@ -47,47 +47,74 @@ RIDGE = 1e-6
 BATCH_SIZE = 32
 
 
-def _render_layers(forward: ForwardModel, layers: Tensor, distances_um: Tensor) -> Tensor:
-    """Each of `layers (N, L, P, P)` alone at `distances_um (N, S, L)` as the sensors see it, `(N, L, S, P, P)`."""
-    within = distances_um.clamp(forward.depths_um[0], forward.depths_um[-1])
-    alone = within.mT.flatten(0, 1)[..., None]
-    return forward.project(layers.flatten(0, 1)[:, None], alone).unflatten(0, layers.shape[:2])
+def fit_layers(rendered: Tensor, measurements: Tensor) -> tuple[Tensor, Tensor]:
+    """Fit gains and backgrounds of layers to measurements.
 
+    Parameters
+    ----------
+    rendered : Tensor (N, C, ...)
+        What the sensors see of each layer, and of an even background in each layer, or linear features of that.
+    measurements : Tensor (N, ...)
+        The measurements, or the same features of them.
 
-def nonnegative_fit(columns: Tensor, values: Tensor) -> Tensor:
-    """Coefficients `(N, C)` of at least 0 with which `columns (N, C, M)` come closest to `values (N, M)`."""
+    Returns
+    -------
+    Tensor (N, C), Tensor (N, ...)
+        Coefficients of at least 0, and the sum of `rendered` with them, which comes closest to the measurements;
+        float64.
+    """
+    columns, values = rendered.flatten(2).double(), measurements.flatten(1).double()
     gram = columns @ columns.mT
     ridge = RIDGE * gram.diagonal(dim1=-2, dim2=-1).mean(-1)[:, None, None] * torch.eye(gram.shape[-1])
     factors = torch.linalg.cholesky(gram + ridge)
     reduced = torch.linalg.solve_triangular(factors, columns @ values[..., None], upper=False)[..., 0]
     pairs = zip(factors.mT.numpy(), reduced.numpy(), strict=True)
-    return torch.from_numpy(np.stack([nnls(matrix, vector)[0] for matrix, vector in pairs]))
+    coefficients = torch.from_numpy(np.stack([nnls(matrix, vector)[0] for matrix, vector in pairs]))
+    return coefficients, (coefficients[:, None] @ columns).view(measurements.shape)
+
+
+def _render(forward: ForwardModel, probabilities: Tensor, distances_um: Tensor) -> Tensor:
+    """Each layer, then an even background in each, as the sensors see it, `(N, 2 L, S, P, P)`."""
+    sources = (probabilities, torch.ones_like(probabilities))
+    return torch.cat([forward.project_each(source, distances_um) for source in sources], 1)
 
 
 def rerender(forward: ForwardModel, measurements: Tensor, probabilities: Tensor, depths_um: Tensor) -> Tensor:
-    """Render an answer with the gains and backgrounds that fit the measurement best.
+    """The `measurements (N, S, P, P)` that `probabilities (N, L, P, P)` at `depths_um (N, L)` explain, float64."""
+    return fit_layers(_render(forward, probabilities, forward.distances_um(depths_um)), measurements)[1]
+
+
+def relative_residual(
+    forward: ForwardModel,
+    measurement: npt.NDArray[np.number],
+    probability: npt.NDArray[np.floating],
+    depths_um: npt.NDArray[np.floating],
+) -> float:
+    """Part of a measurement, of a field of any size, that a prediction leaves unexplained.
 
     Parameters
     ----------
     forward : ForwardModel
-        The imager.
-    measurements : Tensor (N, S, P, P)
-        Measurements [a.u.].
-    probabilities : Tensor (N, L, P, P)
-        Predicted probabilities of a cell.
-    depths_um : Tensor (N, L)
-        Depths of the layers [um].
+        The imager, on the CPU.
+    measurement : ndarray (S, Y, X)
+        Measurement in any unit.
+    probability : ndarray (L, Y, X)
+        Probability of a cell.
+    depths_um : ndarray (L,) or (L, Y, X)
+        Depth of each layer, or maps of it, see `ForwardModel.project_field` [um].
 
     Returns
     -------
-    Tensor (N, S, P, P), float64
-        The measurements that the answer predicts [a.u.].
+    float
+        Root mean square of the residual over the standard deviation of the measurement: 0 if the prediction explains
+        the measurement, 1 if it explains no more than the mean.
     """
-    distances_um = forward.distances_um(depths_um)
-    parts = [_render_layers(forward, part, distances_um) for part in (probabilities, torch.ones_like(probabilities))]
-    columns = torch.cat(parts, 1).flatten(2).double()
-    coefficients = nonnegative_fit(columns, measurements.flatten(1).double())
-    return (coefficients[:, None] @ columns).view(measurements.shape)
+    cells = torch.from_numpy(np.ascontiguousarray(probability, np.float32))
+    sources = torch.stack([cells, torch.ones_like(cells)])
+    rendered = forward.project_field(sources, torch.from_numpy(np.array(depths_um, np.float32)))
+    values = torch.from_numpy(np.asarray(measurement / measurement.mean(), np.float32)).double()
+    _, fitted = fit_layers(rendered.flatten(0, 1)[None], values[None])
+    return float((values - fitted[0]).square().mean().sqrt() / values.std(correction=0))
 
 
 def width_errors(
@@ -101,8 +128,12 @@ def width_errors(
 
     Parameters
     ----------
-    forward, measurements, probabilities
-        As of `rerender`; the measurements in units of their mean.
+    forward : ForwardModel
+        The imager.
+    measurements : Tensor (N, S, P, P)
+        Measurements in units of their mean.
+    probabilities : Tensor (N, L, P, P)
+        Predicted probabilities of a cell.
     depths_um, depth_sds_um : Tensor (N, L)
         Depths of the layers before the measurement is seen, and their standard deviations [um].
 
@@ -115,26 +146,27 @@ def width_errors(
     transform = torch.from_numpy(dct(np.eye(n_pixels), axis=0, norm="ortho")[:N_LOW]).float()
     prior = depth_sds_um.double() ** -2
     signs = torch.tensor([1.0, -1.0])[: forward.n_sensors, None, None]  # of a distance's change with depth
-    sources = (probabilities, torch.ones_like(probabilities))
     index = torch.arange(len(transform), dtype=torch.float32)
     emphasis = (torch.hypot(index[:, None], index) + 0.1).sqrt()
-    values = (transform @ measurements @ transform.mT * emphasis).flatten(1).double()
     current = depths_um.clone()
 
-    def render(distances_um: Tensor) -> Tensor:
-        parts = [_render_layers(forward, source, distances_um) for source in sources]
-        return transform @ torch.cat(parts, 1) @ transform.mT * emphasis  # (N, 2 L, S, K, K)
+    def features(images: Tensor) -> Tensor:
+        return transform @ images @ transform.mT * emphasis  # (..., K, K)
 
+    def render(distances_um: Tensor) -> Tensor:
+        return features(_render(forward, probabilities, distances_um))  # (N, 2 L, S, K, K)
+
+    values = features(measurements)
     for _ in range(N_ITERATIONS):
         distances_um = forward.distances_um(current)
-        columns = render(distances_um).flatten(2).double()
+        columns = render(distances_um)
         slopes = (render(distances_um + DEPTH_STEP_UM) - render(distances_um - DEPTH_STEP_UM)) / (2 * DEPTH_STEP_UM)
-        coefficients = nonnegative_fit(columns, values)
+        coefficients, fitted = fit_layers(columns, values)
         weighted = coefficients[..., None, None, None] * slopes
         by_distance = weighted[:, :n_layers] + weighted[:, n_layers:]  # (N, L, S, K, K)
         by_width = (by_distance * distances_um.mT[..., None, None]).sum(1, keepdim=True)
-        jacobian = torch.cat([by_width.flatten(2), (by_distance * signs).flatten(2), columns], 1)
-        residual = values - (coefficients[:, None] @ columns)[:, 0]
+        jacobian = torch.cat([by_width.flatten(2), (by_distance * signs).flatten(2), columns.flatten(2).double()], 1)
+        residual = (values.double() - fitted).flatten(1)
         gradient = (jacobian @ residual[..., None])[..., 0]
         hessian = jacobian @ jacobian.mT
         variance = residual.square().mean(1, keepdim=True)
@@ -167,7 +199,7 @@ def consistency_statistics(
     depths_um: npt.ArrayLike,
     depth_sds_um: npt.ArrayLike,
 ) -> FloatArray:
-    """Statistics by which an answer is compared with its measurement.
+    """Statistics by which a prediction is compared with its measurement.
 
     Parameters
     ----------
@@ -186,18 +218,17 @@ def consistency_statistics(
         Width error, logarithm of the mean entropy, and `residual_bands`.
     """
     scaled = (measurements / measurements.mean((1, 2, 3), keepdims=True)).astype(np.float32)
-    answer_depths, answer_sds = (
+    depths, sds = (
         torch.from_numpy(np.broadcast_to(values, probabilities.shape[:2]).astype(np.float32))
         for values in (depths_um, depth_sds_um)
     )
     results = []
     for first in range(0, len(scaled), BATCH_SIZE):
         batch = slice(first, first + BATCH_SIZE)
-        images, answers = (torch.from_numpy(values[batch]).float() for values in (scaled, probabilities))
-        depths, sds = answer_depths[batch], answer_sds[batch]
-        widths = width_errors(forward, images, answers, depths, sds)
-        entropy = (entr(answers.numpy()) + entr(1 - answers.numpy())).mean((1, 2, 3), dtype=float)
-        bands = residual_bands(images, rerender(forward, images, answers, depths))
+        images, cells = (torch.from_numpy(values[batch]).float() for values in (scaled, probabilities))
+        widths = width_errors(forward, images, cells, depths[batch], sds[batch])
+        entropy = (entr(cells.numpy()) + entr(1 - cells.numpy())).mean((1, 2, 3), dtype=float)
+        bands = residual_bands(images, rerender(forward, images, cells, depths[batch]))
         results.append(np.column_stack([widths, np.log(np.maximum(entropy, np.finfo(float).tiny)), bands]))
     return np.concatenate(results)
 

@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from foci3d.confidence.consistency import consistency_score
-from foci3d.confidence.recalibration import layer_depths, prediction_statistics
+from foci3d.confidence.consistency import consistency_score, relative_residual
+from foci3d.confidence.recalibration import layer_depths, optics_of, prediction_statistics
 from foci3d.confidence.reliability import confidence
-from foci3d.confidence.rendering import relative_residual
 from foci3d.io.samples import NumpyOutputs
 from foci3d.learning.inference import Model
 from foci3d.learning.recalibration import Recalibration
@@ -128,7 +127,7 @@ def assess_quality(
         notes.append("residual and flag need the point-spread function")
     else:
         depths_um, _ = layer_depths(outputs, model.description)
-        residual = relative_residual(model.psf, model.sensor_separation_um, measurement, probability, depths_um)
+        residual = relative_residual(optics_of(model, model.psf), measurement, probability, depths_um)
         if recalibration and recalibration.psf != model.psf.digest:
             notes.append("recalibrated with another point-spread function")
         if recalibration and measurement.shape[1:] != (size, size):

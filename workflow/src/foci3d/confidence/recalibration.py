@@ -6,9 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from foci3d.confidence.consistency import consistency_statistics, fit_reference
+from foci3d.confidence.consistency import consistency_statistics, fit_reference, relative_residual
 from foci3d.confidence.reliability import confidence_threshold
-from foci3d.confidence.rendering import relative_residual
 from foci3d.config.models import TrustConfig
 from foci3d.evaluation.metrics import BoolArray, FloatArray
 from foci3d.io.samples import NumpyOutputs, NumpySamples
@@ -80,9 +79,9 @@ def recalibrate_network(
     depths, sds = (
         np.broadcast_to(values, probabilities.shape[:2]) for values in layer_depths(outputs, model.description)
     )
+    forward = optics_of(model, psf)
     residuals = [
-        relative_residual(psf, model.sensor_separation_um, *sample)
-        for sample in zip(measurements, probabilities, depths, strict=True)
+        relative_residual(forward, *sample) for sample in zip(measurements, probabilities, depths, strict=True)
     ]
     return Recalibration(
         network=model.description.network,

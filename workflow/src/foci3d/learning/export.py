@@ -60,14 +60,12 @@ class MatrixWienerBank(nn.Module):
         weight[0] = 1
         if size % 2 == 0:
             weight[-1] = 1
-        transfer = bank.transfer[:, :, None]  # (S, D, R, F, F')
-        power = transfer.abs().square() + bank.log_regularization.detach().exp()[..., None, None]
         for name, values in {
             "to_rows": _phases(-frequencies, shifted, size),
             "to_columns": _phases(-frequencies[:half], shifted, size).mT,
             "from_rows": _phases(pixels, frequencies, size) / size,
             "from_columns": (_phases(pixels, frequencies[:half], size) * (weight / size)).mT,
-            "inverse": transfer.conj() / power,
+            "inverse": bank.filters(bank.transfer).detach(),
         }.items():
             self.register_buffer(f"{name}_real", values.real.float().contiguous())
             self.register_buffer(f"{name}_imag", values.imag.float().contiguous())

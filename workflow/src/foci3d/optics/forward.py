@@ -9,7 +9,7 @@ several times as fast as Fourier transforms for measurements of 51 pixels. `Forw
 fixed depths as a `FourierOperator`, exact to rounding, whose transfer functions are what deconvolution needs.
 """
 
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Self
 
 import torch
@@ -63,9 +63,9 @@ def periodic_transfer(kernels: Tensor, n_pixels: int) -> Tensor:
     return torch.fft.fft2(wrapped.roll((-(extent // 2), -(extent // 2)), (-2, -1)))
 
 
-def padded_size(n_pixels: int) -> tuple[int, int]:
-    """Size of the Fourier transforms with which the convolution of images of P pixels does not wrap around."""
-    return (next_fast_len(2 * n_pixels - 1, real=True),) * 2
+def padded_size(n_pixels: int, margin: int = 0) -> tuple[int, int]:
+    """Size of the Fourier transforms of a `FourierOperator` that does not wrap around."""
+    return (next_fast_len(2 * n_pixels - 1 + margin, real=True),) * 2
 
 
 def separable_terms(kernels: Tensor, n_terms: int) -> tuple[Tensor, Tensor]:
@@ -187,6 +187,46 @@ class ForwardModel(torch.nn.Module):
         sources = measurements[:, :, None].expand(-1, -1, depths_um.shape[-1], -1, -1)
         return self._multiply(sources, rows.flip(-2), columns.flip(-1)).sum(1)
 
+    def project_each(self, layers: Tensor, distances_um: Tensor) -> Tensor:
+        """Measurements `(N, L, S, P, P)` of each of `layers (N, L, P, P)` alone at `distances_um (N, S, L)`.
+
+        Distances beyond the depths of the point-spread function are taken as the nearest of these.
+        """
+        alone = self._clamp(distances_um).mT.flatten(0, 1)[..., None]
+        return self.project(layers.flatten(0, 1)[:, None], alone).unflatten(0, layers.shape[:2])
+
+    def project_field(self, layers: Tensor, depths_um: Tensor) -> Tensor:
+        """Measurements of each layer of a field alone, exact to rounding.
+
+        The field is rendered by blocks of P pixels, whose light reaches the neighbouring blocks.
+
+        Parameters
+        ----------
+        layers : Tensor (N, L, Y, X), float32
+            Un-blurred layers [a.u.].
+        depths_um : Tensor (L,) or (L, Y, X)
+            Their depths, or maps of these, whose mean over a block is taken [um]. Distances beyond the depths of the
+            point-spread function are taken as the nearest of these.
+
+        Returns
+        -------
+        Tensor (N, L, S, Y, X)
+            Measurements [a.u.].
+        """
+        extents, margin = layers.shape[-2:], self.n_pixels - 1
+        starts = [range(0, extent, self.n_pixels) for extent in extents]
+        padded = torch.nn.functional.pad(layers, (0, -extents[1] % self.n_pixels, 0, -extents[0] % self.n_pixels))
+        canvas = layers.new_zeros(
+            *layers.shape[:2], self.n_sensors, *(extent + 2 * margin for extent in padded.shape[-2:])
+        )
+        for y, x in product(*starts):
+            block = (..., slice(y, y + self.n_pixels), slice(x, x + self.n_pixels))
+            depths = depths_um if depths_um.ndim == 1 else depths_um[block].mean((1, 2))
+            (kernels,) = self._interpolate(self._clamp(self.distances_um(depths[None])), self.kernels)
+            light = FourierOperator.from_kernels(kernels, margin).project_each(padded[block])
+            canvas[..., y : y + light.shape[-2], x : x + light.shape[-1]] += light
+        return canvas[..., margin : margin + extents[0], margin : margin + extents[1]]
+
     def at(self, depths_um: Tensor) -> "FourierOperator":
         """The exact operator for stacks whose layers are at `depths_um (N, L)`."""
         (kernels,) = self._interpolate(self.distances_um(depths_um), self.kernels)
@@ -196,6 +236,9 @@ class ForwardModel(torch.nn.Module):
         """Transfer functions `(N, S, L, P, P)` of layers at `depths_um (N, L)`; see `periodic_transfer`."""
         (kernels,) = self._interpolate(self.distances_um(depths_um), self.kernels)
         return periodic_transfer(kernels, self.n_pixels)
+
+    def _clamp(self, distances_um: Tensor) -> Tensor:
+        return distances_um.clamp(self.depths_um[0], self.depths_um[-1])
 
     def _interpolate(self, distances_um: Tensor, *values: Tensor) -> list[Tensor]:
         """Each of `values (D, ..., ...)` at `distances_um (...)`."""
@@ -222,20 +265,22 @@ class FourierOperator:
     transfer : Tensor (N, S, L, F, F')
         Transfer functions of the layers as seen by each sensor, as `from_kernels` computes them.
     n_pixels : int
-        Pixels P of layers and measurements in y and x.
+        Pixels P of layers in y and x.
+    margin : int
+        Pixels by which measurements extend beyond each edge of the layers, up to ``P - 1``.
     """
 
-    def __init__(self, transfer: Tensor, n_pixels: int) -> None:
-        extent = 2 * n_pixels - 1
-        self.transfer, self.n_pixels, self.size = transfer, n_pixels, padded_size(n_pixels)
+    def __init__(self, transfer: Tensor, n_pixels: int, margin: int = 0) -> None:
+        self.transfer, self.n_pixels, self.size = transfer, n_pixels, (transfer.shape[-2],) * 2
         # The centre of a kernel is at P - 1, which shifts measurements by as many pixels.
-        self.window = (..., slice(n_pixels - 1, extent), slice(n_pixels - 1, extent))
+        self.first, self.end = n_pixels - 1 - margin, 2 * n_pixels - 1 + margin
+        self.window = (..., slice(self.first, self.end), slice(self.first, self.end))
 
     @classmethod
-    def from_kernels(cls, kernels: Tensor) -> Self:
+    def from_kernels(cls, kernels: Tensor, margin: int = 0) -> Self:
         """The operator of centred `kernels (N, S, L, K, K)` with ``K = 2 * P - 1``."""
         n_pixels = (kernels.shape[-1] + 1) // 2
-        return cls(torch.fft.rfft2(kernels, padded_size(n_pixels)), n_pixels)
+        return cls(torch.fft.rfft2(kernels, padded_size(n_pixels, margin)), n_pixels, margin)
 
     @property
     def kernels(self) -> Tensor:
@@ -244,19 +289,23 @@ class FourierOperator:
         return torch.fft.irfft2(self.transfer, self.size)[..., :extent, :extent]
 
     def forward(self, layers: Tensor) -> Tensor:
-        """Measurements `(N, S, P, P)` of `layers (N, L, P, P)`."""
+        """Measurements `(N, S, M, M)` of `layers (N, L, P, P)`; M is P, and two margins."""
         spectra = torch.fft.rfft2(layers, self.size)
         return torch.fft.irfft2((self.transfer * spectra[:, None]).sum(2), self.size)[self.window]
 
+    def project_each(self, layers: Tensor) -> Tensor:
+        """Measurements `(N, L, S, M, M)` of each of `layers (N, L, P, P)` alone."""
+        spectra = torch.fft.rfft2(layers, self.size)[:, :, None]
+        return torch.fft.irfft2(self.transfer.transpose(1, 2) * spectra, self.size)[self.window]
+
     def adjoint(self, measurements: Tensor) -> Tensor:
-        """Transpose of `forward`: layers `(N, L, P, P)` from `measurements (N, S, P, P)`."""
+        """Transpose of `forward`: layers `(N, L, P, P)` from `measurements (N, S, M, M)`."""
         return self.layers((self.transfer.conj() * self.spectra(measurements)[:, :, None]).sum(1))
 
     def spectra(self, measurements: Tensor) -> Tensor:
         """Fourier transforms `(N, S, ...)` of measurements, shifted to where `transfer` puts them."""
-        frame = measurements.new_zeros(*measurements.shape[:-2], *self.size)
-        frame[self.window] = measurements
-        return torch.fft.rfft2(frame)
+        rest = self.size[0] - self.end
+        return torch.fft.rfft2(torch.nn.functional.pad(measurements, (self.first, rest) * 2))
 
     def layers(self, spectra: Tensor) -> Tensor:
         """Layers `(N, L, P, P)` from their Fourier transforms."""

@@ -21,12 +21,12 @@ from torch.nn import functional
 
 from foci3d.config.architectures import MultiWienerConfig, SBRNetConfig
 from foci3d.learning.networks.cnn import convolution_block
-from foci3d.learning.networks.physics import INITIAL_REGULARIZATION, OperatorBank, PhysicsNetwork, depth_grid_um
+from foci3d.learning.networks.physics import INITIAL_REGULARIZATION, Bank, PhysicsNetwork, depth_grid_um
 from foci3d.learning.networks.registry import register
 from foci3d.optics.forward import FourierOperator
 
 
-class TrainedWienerBank(OperatorBank):
+class TrainedWienerBank(Bank):
     """Wiener filters for each sensor and depth whose kernels are trained.
 
     The weights are the changes of the kernels, so that the point-spread function remains an input.
@@ -62,7 +62,7 @@ class TrainedWienerBank(OperatorBank):
         return changed.layers(spectra * changed.transfer.conj() / power).flatten(1, 2)
 
 
-class AdjointBank(OperatorBank):
+class AdjointBank(Bank):
     """Adjoint of the forward operator: the light of each pixel, back to where it may have come from."""
 
     def images(self, operator: FourierOperator, measurements: Tensor) -> Tensor:

@@ -59,14 +59,24 @@ class Bank(nn.Module, ABC):
         self.register_buffer("transfer", None, persistent=False)
 
     @property
-    @abstractmethod
     def n_images(self) -> int:
-        """Images that the bank gives for a measurement."""
+        """Images that the bank gives for a measurement, by default one for each depth."""
+        return len(self.depths_um)
 
     def transfer_functions(self, forward: ForwardModel, depth_scale: float = 1.0) -> Tensor:
         """Transfer functions `(S, D, F, F')` of an imager, complex64; see `PhysicsNetwork.set_optics`."""
         transfer = forward.at((depth_scale * self.depths_um)[None].to(forward.depths_um)).transfer[0]
         return transfer.to(next(self.parameters(), transfer).device)
+
+    @abstractmethod
+    def images(self, operator: FourierOperator, measurements: Tensor) -> Tensor:
+        """Images `(N, n_images, P, P)` of `measurements (N, S, P, P)`, both in float32."""
+
+    def forward(self, measurements: Tensor, transfer: Tensor | None = None) -> Tensor:
+        """Images `(N, n_images, P, P)` of `measurements (N, S, P, P)`, in float32."""
+        transfer = self.transfer if transfer is None else transfer
+        with torch.autocast(measurements.device.type, enabled=False):
+            return self.images(FourierOperator(transfer[None], measurements.shape[-1]), measurements.float())
 
 
 class WienerBank(Bank):
@@ -92,37 +102,15 @@ class WienerBank(Bank):
         """Images that the bank gives for a measurement."""
         return self.log_regularization.numel()
 
-    def forward(self, measurements: Tensor, transfer: Tensor | None = None) -> Tensor:
-        """Deconvolved images `(N, S * D * R, P, P)` of `measurements (N, S, P, P)`, in float32."""
-        transfer = self.transfer if transfer is None else transfer
-        with torch.autocast(measurements.device.type, enabled=False):
-            n_pixels, size = measurements.shape[-1], (transfer.shape[-2],) * 2
-            transfer = transfer[:, :, None]  # (S, D, R, F, F')
-            power = transfer.abs().square() + self.log_regularization.exp()[..., None, None]
-            # Kernels are centred at pixel P - 1, and so must be the first pixel of a measurement.
-            shift = (n_pixels - 1, size[1] - 2 * n_pixels + 1)
-            spectra = torch.fft.rfft2(functional.pad(measurements.float(), shift * 2))
-            images = torch.fft.irfft2(spectra[:, :, None, None] * (transfer.conj() / power), size)
-            return images[..., :n_pixels, :n_pixels].flatten(1, 3)
+    def filters(self, transfer: Tensor) -> Tensor:
+        """Regularized inverses `(..., S, D, R, F, F')` of transfer functions `(..., S, D, F, F')`."""
+        transfer = transfer[..., None, :, :]
+        return transfer.conj() / (transfer.abs().square() + self.log_regularization.exp()[..., None, None])
 
-
-class OperatorBank(Bank):
-    """Base of the banks that apply the forward operator for layers at all depths together."""
-
-    @property
-    def n_images(self) -> int:
-        """Images that the bank gives for a measurement, by default one for each depth."""
-        return len(self.depths_um)
-
-    @abstractmethod
     def images(self, operator: FourierOperator, measurements: Tensor) -> Tensor:
-        """Images `(N, n_images, P, P)` of `measurements (N, S, P, P)`, both in float32."""
-
-    def forward(self, measurements: Tensor, transfer: Tensor | None = None) -> Tensor:
-        """Images `(N, n_images, P, P)` of `measurements (N, S, P, P)`, in float32."""
-        transfer = self.transfer if transfer is None else transfer
-        with torch.autocast(measurements.device.type, enabled=False):
-            return self.images(FourierOperator(transfer[None], measurements.shape[-1]), measurements.float())
+        """Deconvolved images `(N, S * D * R, P, P)` of `measurements (N, S, P, P)`."""
+        spectra = operator.spectra(measurements)[:, :, None, None]
+        return operator.layers(spectra * self.filters(operator.transfer)).flatten(1, 3)
 
 
 class PhysicsNetwork(nn.Module):

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from foci3d.config.architectures import DepthGridConfig, JointUNetConfig, UnrolledUNetConfig
 from foci3d.learning.networks.physics import (
     Bank,
-    OperatorBank,
     PhysicsUNet,
     depth_grid_um,
     initial_log_regularizations,
@@ -29,7 +28,7 @@ from foci3d.learning.networks.registry import register
 from foci3d.optics.forward import FourierOperator
 
 
-class JointWienerBank(OperatorBank):
+class JointWienerBank(Bank):
     """Regularized inverses of all sensors together.
 
     Parameters
@@ -62,7 +61,7 @@ class JointWienerBank(OperatorBank):
         return operator.layers((filters * spectra).sum(3)).flatten(1, 2)
 
 
-class UnrolledBank(OperatorBank):
+class UnrolledBank(Bank):
     """The light at each depth by gradient steps towards the measurements, with a network between them.
 
     Parameters
