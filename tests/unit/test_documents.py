@@ -4,6 +4,7 @@ import ast
 import importlib
 import re
 import shlex
+import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -73,6 +74,15 @@ def test_every_number_is_used_once_defined_and_has_its_commit() -> None:
     names = [row["name"] for source in sources for row in fill_numbers.read_rows(source)]
     assert sorted(used) == sorted(names)
     assert all(HASH.fullmatch(number.commit) for number in NUMBERS.values())
+
+
+def test_provenance_is_that_of_the_record_and_of_the_cards() -> None:
+    (commit,) = re.findall(r"^\| Commit +\| (\w+)", (PROJECT / "docs" / "results" / "run.md").read_text(), re.MULTILINE)
+    for row in fill_numbers.read_rows(PROJECT / "docs" / "results" / "provenance.csv"):
+        if row["target"] == "run_record":
+            assert commit.startswith(row["commit"]), row
+        if row["target"] == "release":
+            assert f"at commit `{row['commit']}" in (PROJECT / row["file"]).read_text(), row
 
 
 @each(GUIDES)
@@ -175,6 +185,20 @@ def test_commands_name_targets_and_files_that_exist(page: Path) -> None:
                 for word in words
                 if re.search(r"\.yaml$", word)
             ), words
+
+
+def test_options_of_the_command_line_exist() -> None:
+    options: defaultdict[str, set[str]] = defaultdict(set)
+    for page in GUIDES:
+        for words in commands(page):
+            if words[0] == "foci3d" and len(words) > 1 and not words[1].startswith("-"):
+                options[words[1]] |= {word for word in words if word.startswith("--")}
+    assert len(options) >= 4
+    for command, used in options.items():
+        help_page = subprocess.run(
+            [sys.executable, "-m", "foci3d", command, "--help"], capture_output=True, text=True, check=True
+        ).stdout
+        assert used <= set(re.findall(r"--[a-z0-9-]+", help_page)), command
 
 
 def own_overlays(page: Path) -> set[str]:
