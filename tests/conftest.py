@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -14,8 +14,16 @@ import torch
 import yaml
 from descriptions import small_description
 
+from foci3d.classical.methods import METHODS
+from foci3d.config.architectures import ARCHITECTURES
+from foci3d.config.classical_methods import CLASSICAL_METHODS
+from foci3d.config.metrics import METRICS
 from foci3d.config.models import Config
+from foci3d.config.tasks import TASKS
+from foci3d.evaluation.scores import SCORERS
 from foci3d.learning.model_file import ModelDescription
+from foci3d.learning.networks import NETWORKS
+from foci3d.learning.tasks import NETWORK_TASKS
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 from foci3d.optics.psf import PSF, depth_grid
 
@@ -75,6 +83,18 @@ def make_asymmetric_psf() -> Callable[[str, int], PSF]:
 def psf() -> PSF:
     """PSF of the paper's imager: 51 pixels, 0 to 2000 um in coarse steps of 100 um."""
     return _make_psf(depth_range_um=(0.0, 2000.0))
+
+
+@pytest.fixture
+def plugged_in() -> Iterator[None]:
+    """What the test registers, as plugins do, is removed after it."""
+    registries = (TASKS, METRICS, NETWORK_TASKS, SCORERS, NETWORKS.classes, ARCHITECTURES.classes)
+    registries += (METHODS, CLASSICAL_METHODS.classes)
+    before = [registry.copy() for registry in registries]
+    yield
+    for registry, entries in zip(registries, before, strict=True):
+        registry.clear()
+        registry.update(entries)
 
 
 @pytest.fixture

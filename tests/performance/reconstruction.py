@@ -76,7 +76,7 @@ def compare(
     )
     model = load_model(results / "models" / f"{network}.json", psf=psf)
     method = baseline.method.model_copy(update={"iterations": tuple(iterations)})
-    classical = tune(method, baseline.task, baseline.smoothing_sigma_px, forward, validation)
+    classical = tune(method, baseline.spec, baseline.smoothing_sigma_px, forward, validation)
 
     sensors, depths_um = test.measurements, test.depths_um
     works = {

@@ -1,7 +1,7 @@
 """The examples of docs/extending.md: loaded as a plugin, configured, trained, applied and scored by the scripts."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from foci3d.classical.methods import METHODS
-from foci3d.config.architectures import ARCHITECTURES
-from foci3d.config.classical_methods import CLASSICAL_METHODS
+from foci3d.config.metrics import METRICS
 from foci3d.config.models import Config
-from foci3d.config.registry import TASK_NAMES
+from foci3d.config.tasks import TASKS
 from foci3d.config.validation import check_config
+from foci3d.evaluation.benchmark import FrozenDataset
 from foci3d.io import shards
 from foci3d.io.samples import Samples
-from foci3d.learning.networks import NETWORKS
-from foci3d.learning.tasks import TASKS
 from foci3d.optics.psf import PSF
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
@@ -31,18 +28,8 @@ def code_blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", GUIDE, re.DOTALL)
 
 
-@pytest.fixture(autouse=True)
-def _restore_registries() -> Iterator[None]:
-    registries = (ARCHITECTURES.classes, NETWORKS.classes, CLASSICAL_METHODS.classes, TASKS, METHODS, TASK_NAMES)
-    saved = [registry.copy() for registry in registries]
-    yield
-    for registry, before in zip(registries, saved, strict=True):
-        registry.clear()
-        registry.update(before)
-
-
 @pytest.fixture
-def extended(tmp_path: Path, config: Config) -> dict[str, Any]:
+def extended(tmp_path: Path, config: Config, plugged_in: None) -> dict[str, Any]:
     """The configuration of the paper with that of the guide, whose code is a plugin."""
     plugin = tmp_path / "mine.py"
     plugin.write_text("\n\n".join(code_blocks("python")))
@@ -77,12 +64,18 @@ def test_the_configuration_of_the_guide_is_valid(extended: dict[str, Any]) -> No
     assert checked.baselines["stack2_gradient_descent"].method.candidates == {"step": (0.1, 0.3)}
 
 
-@pytest.mark.parametrize("name", ["stack2_two_layers", "stack2_intensity"])
-def test_networks_of_the_guide_are_trained_applied_and_scored(
-    tmp_path: Path, extended: dict[str, Any], files: dict[str, Any], run_script: Callable[..., str], name: str
+@pytest.mark.parametrize(("name", "metric"), [("stack2_two_layers", "error"), ("stack2_intensity", "intensity_error")])
+def test_networks_of_the_guide_are_trained_applied_scored_and_compared(
+    tmp_path: Path,
+    extended: dict[str, Any],
+    files: dict[str, Any],
+    run_script: Callable[..., str],
+    name: str,
+    metric: str,
 ) -> None:
+    """From the configuration to the table of the benchmark; only the plugin knows the task `layer_intensity`."""
     network, plugins = extended["networks"][name], {"plugins": extended["plugins"]}
-    model = {"weights": str(tmp_path / f"{name}.safetensors"), "model": str(tmp_path / f"{name}.json")}
+    model = {"weights": tmp_path / f"{name}.safetensors", "model": tmp_path / f"{name}.json"}
     run = {
         "network": name,
         "dataset_name": "stack2",
@@ -98,20 +91,40 @@ def test_networks_of_the_guide_are_trained_applied_and_scored(
     run_script(
         "train",
         input={name: files[name] for name in ("train", "validation", "psf")},
-        output={**model, "curves": str(tmp_path / f"{name}.csv")},
+        output={**model, "curves": tmp_path / f"{name}.csv"},
         params={"run": run, "code": ""},
         config=plugins,
     )
-    predictions = {"predictions": str(tmp_path / f"{name}.h5")}
     run_script(
         "predict",
         input={**model, "psf": files["psf"], "test": files["test"]},
-        output=predictions,
+        output={"predictions": tmp_path / f"{name}.h5"},
         params={"device": "cpu", "average_symmetries": False},
         wildcards={"network": name, "dataset": "stack2"},
         config=plugins,
     )
-    assert_scored(tmp_path, predictions, run_script)
+    summary = score(tmp_path, name, run_script, plugins)
+    assert metric in set(pd.read_csv(summary)["metric"])
+
+    frozen = {"stack2": FrozenDataset.from_arrays(network["task"], shards.read_shards(files["test"])).model_dump()}
+    (tmp_path / "benchmark.yaml").write_text(yaml.safe_dump(frozen))
+    run_script(
+        "import_predictions",
+        input={"entry": tmp_path / f"{name}.h5", "test": files["test"], "frozen": tmp_path / "benchmark.yaml"},
+        output={"predictions": tmp_path / "entry.h5"},
+        wildcards={"network": "entry", "dataset": "stack2"},
+        params={"dataset_config": extended["datasets"]["stack2"]},
+        config=plugins,
+    )
+    page = {suffix: tmp_path / f"table.{suffix}" for suffix in ("csv", "html", "markdown")}
+    baselines = [score(tmp_path, "entry", run_script, plugins)]
+    run_script("make_baselines", input={"networks": [summary], "baselines": baselines}, output=page, config=plugins)
+    pd.read_csv(page["csv"]).to_csv(tmp_path / "present.csv", index=False)
+    run_script("make_benchmark", input={"present": tmp_path / "present.csv"}, output=page, config=plugins)
+    text = page["markdown"].read_text()
+    assert f"## stack2: {METRICS[metric].heading}" in text
+    assert f"| {TASKS[network['task']].baseline}" in text
+    assert re.findall(r"^\| (entry|stack2_\w+) ", text, re.MULTILINE)[:2] == [name, "entry"]
 
 
 def test_the_method_of_the_guide_is_tuned_applied_and_scored(
@@ -134,18 +147,15 @@ def test_the_method_of_the_guide_is_tuned_applied_and_scored(
         wildcards={"network": "stack2_gradient_descent", "dataset": "stack2"},
         config={"plugins": extended["plugins"]},
     )
-    assert_scored(tmp_path, predictions, run_script)
+    assert "error" in set(pd.read_csv(score(tmp_path, "p", run_script, {}))["metric"])
 
 
-def assert_scored(folder: Path, predictions: dict[str, str], run_script: Callable[..., str]) -> None:
-    """The summary of the predictions has a finite error."""
-    summary = str(folder / "summary.csv")
-    run_script(
-        "score",
-        input=predictions,
-        output={"samples": str(folder / "samples.csv"), "summary": summary},
-        params={"max_depth_um": 1000.0, "n_bootstrap": 10, "seed": 0},
-    )
-    table = pd.read_csv(summary)
-    assert np.isfinite(table[table.metric == "error"].value).all()
-    assert (table.metric == "error").any()
+def score(folder: Path, name: str, run_script: Callable[..., str], plugins: dict[str, Any]) -> Path:
+    """The summary of the predictions of a method."""
+    folder_of = folder / f"scores_{name}"
+    output = {table: folder_of / f"{table}.csv" for table in ("samples", "summary")}
+    params = {"max_depth_um": 1000.0, "n_bootstrap": 10, "seed": 0}
+    run_script("score", input={"predictions": folder / f"{name}.h5"}, output=output, params=params, config=plugins)
+    table = pd.read_csv(output["summary"])
+    assert np.isfinite(table[table["metric"].str.endswith("error")]["value"]).any()
+    return output["summary"]

@@ -30,8 +30,8 @@ def test_errors_by_number_of_layers_and_sensors(run_script: Callable[..., None],
     assert means["error"].to_dict() == MEANS
     assert means["depth_error_um"].round(9).to_dict() == MEANS
     sections = layers_page(table).sections
-    assert list(sections) == ["Error of the masks [%]", "Error of the depths [um]"]
-    masks = sections["Error of the masks [%]"]
+    assert list(sections) == ["Error [%]", "Error of the depth [um]"]
+    masks = sections["Error [%]"]
     assert masks[["Sensors", "Layers", "Network", "Layer 4", "Mean, baseline"]].to_numpy().tolist() == [
         [1, 2, "one_sensor", "", "35"],
         [2, 2, "two", "", "35"],
@@ -43,7 +43,7 @@ def test_errors_by_number_of_layers_and_sensors(run_script: Callable[..., None],
     assert [line.get_xdata().tolist() for line in lines] == [[2], [2, 2, 4]]
     assert [line.get_ydata().tolist() for line in lines] == [[15], [6, 20, 20]]
     assert [text.get_text() for text in left.get_legend().get_texts()] == ["1 sensor", "2 sensors"]
-    assert right.get_ylabel() == "error of the depths [µm]"
+    assert right.get_ylabel() == "error of the depth [µm]"
     figure = [tmp_path / "fig.png", tmp_path / "fig.svg"]
     run_script("fig_layers", input={"table": str(pages["csv"])}, output={"figure": figure})
     assert all(path.stat().st_size > 1000 for path in figure)
@@ -53,5 +53,5 @@ def test_networks_without_depths_have_masks_alone() -> None:
     values = {"1": 0.1, "2": 0.3, "all": 0.2}
     table = layers_table(summary("cnn", "cnn", "error", values), {"cnn": 1})
     assert table["n_layers"].tolist() == [2, 2, 2]
-    assert list(layers_page(table).sections) == ["Error of the masks [%]"]
+    assert list(layers_page(table).sections) == ["Error [%]"]
     assert len(errors_against_layers(table).axes) == 1

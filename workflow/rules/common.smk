@@ -9,8 +9,8 @@ from pathlib import Path
 import yaml
 
 from foci3d.config.architectures import EncoderConfig
-from foci3d.config.registry import MASK_TASKS
 from foci3d.config.samples import read_samples
+from foci3d.config.tasks import DEPTH_COVERAGE, OutputKind
 from foci3d.config.validation import check_config
 from foci3d.errors import InputError
 from foci3d.io.digests import digest
@@ -135,7 +135,7 @@ def pretraining_run():
     """The training of the encoder; the networks that start from it have the same stem."""
     strides = [network.architecture.stem_stride for network in NETWORKS.values() if network.starts_pretrained]
     encoder = EncoderConfig(stem_stride=max(strides, default=2))
-    return training_run("encoder", CONFIG.pretraining, "depth_coverage", encoder, CONFIG.seed)
+    return training_run("encoder", CONFIG.pretraining, DEPTH_COVERAGE.name, encoder, CONFIG.seed)
 
 
 def encoder_weights(wildcards):
@@ -188,7 +188,7 @@ def release_files():
     """The card of each network for many imagers, and the recalibration of those that predict masks."""
     released = {name: network for name, network in NETWORKS.items() if network.training.imagers}
     cards = [f"{RESULTS}/release/{name}.md" for name in released]
-    masking = [name for name, network in released.items() if network.task in MASK_TASKS]
+    masking = [name for name, network in released.items() if network.spec.predicts_cells]
     return [*cards, *(f"{RESULTS}/release/{name}.recalibration.json" for name in masking)]
 
 
@@ -219,7 +219,9 @@ def depth_map_networks():
     """Networks that predict depth maps of the dataset of Fig. S1."""
     dataset = CONFIG.figures.figS1.dataset
     return [
-        name for name, network in NETWORKS.items() if network.task == "depth_map" and dataset in network.test_datasets
+        name
+        for name, network in NETWORKS.items()
+        if network.spec.kind is OutputKind.DEPTH_MAP and dataset in network.test_datasets
     ]
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-from foci3d.classical.tuning import OBJECTIVES, inexact_depths, tune
+from foci3d.classical.tuning import inexact_depths, tune
 from foci3d.config.classical_methods import CLASSICAL_METHODS, ClassicalMethod
+from foci3d.config.tasks import TASKS
 from foci3d.io.predictions import COPIES, Predictions
 from foci3d.io.shards import read_shards
 from foci3d.optics.forward import ForwardModel
@@ -34,12 +35,12 @@ def main(
     seed: int,
     predictions: Path,
 ) -> None:
-    target, kernels = OBJECTIVES[task].target, PSF.load(psf)
+    spec, kernels = TASKS[task], PSF.load(psf)
     samples = read_shards(validation)[:MAX_VALIDATION_SAMPLES]
     given_um = inexact_depths(samples.depths_um, depth_sd_um, depth_range_um, [seed, *b"validation"])
     n_sensors, n_pixels = samples.measurements.shape[1:3]
     forward = ForwardModel(kernels, n_pixels, n_sensors, sensor_separation_um)
-    tuned = tune(method, task, smoothing_sigma_px, forward, replace(samples, depths_um=given_um))
+    tuned = tune(method, spec, smoothing_sigma_px, forward, replace(samples, depths_um=given_um))
     samples = read_shards(test)
     given_um = inexact_depths(samples.depths_um, depth_sd_um, depth_range_um, [seed, *b"test"])
     output = tuned.predict(forward, samples.measurements, given_um)
@@ -51,7 +52,7 @@ def main(
         "depth_sd_um": depth_sd_um,
         "psf": kernels.digest,
     }
-    results = {"output": output, "target": copies[target], **copies}
+    results = {"output": output, "target": copies[spec.classical_target], **copies}
     Predictions(network, dataset, task, results, attributes).save(predictions)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from foci3d.config import registry, schema
+from foci3d.config import schema
 from foci3d.config.models import Config
 from foci3d.config.validation import RENAMED, check_config
 from foci3d.errors import InputError
@@ -185,7 +185,7 @@ def test_new_names_exist() -> None:
         ),
         (
             "networks: {depth_cnn: {task: depths}}",
-            ["depth_cnn.task is depths", "deblurring, depth_class, depth_map, masks"],
+            ['depth_cnn.task is "depths"', "depth_class, deblurring, depth_map, masks, stacks"],
         ),
         ("networks: {depth_cnn: {task: masks}}", ["networks.depth_cnn.task is masks", "more than one layer"]),
         ("networks: {deblur_cnn: {dataset: stack1}}", ["networks.deblur_cnn.task is deblurring", "of one layer"]),
@@ -225,7 +225,10 @@ def test_new_names_exist() -> None:
         ),
         ("figures: {fig4: {network: stack_cnn}}", ["figures.fig4.network is stack_cnn", "one of depth_cnn"]),
         ("figures: {fig4: {dataset: stack1}}", ["figures.fig4.dataset is stack1", "one of stack2, moving, slides"]),
-        ("figures: {fig4: {network: depth_cnn, dataset: depth}}", ["depth_cnn with task depth_class", "task masks"]),
+        (
+            "figures: {fig4: {network: depth_cnn, dataset: depth}}",
+            ["depth_cnn with task depth_class", "task is masks or stacks"],
+        ),
         ("figures: {fig5: {dataset: stack2}}", ["stack2 with scene layers", "scene moving"]),
         (
             "baselines: {deblur_wiener: {dataset: stack2}}",
@@ -266,9 +269,9 @@ PLUGIN = """
 from typing import Literal
 from pydantic import Field
 from foci3d.config.architectures import ARCHITECTURES, Architecture
-from foci3d.config.registry import TASK_NAMES
+from foci3d.config.tasks import TASKS, TaskSpec
 
-TASK_NAMES.add("count")
+TASKS.register(TaskSpec(name="count", meaning="number of cells", axes="sample layer"))
 
 @ARCHITECTURES.add("linear")
 class LinearConfig(Architecture):
@@ -278,18 +281,11 @@ class LinearConfig(Architecture):
 
 
 @pytest.fixture
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def plugin(tmp_path: Path, plugged_in: None) -> Path:
     """A user's file that registers a network and a task."""
-    from foci3d.config.architectures import ARCHITECTURES
-
     path = tmp_path / "mine.py"
     path.write_text(PLUGIN)
-    monkeypatch.setattr("foci3d.config.cross_checks.TASK_NAMES", set(registry.TASK_NAMES))
-    monkeypatch.setattr(registry, "TASK_NAMES", set(registry.TASK_NAMES))
-    before = dict(ARCHITECTURES.classes)
-    yield path
-    ARCHITECTURES.classes.clear()
-    ARCHITECTURES.classes.update(before)
+    return path
 
 
 def linear(rank: Any, plugin: Path) -> dict[str, Any]:

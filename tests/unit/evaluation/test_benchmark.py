@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from summaries import stack
 
+from foci3d.config.tasks import DEBLURRING, DEPTH_CLASS, DEPTH_MAP, MASKS
 from foci3d.errors import InputError
 from foci3d.evaluation import benchmark
 from foci3d.evaluation.benchmark import FrozenDataset
@@ -35,8 +36,8 @@ def entry(samples) -> dict[str, np.ndarray]:
     return {"output": np.full(SHAPE, 0.3), "depths_um": samples.depths_um}
 
 
-def check(entry, samples, task="masks", shape=SHAPE):
-    benchmark.check_entry("mine.npz", entry, task, samples.depths_um, shape, 1000.0)
+def check(entry, samples, spec=MASKS, shape=SHAPE):
+    benchmark.check_entry("mine.npz", entry, spec, samples.depths_um, shape, 1000.0)
 
 
 def flip_one_mask(samples):
@@ -153,16 +154,16 @@ def test_wrong_entries_are_refused(entry, samples, change, message):
 
 
 def test_the_range_depends_on_the_task(entry, samples):
-    check({**entry, "output": np.full(SHAPE, -5.0)}, samples, "deblurring")
-    check({**entry, "output": np.full(SHAPE, 999.0)}, samples, "depth_map")
+    check({**entry, "output": np.full(SHAPE, -5.0)}, samples, DEBLURRING)
+    check({**entry, "output": np.full(SHAPE, 999.0)}, samples, DEPTH_MAP)
     with pytest.raises(InputError, match="from 0 to 1000"):
-        check({**entry, "output": np.full(SHAPE, 1001.0)}, samples, "depth_map")
+        check({**entry, "output": np.full(SHAPE, 1001.0)}, samples, DEPTH_MAP)
 
 
 def test_probabilities_of_depths_must_sum_to_one(entry, samples):
-    check({**entry, "output": np.full((3, 5), 0.2)}, samples, "depth_class", (3, 5))
+    check({**entry, "output": np.full((3, 5), 0.2)}, samples, DEPTH_CLASS, (3, 5))
     with pytest.raises(InputError, match=r"sums from 1.5 to 1.5 over the depths"):
-        check({**entry, "output": np.full((3, 5), 0.3)}, samples, "depth_class", (3, 5))
+        check({**entry, "output": np.full((3, 5), 0.3)}, samples, DEPTH_CLASS, (3, 5))
 
 
 def test_the_page_sorts_entries_and_shows_intervals():

@@ -14,11 +14,13 @@ def test_means_over_layers_become_rows_by_perturbation_and_columns_by_network():
         for kind, amount in (("none", 0.0), ("psf_width_error", -0.25), ("full_well_electrons", 2000.0))
     ]
     scores = pd.DataFrame(rows, columns=["network", "metric", "layer", "perturbation", "amount", "value"])
-    scores = scores.assign(dataset="stack2", ci_low=scores["value"] - 0.01, ci_high=scores["value"] + 0.01, n=4)
+    scores = scores.assign(
+        dataset="stack2", task="stacks", ci_low=scores["value"] - 0.01, ci_high=scores["value"] + 0.01, n=4
+    )
     table = robustness_table(scores)
     assert len(table) == 6
     sections = robustness_page(table).sections
-    assert list(sections) == ["stack2: error [%]"]
-    section = sections["stack2: error [%]"]
+    assert list(sections) == ["stack2: Error [%]"]
+    section = sections["stack2: Error [%]"]
     assert section["Measurement"].tolist() == ["as calibrated", "width of the PSF -25 %", "noise, full well 2000 e-"]
     assert section["unet"].tolist() == ["5 (4 to 6)"] * 3

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import sklearn.metrics
 
+from foci3d.config.tasks import TaskSpec
 from foci3d.errors import InputError
 from foci3d.evaluation import scores
 from foci3d.io.predictions import Predictions
@@ -291,10 +292,10 @@ def test_task_without_a_scorer_is_scored_by_the_errors_of_its_samples():
         scored(predictions("counting", output=np.zeros((3, 1)), target=np.ones((3, 1))))
 
 
-def test_registered_scorer_is_used(monkeypatch):
-    monkeypatch.setattr(scores, "SCORERS", {})
+@pytest.mark.usefixtures("plugged_in")
+def test_registered_scorer_is_used():
 
-    @scores.scorer("counting")
+    @scores.scorer(TaskSpec(name="counting", meaning="number of cells", axes="sample"))
     def score_counts(test, weights, max_depth_um):
         samples = pd.DataFrame({"sample": range(3), "count_error": abs(test.arrays["output"] - test.arrays["target"])})
         return samples, scores.mean_rows(samples, weights, {"count_error": 5.0})

@@ -9,11 +9,11 @@ from scipy.special import softmax
 from sklearn.metrics import log_loss, mean_absolute_error, zero_one_loss
 from torch import Tensor, nn
 
-from foci3d.config.registry import TASK_NAMES
+from foci3d.config.tasks import TASKS
 from foci3d.errors import InputError
 from foci3d.io.samples import Samples
 from foci3d.learning import tasks
-from foci3d.learning.tasks import Task, compute_logits, make_task, register_task
+from foci3d.learning.tasks import compute_logits, make_task
 
 CLASSES_UM = (50.0, 150.0, 250.0)
 
@@ -135,25 +135,9 @@ def test_depth_coverage(samples: Samples[Tensor]) -> None:
     assert task.error(output, target).mean().item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_task_of_ones_own_is_known_to_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "TASKS", dict(tasks.TASKS))
-    known = set(TASK_NAMES)
-
-    @register_task("sharp_masks")
-    class SharpMasks(type(make_task("masks", 1, ()))):
-        pass
-
-    try:
-        assert TASK_NAMES - known == {"sharp_masks"}
-        task = make_task("sharp_masks", 3, ())
-        assert isinstance(task, Task)
-        assert task.n_outputs == 3
-    finally:
-        TASK_NAMES.discard("sharp_masks")
-
-
-def test_the_pretext_task_is_not_in_the_configuration() -> None:
-    assert {*tasks.TASKS} - TASK_NAMES == {"depth_coverage"}
+def test_every_task_is_described_and_implemented() -> None:
+    assert tasks.NETWORK_TASKS.keys() == TASKS.keys()
+    assert all(tasks.NETWORK_TASKS[name].spec is spec for name, spec in TASKS.items())
 
 
 def test_a_task_that_is_not_registered() -> None:

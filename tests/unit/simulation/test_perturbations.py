@@ -7,26 +7,23 @@ import torch
 from torch import Tensor
 
 from foci3d.config.models import Config
-from foci3d.io.samples import Scenes
+from foci3d.config.perturbations import PERTURBATIONS
+from foci3d.io.samples import Samples
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
 from foci3d.optics.scattering import apply_tissue
 from foci3d.simulation.imager import readout_variance
-from foci3d.simulation.perturbations import (
-    Perturbation,
-    list_perturbations,
-    perturbed_depths_um,
-    perturbed_measurements,
-)
+from foci3d.simulation.perturbations import EFFECTS, CalibratedImager, list_perturbations
 
 N_PIXELS, PITCH_UM = 17, 55.0
 Measure = Callable[[str, float], Tensor]
 
 
 @pytest.fixture
-def samples() -> Scenes[Tensor]:
+def samples() -> Samples[Tensor]:
     layers = torch.rand((40, 2, N_PIXELS, N_PIXELS), generator=torch.Generator().manual_seed(0))
-    return Scenes(layers=layers, masks=layers > 0.5, depths_um=torch.tensor([[200.0, 700]] * 40))
+    depths_um = torch.tensor([[200.0, 700]] * 40)
+    return Samples(layers=layers, masks=layers > 0.5, depths_um=depths_um, measurements=layers)
 
 
 @pytest.fixture
@@ -36,12 +33,20 @@ def optics(make_psf: Callable[..., PSF]) -> tuple[PSF, ForwardModel]:
 
 
 @pytest.fixture
-def measure(samples: Scenes[Tensor], optics: tuple[PSF, ForwardModel], config: Config) -> Measure:
-    def run(kind: str, amount: float) -> Tensor:
-        generator = torch.Generator().manual_seed(1)
-        return perturbed_measurements(samples, *optics, Perturbation(kind, amount), config.tissue, generator)
+def measure(samples: Samples[Tensor], optics: tuple[PSF, ForwardModel], config: Config) -> Measure:
+    def run(name: str, amount: float) -> Tensor:
+        imager = CalibratedImager(*optics, config.tissue, torch.Generator().manual_seed(1))
+        perturbed = EFFECTS[name](samples, imager, amount)
+        assert (perturbed.depths_um is samples.depths_um) == (name != "layer_spacing_um")
+        return perturbed.measurements
 
     return run
+
+
+def test_every_perturbation_has_an_effect_and_amounts(config):
+    assert EFFECTS.keys() == PERTURBATIONS.keys()
+    listed = {perturbation.name for perturbation, _ in list_perturbations(config.robustness, 2, 4)}
+    assert listed == PERTURBATIONS.keys()
 
 
 def test_unperturbed_measurements_are_those_of_the_forward_operator(samples, optics, measure):
@@ -86,16 +91,14 @@ def test_scatter_is_that_of_the_psf_in_tissue(samples, optics, measure, config):
     assert (measure("scatter_per_mm", 0.5) - measure("none", 0)).abs().max() > 0.01
 
 
-def test_layers_become_equidistant_about_their_mean_depth(samples, optics, measure):
-    perturbation = Perturbation("layer_spacing_um", 100)
-    depths_um = perturbed_depths_um(samples.depths_um, perturbation)
-    torch.testing.assert_close(depths_um, torch.tensor([[400.0, 500]]).expand(40, -1))
-    assert torch.equal(measure("layer_spacing_um", 100), optics[1](samples.layers, depths_um))
-    assert perturbed_depths_um(samples.depths_um, Perturbation("none", 0)) is samples.depths_um
+def test_layers_become_equidistant_about_their_mean_depth(samples, optics):
+    perturbed = EFFECTS["layer_spacing_um"](samples, CalibratedImager(*optics, None, None), 100)
+    torch.testing.assert_close(perturbed.depths_um, torch.tensor([[400.0, 500]]).expand(40, -1))
+    assert torch.equal(perturbed.measurements, optics[1](samples.layers, perturbed.depths_um))
 
 
 def test_one_sensor_cannot_be_misplaced_nor_one_layer_moved(config):
     shapes = [(1, 1), (2, 1), (2, 2)]
-    kinds = [{item.kind for item in list_perturbations(config.robustness, *shape)} for shape in shapes]
-    assert kinds[1] - kinds[0] == {"lateral_offset_um", "separation_error_um"}
-    assert kinds[2] - kinds[1] == {"layer_spacing_um"}
+    names = [{item.name for item, _ in list_perturbations(config.robustness, *shape)} for shape in shapes]
+    assert names[1] - names[0] == {"lateral_offset_um", "separation_error_um"}
+    assert names[2] - names[1] == {"layer_spacing_um"}

@@ -89,5 +89,15 @@ def test_plugins_count_where_the_script_can_use_them(
     assert provenance.code_digest(script, [plugin]) != digest
 
 
+@pytest.mark.parametrize(
+    ("script", "is_open"),
+    [("train", True), ("predict_classical", True), ("score", True), ("make_baselines", True), ("calibrate_psf", False)],
+)
+def test_an_edited_plugin_runs_again_what_can_use_it(tmp_path: Path, script: str, is_open: bool) -> None:
+    path = Path(__file__).parents[3] / "workflow" / "scripts" / f"{script}.py"
+    (tmp_path / "mine.py").write_text("VALUE = 1\n")
+    assert (provenance.code_digest(path) != provenance.code_digest(path, [tmp_path / "mine.py"])) == is_open
+
+
 def test_modules_open_to_plugins_exist() -> None:
     assert all(provenance.module_path(name) for name in provenance.OPEN_TO_PLUGINS)

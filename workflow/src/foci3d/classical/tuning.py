@@ -12,6 +12,7 @@ from sklearn.model_selection import ParameterGrid
 
 from foci3d.classical.methods import Array, reconstruct
 from foci3d.config.classical_methods import ClassicalMethod
+from foci3d.config.tasks import OutputKind, TaskSpec
 from foci3d.evaluation import metrics
 from foci3d.io.samples import NumpySamples
 from foci3d.optics.forward import ForwardModel
@@ -95,24 +96,12 @@ def _fit_masks(layers: Array, target: Masks) -> tuple[Postprocess, float]:
     return calibrator, float(metrics.Confusion.from_masks(predicted, target > 0).error.mean())
 
 
-@dataclass(frozen=True)
-class Objective:
-    """What a task of classical methods predicts, and the error to minimise.
-
-    Parameters
-    ----------
-    target : str
-        The array of a shard that is predicted.
-    fit : callable
-        From layers and target `(N, L, P, P)` to the postprocessing of layers and the error, 0 to 1, that remains.
-    """
-
-    target: str
-    fit: Callable[..., tuple[Postprocess, float]]
-
-
-OBJECTIVES = {"deblurring": Objective("layers", _fit_images), "masks": Objective("masks", _fit_masks)}
-"""The tasks of `BaselineConfig`."""
+OBJECTIVES: dict[OutputKind, Callable[..., tuple[Postprocess, float]]] = {
+    OutputKind.IMAGE: _fit_images,
+    OutputKind.CELL_PROBABILITIES: _fit_masks,
+}
+"""By kind of output, a function from layers and target `(N, L, P, P)` to the postprocessing of layers and the error
+that remains, 0 to 1, which is minimised."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +137,7 @@ class TunedMethod:
 
 def tune(
     method: ClassicalMethod,
-    task: str,
+    spec: TaskSpec,
     smoothing_sigma_px: Sequence[float],
     forward: ForwardModel,
     samples: NumpySamples,
@@ -159,8 +148,8 @@ def tune(
     ----------
     method : ClassicalMethod
         The method with the candidates for each parameter; every combination is tried.
-    task : str
-        One of `OBJECTIVES`.
+    spec : TaskSpec
+        What the method predicts; a task with a `classical_target`.
     smoothing_sigma_px : sequence of float
         Candidates for the Gaussian filter behind the method [pixels].
     forward : ForwardModel
@@ -178,11 +167,11 @@ def tune(
     InputError
         If a depth lies outside the depths of the point-spread function.
     """
-    objective, tried = OBJECTIVES[task], []
+    fit, target, tried = OBJECTIVES[spec.kind], getattr(samples, spec.classical_target), []
     for parameters in ParameterGrid(method.candidates):
         layers = reconstruct(forward, samples.measurements, samples.depths_um, method.name, parameters)
         for sigma_px in smoothing_sigma_px:
-            postprocess, error = objective.fit(smooth(layers, sigma_px), getattr(samples, objective.target))
+            postprocess, error = fit(smooth(layers, sigma_px), target)
             log.info("%s %s, smoothing %g px: error %.2f %%", method.name, parameters or "", sigma_px, 100 * error)
             tried.append(TunedMethod(method.name, parameters, sigma_px, postprocess, error))
     return min(tried, key=lambda candidate: candidate.error)

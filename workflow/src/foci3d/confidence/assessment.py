@@ -13,7 +13,7 @@ from foci3d.confidence.consistency import consistency_score
 from foci3d.confidence.recalibration import depth_errors, optics_of, prediction_statistics
 from foci3d.evaluation import uncertainty
 from foci3d.evaluation.metrics import DEPTH_INTERVALS, FloatArray, ratio
-from foci3d.evaluation.tables import TablePage, format_estimates
+from foci3d.evaluation.tables import TablePage, format_estimates, in_units
 from foci3d.evaluation.uncertainty import Estimate
 from foci3d.io.samples import NumpyOutputs, NumpySamples
 from foci3d.learning.inference import Model
@@ -193,9 +193,7 @@ def _auroc(familiar: FloatArray, unfamiliar: FloatArray, weights: FloatArray) ->
 
 def trust_page(table: pd.DataFrame, calibrated: Recalibration) -> TablePage:
     """Format the table of `assess_trust`."""
-    scale = np.where(table["metric"] == "auroc", 1.0, 100.0)
-    values, lows, highs = (scale * table[column] for column in ("value", "ci_low", "ci_high"))
-    texts = table.assign(text=format_estimates(values, lows, highs))
+    texts = table.assign(text=format_estimates(in_units(table)))
     names = {
         "Calibration error [%]": {"calibration_error_before": "as predicted", "calibration_error": "calibrated"},
         "Depths within their intervals [%]": {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,12 +16,17 @@ FiveCounts = Annotated[Some[Count], Field(min_length=5, max_length=5)]
 class Architecture(Section):
     """Settings of a network; a class for each registered name."""
 
+    is_dense: ClassVar[bool | None] = None
+    """Whether the outputs have pixels; None for a network that gives what the task needs."""
+
     name: str = Field(description="architecture")
 
 
 @ARCHITECTURES.add("cnn_fc")
 class CnnFcConfig(Architecture):
     """Convolutions with pooling, then two fully connected layers."""
+
+    is_dense = False
 
     name: Literal["cnn_fc"] = Field(description="architecture")
     channels: Some[Count] = Field(description="channels of each convolution")
@@ -33,6 +38,8 @@ class CnnFcConfig(Architecture):
 class ConvDeconvConfig(Architecture):
     """Convolutions, then as many deconvolutions."""
 
+    is_dense = True
+
     name: Literal["conv_deconv"] = Field(description="architecture")
     channels: Some[Count] = Field(description="channels of each convolution")
     strides: Some[Stride] = Field(description="stride of each convolution")
@@ -43,6 +50,8 @@ class ConvDeconvConfig(Architecture):
 class ResNetCnnConfig(Architecture):
     """ResNet-18 encoder, then a CNN of two layers."""
 
+    is_dense = True
+
     name: Literal["resnet_cnn"] = Field(description="architecture")
     encoder: Literal["pretrained", "random"] = Field(description="weights that the encoder starts from")
     stem_stride: StemStride = Field(description="stride of the first convolution")
@@ -51,6 +60,8 @@ class ResNetCnnConfig(Architecture):
 
 class DepthGridConfig(Architecture):
     """Settings that the networks which know the optics share."""
+
+    is_dense = True
 
     depth_range_um: Interval = Field(description="depths at which the measurements are deconvolved [um]")
     n_depths: int = Field(ge=2, description="number of these depths")
@@ -74,6 +85,8 @@ class PhysicsUNetConfig(PhysicsConfig):
 @ARCHITECTURES.add("physics_encoder")
 class PhysicsEncoderConfig(PhysicsConfig):
     """Encoder with a fully connected head behind regularized inverses of the forward operator."""
+
+    is_dense = False
 
     name: Literal["physics_encoder"] = Field(description="architecture")
     hidden_features: Count = Field(description="units of the hidden layer")

@@ -4,27 +4,12 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from foci3d.config.architectures import (
-    CnnFcConfig,
-    ConvDeconvConfig,
-    MultiWienerConfig,
-    PhysicsEncoderConfig,
-    PhysicsUNetConfig,
-    ResNetCnnConfig,
-    SBRNetConfig,
-    UnrolledUNetConfig,
-)
+from foci3d.config.architectures import ARCHITECTURES, Architecture, ConvDeconvConfig, ResNetCnnConfig
 from foci3d.config.models import BaselineConfig, Config, DatasetConfig, MatFiles, NetworkConfig
 from foci3d.config.problems import ConfigProblem, KeyPath, dotted, missing_file, problem, unknown_name
-from foci3d.config.registry import MASK_TASKS, TASK_NAMES
 from foci3d.config.target_checks import check_targets
+from foci3d.config.tasks import OutputKind, TaskSpec
 
-SINGLE_LAYER_TASKS = {"depth_class": True, "deblurring": True, **dict.fromkeys(MASK_TASKS, False)}
-IMAGE_TASKS = {"deblurring", "depth_map", *MASK_TASKS}
-CLASSIFIERS = CnnFcConfig | PhysicsEncoderConfig
-DENSE_NETWORKS = (
-    ConvDeconvConfig | ResNetCnnConfig | PhysicsUNetConfig | UnrolledUNetConfig | MultiWienerConfig | SBRNetConfig
-)
 # The dataset of which the statistics of the scenes are computed.
 REFERENCE_DATASET = "stack2"
 RESERVED_NETWORK_NAME = "encoder"
@@ -156,34 +141,35 @@ def _methods(config: Config) -> Iterator[tuple[KeyPath, NetworkConfig | Baseline
 
 def _tasks(config: Config) -> Iterator[ConfigProblem]:
     for name, network in config.networks.items():
-        dataset, task, architecture = config.datasets[network.dataset], network.task, network.architecture
+        dataset, spec, architecture = config.datasets[network.dataset], network.spec, network.architecture
         path, whose = ("networks", name, "task"), f"of dataset {network.dataset}"
-        if task not in TASK_NAMES:
-            yield problem(
-                path, task, f"one of {', '.join(sorted(TASK_NAMES))}", "correct the name or register it in a plugin"
-            )
-        single = SINGLE_LAYER_TASKS.get(task)
-        if single is not None and single != (dataset.n_layers == 1):
-            expected = "a dataset of one layer" if single else "a dataset of more than one layer"
-            yield problem(path, task, expected, f"change the task or n_layers {whose}")
-        if task == "depth_class" and dataset.depth_step_um == 0:
-            yield problem(path, task, "depths in steps", f"set depth_step_um {whose} above 0")
-        if task == "depth_map" and dataset.n_layers > 1 and dataset.overlap != "remove":
-            yield problem(path, task, "layers that do not overlap", f"set overlap {whose} to remove")
-        needs_classes = isinstance(architecture, CLASSIFIERS) and task in IMAGE_TASKS
-        needs_images = isinstance(architecture, DENSE_NETWORKS) and task == "depth_class"
-        if needs_classes or needs_images:
-            expected = "cnn_fc or physics_encoder for depth_class and another architecture for every other task"
-            yield problem(
-                ("networks", name, "architecture", "name"), architecture.name, expected, "change it or the task"
-            )
+        if spec.single_layer not in (None, dataset.n_layers == 1):
+            expected = "a dataset of one layer" if spec.single_layer else "a dataset of more than one layer"
+            yield problem(path, spec.name, expected, f"change the task or n_layers {whose}")
+        if spec.kind is OutputKind.CLASS_PROBABILITIES and dataset.depth_step_um == 0:
+            yield problem(path, spec.name, "depths in steps", f"set depth_step_um {whose} above 0")
+        if spec.kind is OutputKind.DEPTH_MAP and dataset.n_layers > 1 and dataset.overlap != "remove":
+            yield problem(path, spec.name, "layers that do not overlap", f"set overlap {whose} to remove")
+        if architecture.is_dense not in (None, spec.is_dense):
+            found, expected = architecture.name, _fitting_architectures(spec)
+            yield problem(("networks", name, "architecture", "name"), found, expected, "change it or the task")
+
+
+def _fitting_architectures(spec: TaskSpec) -> str:
+    """The architectures whose outputs are those of a task, in words."""
+    fitting = [
+        name
+        for name, settings in ARCHITECTURES.classes.items()
+        if issubclass(settings, Architecture) and settings.is_dense in (None, spec.is_dense)
+    ]
+    return f"{' or '.join(fitting)} for task {spec.name}"
 
 
 def _test_datasets(config: Config) -> Iterator[ConfigProblem]:
     """A method is tested on data like those that it was trained or tuned on."""
     for path, method in _methods(config):
         keys = ["sensors", "n_layers"]
-        if method.task == "depth_class":
+        if method.spec.kind is OutputKind.CLASS_PROBABILITIES:
             keys += ["depth_range_um", "depth_step_um"]
         for (index, test), key in itertools.product(enumerate(method.test_datasets), keys):
             found, expected = (getattr(config.datasets[name], key) for name in (test, method.dataset))
@@ -275,8 +261,8 @@ def _seed_replicates(config: Config) -> Iterator[ConfigProblem]:
         path = ("seed_replicates", "networks", index)
         if name not in config.networks:
             yield unknown_name(path, name, config.networks)
-        elif config.networks[name].task == "depth_class":
-            expected = "a network whose task is not depth_class, which has no error by layer"
+        elif not config.networks[name].spec.is_dense:
+            expected = "a network whose output has pixels, as others have no error by layer"
             yield problem(path, name, expected, "remove it")
     seeds = config.seed_replicates.seeds
     if config.seed in seeds:
@@ -291,7 +277,7 @@ def _baselines(config: Config) -> Iterator[ConfigProblem]:
             yield ConfigProblem(path, f"{dotted(path)} has the name of a network; expected any other name, rename it.")
         dataset = config.datasets[baseline.dataset]
         yield from _fitting_dataset((*path, "dataset"), baseline.dataset, dataset, "validation")
-        if baseline.method.single_layer or SINGLE_LAYER_TASKS[baseline.task]:
+        if baseline.method.single_layer or baseline.spec.single_layer:
             if dataset.n_layers > 1:
                 remedy = "choose another dataset or method"
                 yield problem((*path, "dataset"), baseline.dataset, "a dataset of one layer", remedy)

@@ -39,6 +39,7 @@ from foci3d.config.fields import (
 )
 from foci3d.config.figures import FiguresConfig
 from foci3d.config.studies import RobustnessConfig, SeedReplicatesConfig
+from foci3d.config.tasks import TASKS, ClassicalTask, NetworkTask, TaskSpec
 from foci3d.config.training import TrainingConfig
 
 
@@ -242,7 +243,7 @@ class NetworkConfig(Section):
 
     dataset: Text = Field(description="dataset that the network is trained on")
     test_datasets: TestDatasets = Field(description="datasets that the network is tested on")
-    task: Text = Field(description="what the network predicts")
+    task: NetworkTask = Field(description="what the network predicts")
     architecture: Annotated[Architecture, ARCHITECTURES] = Field(description="layers of the network")
     training: TrainingConfig = Field(description="how the network is trained")
     average_symmetries: bool = Field(description="average predictions over the symmetries of the imager")
@@ -250,6 +251,11 @@ class NetworkConfig(Section):
         pattern=r"^trained$|\.json$",
         description="`trained`, or the JSON file of a model that takes the place of the training",
     )
+
+    @property
+    def spec(self) -> TaskSpec:
+        """Description of the task."""
+        return TASKS[self.task]
 
     @property
     def starts_pretrained(self) -> bool:
@@ -272,7 +278,7 @@ class BaselineConfig(Section):
 
     dataset: Text = Field(description="dataset whose validation split the parameters are chosen on")
     test_datasets: TestDatasets = Field(description="datasets that the method is tested on")
-    task: Literal["deblurring", "masks"] = Field(description="what the method predicts")
+    task: ClassicalTask = Field(description="what the method predicts")
     method: Annotated[ClassicalMethod, CLASSICAL_METHODS] = Field(
         description="the classical method and the candidates for each of its parameters"
     )
@@ -282,6 +288,11 @@ class BaselineConfig(Section):
     depth_sd_um: NonNegative = Field(
         description="standard deviation of the errors of the depths that the method is given [um]"
     )
+
+    @property
+    def spec(self) -> TaskSpec:
+        """Description of the task."""
+        return TASKS[self.task]
 
 
 class TrackingConfig(Section):

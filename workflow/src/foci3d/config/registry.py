@@ -1,7 +1,8 @@
 """Open registries: a user's own file can add a network, a classical method or a task to those of foci3d.
 
 A `Registry` maps the name in the configuration to a class of settings. A field annotated with it takes the settings of
-any registered name, so that keys of a user's own network are checked as strictly as those of foci3d.
+any registered name, so that keys of a user's own network are checked as strictly as those of foci3d. A `SpecRegistry`
+maps the name of a task, a metric or a perturbation to its description.
 """
 
 import importlib.util
@@ -16,13 +17,44 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, cor
 
 from foci3d.errors import InputError
 
+T = TypeVar("T")
+AnySpec = TypeVar("AnySpec", bound="Spec")
 Settings = TypeVar("Settings", bound=BaseModel)
 
-MASK_TASKS = ("masks", "stacks")
-"""Tasks whose output is the probability of a cell in each layer."""
 
-TASK_NAMES = {"depth_class", "deblurring", "depth_map", "masks", "stacks"}
-"""Tasks that a network can have. `foci3d.learning.tasks` adds the name of each task that is registered there."""
+class NameRegistry(dict[str, T]):
+    """What is registered, by name; a name that is not raises an `InputError`.
+
+    Parameters
+    ----------
+    kind : str
+        What is registered, in words: ``task``.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def __missing__(self, name: str) -> T:
+        raise InputError(
+            f"{self.kind} {name} is not registered; expected one of {', '.join(self)}, correct the name or add the "
+            "file that registers it to plugins."
+        )
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The description of something by its name."""
+
+    name: str
+
+
+class SpecRegistry(NameRegistry[AnySpec]):
+    """Descriptions by name."""
+
+    def register(self, spec: AnySpec) -> AnySpec:
+        """Register a description under its name and return it."""
+        self[spec.name] = spec
+        return spec
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,14 @@ from collections.abc import Iterator
 
 from foci3d.config.models import Config
 from foci3d.config.problems import ConfigProblem, dotted, missing_file, problem, unknown_name
-from foci3d.config.registry import MASK_TASKS
+from foci3d.config.tasks import OutputKind, tasks_of_kind
 
-# What a figure of the paper shows, where only one kind of network or scene makes sense.
-FIGURE_TASKS = {"fig2": ("depth_class",), "fig3": ("deblurring",), "figS1": ("depth_map",)}
+# What a figure of the paper shows, where only one kind of output or scene makes sense.
+FIGURE_KINDS = {
+    "fig2": OutputKind.CLASS_PROBABILITIES,
+    "fig3": OutputKind.IMAGE,
+    "figS1": OutputKind.DEPTH_MAP,
+}
 FIGURE_SCENES = {"fig5": "moving", "fig6": "moving", "fig7": "slides"}
 
 
@@ -15,6 +19,11 @@ def check_targets(config: Config) -> Iterator[ConfigProblem]:
     """Find what does not fit in the entries of the targets; `config` has passed the checks of data and networks."""
     for check in (_ablation, _layers, _benchmark_entries, _figures, _trust, _robustness, _reconstruction):
         yield from check(config)
+
+
+def _network_for(kind: OutputKind) -> str:
+    """The networks with an output of one kind, in words."""
+    return f"a network whose task is {tasks_of_kind(kind)}"
 
 
 def _ablation(config: Config) -> Iterator[ConfigProblem]:
@@ -25,8 +34,7 @@ def _ablation(config: Config) -> Iterator[ConfigProblem]:
             yield unknown_name(path, name, config.networks)
             continue
         network, first = (config.networks.get(other, config.networks[name]) for other in (name, config.ablation[0]))
-        same_error = network.task == first.task or {network.task, first.task} <= {*MASK_TASKS}
-        if network.dataset != first.dataset or not same_error:
+        if (network.dataset, network.spec.compared_as) != (first.dataset, first.spec.compared_as):
             found = f"{name} with task {network.task} on {network.dataset}"
             expected = f"task {first.task} on {first.dataset} as {config.ablation[0]} has"
             yield problem(path, found, expected, "remove it")
@@ -40,9 +48,9 @@ def _layers(config: Config) -> Iterator[ConfigProblem]:
             yield unknown_name(path, name, config.networks)
             continue
         network = config.networks[name]
-        if network.task not in MASK_TASKS or network.dataset not in network.test_datasets:
+        if not network.spec.predicts_cells or network.dataset not in network.test_datasets:
             found = f"{name} with task {network.task}, tested on {', '.join(network.test_datasets)}"
-            expected = f"a network whose task is {' or '.join(MASK_TASKS)}, tested on its dataset {network.dataset}"
+            expected = f"{_network_for(OutputKind.CELL_PROBABILITIES)}, tested on its dataset {network.dataset}"
             yield problem(path, found, expected, "choose another network")
 
 
@@ -68,10 +76,10 @@ def _figures(config: Config) -> Iterator[ConfigProblem]:
         if shown.dataset not in network.test_datasets:
             yield unknown_name((*path, "dataset"), shown.dataset, network.test_datasets)
             continue
-        tasks = FIGURE_TASKS.get(figure, MASK_TASKS)
-        if network.task not in tasks:
+        kind = FIGURE_KINDS.get(figure, OutputKind.CELL_PROBABILITIES)
+        if network.spec.kind is not kind:
             found = f"{shown.network} with task {network.task}"
-            yield problem((*path, "network"), found, f"a network with task {' or '.join(tasks)}", "choose another")
+            yield problem((*path, "network"), found, _network_for(kind), "choose another")
         found_scene, scene = config.datasets[shown.dataset].scene, FIGURE_SCENES.get(figure, "layers")
         if found_scene != scene:
             found = f"{shown.dataset} with scene {found_scene}"
@@ -84,10 +92,8 @@ def _trust(config: Config) -> Iterator[ConfigProblem]:
         yield unknown_name(path, trust.network, config.networks)
         return
     network = config.networks[trust.network]
-    if network.task not in MASK_TASKS:
-        yield problem(
-            path, trust.network, f"a network whose task is {' or '.join(MASK_TASKS)}", "choose another network"
-        )
+    if not network.spec.predicts_cells:
+        yield problem(path, trust.network, _network_for(OutputKind.CELL_PROBABILITIES), "choose another network")
     if trust.dataset not in network.test_datasets:
         yield unknown_name(("trust", "dataset"), trust.dataset, network.test_datasets)
 
@@ -99,7 +105,7 @@ def _robustness(config: Config) -> Iterator[ConfigProblem]:
 
 
 def _reconstruction(config: Config) -> Iterator[ConfigProblem]:
-    candidates = [name for name, network in config.networks.items() if network.task in MASK_TASKS]
+    candidates = [name for name, network in config.networks.items() if network.spec.predicts_cells]
     if config.reconstruct.network not in candidates:
         yield unknown_name(("reconstruct", "network"), config.reconstruct.network, candidates)
     yield from missing_file(("reconstruct", "samples"), config.reconstruct.samples, "a table of acquisitions")

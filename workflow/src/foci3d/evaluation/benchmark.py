@@ -19,6 +19,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from foci3d.config.fields import Count, Section
+from foci3d.config.tasks import OutputKind, TaskSpec
 from foci3d.errors import InputError
 from foci3d.evaluation.tables import TablePage, comparison_page, select_metrics
 from foci3d.io.predictions import Predictions
@@ -31,14 +32,6 @@ MOMENTS_TOLERANCE = 1e-5
 
 SUM_TOLERANCE = 1e-3
 """By which the probabilities of the depths of a sample may miss a sum of 1."""
-
-METRICS = {
-    "depth_class": ("exact", "mean_error_um"),
-    "deblurring": ("error", "psnr_db", "ssim"),
-    "depth_map": ("error", "cell_error"),
-    "masks": ("error", "cluster_sensitivity", "cluster_specificity"),
-}
-"""Metrics of the table of entries, by task."""
 
 
 class Moments(Section):
@@ -160,7 +153,12 @@ def read_entry(path: str | Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def check_entry(
-    path: str | Path, entry: Arrays, task: str, depths_um: npt.NDArray[Any], shape: tuple[int, ...], max_depth_um: float
+    path: str | Path,
+    entry: Arrays,
+    spec: TaskSpec,
+    depths_um: npt.NDArray[Any],
+    shape: tuple[int, ...],
+    max_depth_um: float,
 ) -> None:
     """Check the arrays of a predictions file.
 
@@ -170,7 +168,7 @@ def check_entry(
         The file, for messages.
     entry : mapping of str to ndarray
         Its arrays `output` and `depths_um`.
-    task : str
+    spec : TaskSpec
         What the method predicts.
     depths_um : ndarray (N, L)
         Depths of the layers of the test samples [um].
@@ -193,15 +191,15 @@ def check_entry(
     if output.shape != shape or output.dtype.kind != "f":
         raise InputError(
             f"{path}: output has shape {output.shape} and type {output.dtype}; expected {shape} of floating-point "
-            f"numbers for the task {task}, correct it."
+            f"numbers for the task {spec.name}, correct it."
         )
-    low, high = {"deblurring": (-np.inf, np.inf), "depth_map": (0.0, max_depth_um)}.get(task, (0.0, 1.0))
+    low, high = spec.value_range[0], spec.value_range[1] or max_depth_um
     if not np.isfinite(output).all() or output.min() < low or output.max() > high:
         raise InputError(
             f"{path}: output has values from {output.min():g} to {output.max():g}; expected finite numbers from "
-            f"{low:g} to {high:g} for the task {task}, correct it."
+            f"{low:g} to {high:g} for the task {spec.name}, correct it."
         )
-    if task == "depth_class" and abs(output.sum(1) - 1).max() > SUM_TOLERANCE:
+    if spec.kind is OutputKind.CLASS_PROBABILITIES and abs(output.sum(1) - 1).max() > SUM_TOLERANCE:
         raise InputError(
             f"{path}: output has sums from {output.sum(1).min():g} to {output.sum(1).max():g} over the depths; "
             "expected probabilities with a sum of 1, normalize them."
@@ -221,4 +219,6 @@ def benchmark_page(table: pd.DataFrame) -> TablePage:
         "measurements alone; networks that know the optics, and classical methods, the point-spread function, too; "
         "classical methods also the depth of each layer."
     )
-    return replace(comparison_page(select_metrics(table, METRICS)), title="Benchmark", note=note)
+    return replace(
+        comparison_page(select_metrics(table, lambda spec: spec.benchmark_metrics)), title="Benchmark", note=note
+    )

@@ -7,7 +7,7 @@ import pandas as pd
 
 from foci3d.evaluation import uncertainty
 from foci3d.evaluation.metrics import FloatArray, mean_defined, ratio
-from foci3d.evaluation.tables import TablePage, format_estimates, format_number
+from foci3d.evaluation.tables import TablePage, format_estimates, format_number, spread
 from foci3d.evaluation.uncertainty import Estimate
 
 BIN_PERCENT = 10
@@ -102,12 +102,12 @@ def _rows(
 
 def coverage_page(table: pd.DataFrame) -> TablePage:
     """Format the table of `error_by_coverage`."""
-    texts = table.assign(text=format_estimates(table["value"], table["ci_low"], table["ci_high"]))
+    texts = table.assign(text=format_estimates(table))
     bins = texts[texts["metric"] == "error"]
     bins = bins.assign(
         coverage=bins["coverage_low"].map("{:g}".format) + "-" + bins["coverage_high"].map("{:g}".format)
     )
-    wide = bins.pivot_table("text", "coverage", "network", aggfunc="first", sort=False)
+    wide = spread(bins, "text", "coverage", across="network")
     first = bins.drop_duplicates("coverage").set_index("coverage")
     wide["empty map"] = first["baseline"].map(format_number)
     wide["samples"] = first["n"].astype(str)

@@ -4,10 +4,19 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from foci3d.evaluation.tables import TablePage, format_estimates, format_number, with_headings
+from foci3d.config.metrics import DEPTH_ERROR, ERROR, METRICS
+from foci3d.evaluation.tables import (
+    ESTIMATE,
+    TablePage,
+    format_estimates,
+    format_number,
+    in_units,
+    spread,
+    with_headings,
+)
 
-HEADINGS = {"error": "Error of the masks [%]", "depth_error_um": "Error of the depths [um]"}
-"""Metrics of a summary that the table has, with their headings."""
+SHOWN = (ERROR, DEPTH_ERROR)
+"""Metrics of a summary that the table has."""
 
 
 def layers_table(summaries: pd.DataFrame, n_sensors: Mapping[str, int]) -> pd.DataFrame:
@@ -26,29 +35,28 @@ def layers_table(summaries: pd.DataFrame, n_sensors: Mapping[str, int]) -> pd.Da
         Columns network, n_sensors, n_layers, metric (error [%] or depth_error_um [um]), layer (``all`` for their mean),
         value, ci_low, ci_high and baseline; sorted by the numbers of sensors and of layers.
     """
-    table = summaries[summaries["metric"].isin(HEADINGS)].reset_index(drop=True)
+    shown = [metric.name for metric in SHOWN]
+    table = in_units(summaries[summaries["metric"].isin(shown)].reset_index(drop=True))
     table["n_layers"] = table["network"].map(table[table["layer"] != "all"].groupby("network")["layer"].nunique())
     table["n_sensors"] = table["network"].map(n_sensors)
-    estimate = ["value", "ci_low", "ci_high", "baseline"]
-    table.loc[table["metric"] == "error", estimate] *= 100
     table = table.sort_values(["n_sensors", "n_layers"], kind="stable", ignore_index=True)
-    return table[["network", "n_sensors", "n_layers", "metric", "layer", *estimate]]
+    return table[["network", "n_sensors", "n_layers", "metric", "layer", *ESTIMATE]]
 
 
 def layers_page(table: pd.DataFrame) -> TablePage:
     """Format the table: one section per metric, one row per network."""
     texts = table.assign(
-        text=format_estimates(table["value"], table["ci_low"], table["ci_high"]),
+        text=format_estimates(table),
         baseline=table["baseline"].map(format_number),
     ).rename(columns={"n_sensors": "Sensors", "n_layers": "Layers", "network": "Network"})
     row = ["Sensors", "Layers", "Network"]
     sections = {}
     for metric, part in texts.groupby("metric", sort=False):
-        wide = part.pivot_table("text", row, "layer", aggfunc="first", sort=False).fillna("")
+        wide = spread(part, "text", row).fillna("")
         means = part[part["layer"] == "all"].set_index(row)["baseline"]
         layers = sorted(name for name in wide.columns if name != "all")
         wide = wide[["all", *layers]].assign(**{"Mean, baseline": means})
-        sections[HEADINGS[str(metric)]] = with_headings(wide)
+        sections[METRICS[str(metric)].heading] = with_headings(wide)
     note = (
         "Networks on stacks with different numbers of layers, seen by one sensor or by two. Layers are counted from "
         "sensor A. Baselines, which ignore the measurement, predict the more frequent class, cell or empty, in all "

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from foci3d.evaluation.tables import ESTIMATE, TablePage, format_estimates, format_number
+from foci3d.evaluation.tables import TablePage, format_estimates, format_number, in_units
 from foci3d.evaluation.uncertainty import relative_error_reduction
 
 MEASURED = ["network", "value", "ci_low", "ci_high", "verdict"]
@@ -16,7 +16,6 @@ COLUMNS = [
     *(f"foci3d_{name}" for name in MEASURED),
     *(f"classical_{name}" for name in CLASSICAL),
 ]
-SCALES = {"%": 100.0, "um": 1.0}
 
 
 def scorecard(claims: pd.DataFrame, summaries: pd.DataFrame, classical: Collection[str] = ()) -> pd.DataFrame:
@@ -37,7 +36,7 @@ def scorecard(claims: pd.DataFrame, summaries: pd.DataFrame, classical: Collecti
     Returns
     -------
     DataFrame
-        Columns COLUMNS, with numbers in the unit of the claim: network, value, interval and verdict of the paper's
+        Columns COLUMNS, with numbers in the units of their metrics: network, value, interval and verdict of the paper's
         network, then of the network of foci3d; name, value and interval of the classical method that is best in the
         claim's own metric and layer on the test samples, a choice in its favour. A verdict is `surpassed` or `missed`
         if the 95 % interval lies wholly on the better or worse side of the paper's number, `reproduced` if it contains
@@ -54,20 +53,18 @@ def _compare(claims: pd.DataFrame, summaries: pd.DataFrame) -> pd.DataFrame:
     """Claims with the scores of their networks and the verdicts."""
     reductions = [_middle_reduction(summaries, claim) for _, claim in claims[claims["versus"].notna()].iterrows()]
     scores = pd.concat([summaries, *reductions], ignore_index=True)
-    table = claims.merge(scores, on=["network", "dataset", "metric", "layer"], how="left", validate="many_to_one")
-    table[ESTIMATE] = table[ESTIMATE].mul(table["unit"].map(SCALES), axis=0)
-    table["verdict"] = _verdicts(table)
-    return table
+    keys = ["network", "dataset", "metric", "layer"]
+    table = in_units(claims.merge(scores, on=keys, how="left", validate="many_to_one"))
+    return table.assign(verdict=_verdicts(table))
 
 
 def _best_score(claims: pd.DataFrame, summaries: pd.DataFrame) -> pd.DataFrame:
-    """The best of the `summaries` for each claim, in the unit of the claim; NaN where there is none."""
+    """The best of the `summaries` for each claim, in the units of the metrics; NaN where there is none."""
     tests = claims[["dataset", "metric", "layer", "better"]].reset_index(names="row")
     scores = tests.merge(summaries, on=["dataset", "metric", "layer"])
     loss = scores["value"].where(scores["better"] == "lower", -scores["value"])
     best = scores.assign(loss=loss).sort_values("loss").drop_duplicates("row").set_index("row").reindex(claims.index)
-    best[ESTIMATE] = best[ESTIMATE].mul(claims["unit"].map(SCALES), axis=0)
-    return best
+    return in_units(best.assign(metric=claims["metric"]))
 
 
 def _verdicts(table: pd.DataFrame) -> list[str]:
@@ -96,10 +93,10 @@ def scorecard_page(table: pd.DataFrame) -> TablePage:
         {
             "Claim": table["claim"],
             "Paper": table["paper"].map(format_number),
-            "Network of the paper (95 % interval)": format_estimates(table["value"], table["ci_low"], table["ci_high"]),
+            "Network of the paper (95 % interval)": format_estimates(table),
             "Verdict": table["verdict"],
             "Network of foci3d (95 % interval)": format_estimates(
-                table["foci3d_value"], table["foci3d_ci_low"], table["foci3d_ci_high"]
+                table, *(f"foci3d_{name}" for name in ("value", "ci_low", "ci_high"))
             ),
             "Verdict of foci3d": table["foci3d_verdict"],
             "Best classical method": _named_estimates(table),
@@ -120,7 +117,7 @@ def scorecard_page(table: pd.DataFrame) -> TablePage:
 
 def _named_estimates(table: pd.DataFrame) -> list[str]:
     """Scores of the classical methods with their names; empty where there is none."""
-    estimates = format_estimates(*(table[f"classical_{name}"] for name in ("value", "ci_low", "ci_high")))
+    estimates = format_estimates(table, *(f"classical_{name}" for name in ("value", "ci_low", "ci_high")))
     names = table["classical_network"].fillna("")
     return [f"{text}, {name}" if name else "" for text, name in zip(estimates, names, strict=True)]
 
@@ -161,7 +158,7 @@ def table1_page(table: pd.DataFrame) -> TablePage:
             "Single acquisition": table["single_acquisition"],
             "Data": table["dataset"],
             "Paper: average accuracy [%]": table["paper"].map(format_number),
-            "foci3d (95 % interval)": format_estimates(table["ours"], table["ci_low"], table["ci_high"]),
+            "foci3d (95 % interval)": format_estimates(table, "ours"),
             "Baseline": table["baseline"].map(format_number),
         }
     )

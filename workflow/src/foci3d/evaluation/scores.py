@@ -14,7 +14,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from foci3d.config.registry import MASK_TASKS
+from foci3d.config.tasks import (
+    DEBLURRING,
+    DEPTH_CLASS,
+    DEPTH_MAP,
+    MASKS,
+    STACKS,
+    TASKS,
+    OutputKind,
+    TaskSpec,
+    tasks_of_kind,
+)
 from foci3d.errors import InputError
 from foci3d.evaluation import metrics, uncertainty
 from foci3d.evaluation.metrics import DEPTH_INTERVALS, BoolArray, Confusion, FloatArray
@@ -31,11 +41,11 @@ SCORERS: dict[str, Scorer] = {}
 """By task, a function from predictions, bootstrap weights (B, N) and the largest depth [um] to samples and summary."""
 
 
-def scorer(task: str) -> Callable[[AnyScorer], AnyScorer]:
-    """Register the decorated function as the scorer of a task."""
+def scorer(spec: TaskSpec) -> Callable[[AnyScorer], AnyScorer]:
+    """Register the decorated function as the scorer of a task that is described by `spec`."""
 
     def register(function: AnyScorer) -> AnyScorer:
-        SCORERS[task] = function
+        SCORERS[spec.name] = function
         return function
 
     return register
@@ -114,7 +124,7 @@ def _score_errors(predictions: Predictions, weights: FloatArray, max_depth_um: f
     return samples, mean_rows(samples, weights, {"error": np.nan})
 
 
-@scorer("depth_class")
+@scorer(DEPTH_CLASS)
 def _score_depth_classes(predictions: Predictions, weights: FloatArray, max_depth_um: float) -> Tables:
     probabilities, target, classes_um = (predictions.arrays[name] for name in ("output", "target", "classes_um"))
     predicted = probabilities.argmax(1)
@@ -140,7 +150,7 @@ def _score_depth_classes(predictions: Predictions, weights: FloatArray, max_dept
     )
 
 
-@scorer("deblurring")
+@scorer(DEBLURRING)
 def _score_images(predictions: Predictions, weights: FloatArray, max_depth_um: float) -> Tables:
     output, target, measurement = (
         predictions.arrays[name][:, 0].astype(float) for name in ("output", "target", "measurements")
@@ -185,7 +195,7 @@ def _rows_by_depth(samples: pd.DataFrame, metric: str, baseline: FloatArray, wei
     )
 
 
-@scorer("depth_map")
+@scorer(DEPTH_MAP)
 def _score_depth_maps(predictions: Predictions, weights: FloatArray, max_depth_um: float) -> Tables:
     output, target = (predictions.arrays[name][:, 0].astype(float) / max_depth_um for name in ("output", "target"))
     deviation = np.abs(output - target)
@@ -215,7 +225,7 @@ def _standard_deviation(moments: FloatArray) -> FloatArray:
     return np.sqrt(np.maximum(second - first**2, 0))
 
 
-@scorer("masks")
+@scorer(MASKS)
 def _score_masks(predictions: Predictions, weights: FloatArray, max_depth_um: float) -> Tables:
     probabilities, target = predictions.arrays["output"], predictions.arrays["target"] > 0
     predicted = probabilities > metrics.CELL_THRESHOLD
@@ -243,7 +253,7 @@ def _score_masks(predictions: Predictions, weights: FloatArray, max_depth_um: fl
     return _layered_samples(predictions, columns), pd.concat(summary, ignore_index=True)
 
 
-@scorer("stacks")
+@scorer(STACKS)
 def _score_stacks(predictions: Predictions, weights: FloatArray, max_depth_um: float) -> Tables:
     samples, summary = _score_masks(predictions, weights, max_depth_um)
     arrays = predictions.arrays
@@ -336,7 +346,7 @@ def trace_roc(predictions: Predictions) -> pd.DataFrame:
     Parameters
     ----------
     predictions : Predictions
-        Outputs and targets of the task masks or stacks.
+        Outputs and targets of a task with probabilities of a cell.
 
     Returns
     -------
@@ -348,10 +358,10 @@ def trace_roc(predictions: Predictions) -> pd.DataFrame:
     InputError
         If the task is another.
     """
-    if predictions.task not in MASK_TASKS:
+    if not TASKS[predictions.task].predicts_cells:
         raise InputError(
             f"{predictions.network} on {predictions.dataset}: task {predictions.task} has no ROC curve; "
-            f"expected one of {', '.join(MASK_TASKS)}, choose another network or dataset in figures."
+            f"expected {tasks_of_kind(OutputKind.CELL_PROBABILITIES)}, choose another network or dataset in figures."
         )
     histograms = metrics.probability_histograms(predictions.arrays["output"], predictions.arrays["target"] > 0).sum(0)
     thresholds, false_positive_rate, true_positive_rate = metrics.roc(histograms)

@@ -3,7 +3,7 @@
 Each table is computed from summaries (`foci3d.evaluation.scores`) as a tidy frame; `*_page` formats it for reading.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -11,36 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from foci3d.config.registry import MASK_TASKS
+from foci3d.config.metrics import ERROR, METRICS
+from foci3d.config.tasks import TASKS, TaskSpec
 from foci3d.evaluation.uncertainty import relative_error_reduction
 from foci3d.io.atomic import atomic_path
 
 ESTIMATE = ["value", "ci_low", "ci_high", "baseline"]
-COMPARED = {
-    "depth_class": {"exact": "Exact class [%]", "mean_error_um": "Mean error [um]"},
-    "deblurring": {"error": "Error [%]", "psnr_db": "PSNR [dB]", "ssim": "SSIM"},
-    "depth_map": {"error": "Error [%]", "cell_error": "Error on cells [%]"},
-    "masks": {
-        "error": "Error [%]",
-        "dice": "Dice",
-        "balanced_accuracy": "Balanced accuracy [%]",
-        "auc": "AUC",
-        "sensitivity": "Sensitivity [%]",
-        "specificity": "Specificity [%]",
-        "cluster_sensitivity": "Sensitivity within the moving cluster [%]",
-        "cluster_specificity": "Specificity where the cluster is in another layer [%]",
-        "bleed_through": "Bleed-through: the cluster predicted in a layer next to its own [%]",
-    },
-}
-"""Metrics by which networks and classical methods are compared, with their headings, by task."""
-LOWER_IS_BETTER = {"error", "mean_error_um", "cell_error", "bleed_through"}
-TRIVIAL = {
-    "depth_class": "uniform guess",
-    "deblurring": "identity",
-    "depth_map": "empty map",
-    "masks": "majority class",
-}
-"""What the baseline of a summary is, by task."""
 VERDICT_COLORS = {"surpassed": "#cde8dc", "reproduced": "#e3ecf5", "missed": "#f7dccb"}
 STYLE = (
     "body{font:15px/1.5 sans-serif;max-width:75em;margin:2em auto;padding:0 1em;color:#222}"
@@ -113,14 +89,32 @@ def format_number(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def format_estimates(values: pd.Series, lows: pd.Series, highs: pd.Series) -> list[str]:
-    """Numbers with their intervals, where these are not NaN."""
+def format_estimates(
+    table: pd.DataFrame, value: str = "value", low: str = "ci_low", high: str = "ci_high"
+) -> list[str]:
+    """Numbers of a table, from the column `value`, with their intervals where these are not NaN."""
     return [
-        format_number(value)
-        if np.isnan(low)
-        else f"{format_number(value)} ({format_number(low)} to {format_number(high)})"
-        for value, low, high in zip(values, lows, highs, strict=True)
+        format_number(number)
+        if np.isnan(lowest)
+        else f"{format_number(number)} ({format_number(lowest)} to {format_number(highest)})"
+        for number, lowest, highest in zip(table[value], table[low], table[high], strict=True)
     ]
+
+
+def in_units(summary: pd.DataFrame) -> pd.DataFrame:
+    """A summary with its numbers in the units of their metrics.
+
+    >>> in_units(pd.DataFrame({"metric": ["error", "dice"], "value": [0.25, 0.5]}))["value"].tolist()
+    [25.0, 0.5]
+    """
+    columns = summary.columns.intersection(ESTIMATE)
+    scales = summary["metric"].map(lambda name: METRICS[name].unit.scale).astype(float)
+    return summary.assign(**summary[columns].mul(scales, axis=0))
+
+
+def spread(table: pd.DataFrame, column: str, rows: str | list[str], across: str = "layer") -> pd.DataFrame:
+    """The texts of a column with one row for each value of `rows` and one column for each value of `across`."""
+    return table.pivot_table(column, rows, across, aggfunc="first", sort=False)
 
 
 def with_headings(wide: pd.DataFrame) -> pd.DataFrame:
@@ -148,22 +142,21 @@ def table_s1(one_sensor: pd.DataFrame, two_sensors: pd.DataFrame) -> pd.DataFram
     keys = ["network", "dataset", "layer"]
     errors = pd.concat([one_sensor, two_sensors]).query("metric == 'error'").drop_duplicates(keys, ignore_index=True)
     reference = one_sensor.query("metric == 'error'").set_index("layer")
-    reductions = relative_error_reduction(reference.loc[errors["layer"]].reset_index(drop=True), errors)
+    reductions = 100 * relative_error_reduction(reference.loc[errors["layer"]].reset_index(drop=True), errors)
     reductions = reductions.set_axis(["reduction", "reduction_low", "reduction_high"], axis=1).iloc[len(reference) :]
-    shares = [*ESTIMATE, *reductions.columns]
-    return errors[keys].join(100 * errors.join(reductions)[shares]).rename(columns={"value": "error"})
+    return in_units(errors)[[*keys, *ESTIMATE]].join(reductions).rename(columns={"value": "error"})
 
 
 def table_s1_page(table: pd.DataFrame) -> TablePage:
     """Format Table S1."""
     texts = table.assign(
-        error=format_estimates(table["error"], table["ci_low"], table["ci_high"]),
-        reduction=format_estimates(table["reduction"], table["reduction_low"], table["reduction_high"]),
+        error=format_estimates(table, "error"),
+        reduction=format_estimates(table, "reduction", "reduction_low", "reduction_high"),
         baseline=table["baseline"].map(format_number),
     )
 
     def by_layer(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-        return with_headings(rows.pivot_table(column, ["network", "dataset"], "layer", aggfunc="first", sort=False))
+        return with_headings(spread(rows, column, ["network", "dataset"]))
 
     note = (
         "Error rate by layer, counted from sensor A, with 95 % intervals over test samples. Majority class: the error "
@@ -189,34 +182,37 @@ def compare(networks: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The rows of the summaries whose metric is in COMPARED, with a column kind (network or classical).
+        The rows of the summaries whose metric is among those of its task, with a column kind (network or classical).
     """
     both = pd.concat([networks.assign(kind="network"), baselines.assign(kind="classical")], ignore_index=True)
-    return select_metrics(both, COMPARED)
+    return select_metrics(both, lambda spec: spec.metrics)
 
 
-def select_metrics(table: pd.DataFrame, metrics: Mapping[str, Collection[str]]) -> pd.DataFrame:
-    """The rows of summaries whose metric is among those of its task, sorted by dataset; `stacks` count as `masks`."""
-    table = table.assign(task=table["task"].replace(dict.fromkeys(MASK_TASKS, "masks")))
-    shown = [metric in metrics.get(task, ()) for task, metric in zip(table["task"], table["metric"], strict=True)]
-    return table[shown].sort_values("dataset", kind="stable", ignore_index=True)
+def is_among(table: pd.DataFrame, metrics_of: Callable[[TaskSpec], Collection[str]]) -> pd.Series:
+    """Which rows of summaries have a metric that is among some of its task."""
+    rows = zip(table["task"], table["metric"], strict=True)
+    return pd.Series([metric in metrics_of(TASKS[task]) for task, metric in rows], table.index, dtype=bool)
+
+
+def select_metrics(table: pd.DataFrame, metrics_of: Callable[[TaskSpec], Collection[str]]) -> pd.DataFrame:
+    """The rows of summaries whose metric is among some of its task, by dataset, under the task they are compared as."""
+    shown = table.assign(task=[TASKS[task].compared_as for task in table["task"]])[is_among(table, metrics_of)]
+    return shown.sort_values("dataset", kind="stable", ignore_index=True)
 
 
 def comparison_page(table: pd.DataFrame) -> TablePage:
     """Format the comparison: one section per dataset and metric, the best method first."""
-    headings = {metric: heading for task in COMPARED.values() for metric, heading in task.items()}
-    scale = np.where(table["metric"].map(headings).str.contains("%"), 100.0, 1.0)
-    values, lows, highs, baselines = (scale * table[column] for column in ESTIMATE)
-    texts = table.assign(text=format_estimates(values, lows, highs), baseline=baselines.map(format_number))
+    scaled = in_units(table)
+    texts = scaled.assign(text=format_estimates(scaled), baseline=scaled["baseline"].map(format_number))
     sections = {}
-    for (dataset, task, metric), part in texts.groupby(["dataset", "task", "metric"], sort=False):
-        text = part.pivot_table("text", ["network", "kind"], "layer", aggfunc="first", sort=False)
-        means = part[part["layer"] == "all"].set_index(["network", "kind"])["value"]
-        text = text.loc[means.sort_values(ascending=metric in LOWER_IS_BETTER).index]
+    for (dataset, task, name), part in texts.groupby(["dataset", "task", "metric"], sort=False):
+        metric, methods = METRICS[str(name)], ["network", "kind"]
+        means = part[part["layer"] == "all"].set_index(methods)["value"]
+        text = spread(part, "text", methods).loc[means.sort_values(ascending=metric.better == "lower").index]
         baseline = part.drop_duplicates("layer").set_index("layer")["baseline"].reindex(text.columns)
         if baseline.any():
-            text.loc[(TRIVIAL[str(task)], "baseline"), :] = baseline
-        sections[f"{dataset}: {COMPARED[str(task)][str(metric)]}"] = with_headings(text)
+            text.loc[(TASKS[str(task)].baseline, "baseline"), :] = baseline
+        sections[f"{dataset}: {metric.heading}"] = with_headings(text)
     note = (
         "Networks beside classical methods on the same test samples. The classical methods are given the depth of each "
         "layer, exactly or with errors (`baselines.*.depth_sd_um`), which no network is given, and the point-spread "
@@ -242,10 +238,9 @@ def seed_errors(summaries: pd.DataFrame, root_seed: int) -> pd.DataFrame:
     DataFrame
         Columns network, seed, dataset, layer, error, ci_low, ci_high; the last three in %.
     """
-    table = summaries.query("metric == 'error'").reset_index(drop=True)
+    table = in_units(summaries.query("metric == 'error'").reset_index(drop=True))
     names = table["network"].str.partition("-")
     table = table.assign(network=names[0], seed=names[2].replace("", str(root_seed)).astype(int), error=table["value"])
-    table[["error", "ci_low", "ci_high"]] *= 100
     return table[["network", "seed", "dataset", "layer", "error", "ci_low", "ci_high"]]
 
 
@@ -253,12 +248,11 @@ def seeds_page(table: pd.DataFrame) -> TablePage:
     """Format the errors by seed: one section per network, its mean and standard deviation last."""
     sections = {}
     for (network, dataset), part in table.groupby(["network", "dataset"], sort=False):
-        texts = part.assign(text=format_estimates(part["error"], part["ci_low"], part["ci_high"]))
-        wide = texts.pivot_table("text", "seed", "layer", aggfunc="first", sort=False)
+        wide = spread(part.assign(text=format_estimates(part, "error")), "text", "seed")
         by_layer = part.groupby("layer")["error"]
         wide.loc["mean"] = by_layer.mean().map(format_number)
         wide.loc["standard deviation"] = by_layer.std().map(format_number)
-        sections[f"{network} on {dataset}: error [%]"] = with_headings(wide)
+        sections[f"{network} on {dataset}: {ERROR.axis_label}"] = with_headings(wide)
     note = (
         "The same networks trained with several seeds. The seed sets the initial weights, except those of a pretrained "
         "encoder, and the order, combinations and depths of the training samples. Intervals are over test samples, the "

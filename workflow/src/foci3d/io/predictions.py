@@ -1,6 +1,5 @@
 """The predictions file: the output of a method for the test split of a dataset, with inputs and targets.
 
-==============  =========================================================================  ==========================
 array           content                                                                    present in
 ==============  =========================================================================  ==========================
 output          depth_class: probabilities (N, classes); deblurring: unblurred layer       all files
@@ -19,6 +18,24 @@ classes_um      depth of each class (classes,)                                  
 sequence, step  number of the scene and of the step in it (N,)                             moving clusters
 cluster         footprint of the moving cluster, 0 or 1 (N, Y, X)                          moving clusters
 ==============  =========================================================================  ==========================
+=======
+==============  ======================================================================  ======================
+array           content                                                                 present in
+==============  ======================================================================  ======================
+output, target  what was predicted, and what is true, in the axes and the unit of the   all files
+                task (`foci3d.config.tasks`)
+error           error of each sample (N,)                                               other kinds of output
+measurements    measurements (N, S, Y, X)                                               all files
+layers          unblurred layers (N, L, Y, X)                                           all files
+masks           where the layers hold cells, 0 or 1 (N, L, Y, X)                        all files
+depths_um       depth of each layer (N, L)                                              all files
+predicted_*,    values of each layer (N, L): depth (`predicted_depths_um`) and its      tasks with values of
+occupancy       standard deviation (`predicted_depth_sds_um`) [um], score of whether    the layers
+                it holds cells, 0 to 1
+classes_um      depth of each class (classes,)                                          depth classes
+sequence, step  number of the scene and of the step in it (N,)                          moving clusters
+cluster         footprint of the moving cluster, 0 or 1 (N, Y, X)                       moving clusters
+==============  ======================================================================  ======================
 
 The attributes name the method (`network`), the dataset and the task.
 """
@@ -30,26 +47,11 @@ from typing import Any, Self
 
 import numpy.typing as npt
 
+from foci3d.config.tasks import TASKS
 from foci3d.errors import InputError
 from foci3d.io import hdf5
 
 FORMAT = hdf5.FileFormat("foci3d-predictions", 3)
-
-OUTPUTS = {
-    "depth_class": (("sample class", "1"), ("sample", "1")),
-    "deblurring": (("sample channel y x", "a.u."), ("sample channel y x", "a.u.")),
-    "depth_map": (("sample channel y x", "um"), ("sample channel y x", "um")),
-    "masks": (("sample layer y x", "1"), ("sample layer y x", "1")),
-    "stacks": (("sample layer y x", "1"), ("sample layer y x", "1")),
-}
-"""Axes and unit of output and target, by task."""
-
-LAYER_VALUES = {
-    "predicted_depths_um": ("sample layer", "um"),
-    "predicted_depth_sds_um": ("sample layer", "um"),
-    "occupancy": ("sample layer", "1"),
-}
-"""Axes and unit of the predicted values of layers."""
 
 COPIES = {
     "measurements": ("sample sensor y x", "a.u."),
@@ -103,13 +105,13 @@ class Predictions:
     def save(self, path: str | Path) -> None:
         """Write a file."""
         names = {"network": self.network, "dataset": self.dataset, "task": self.task}
-        arrays = {name: hdf5.LabelledArray(values, *self._label(name)) for name, values in self.arrays.items()}
+        labels = self._labels()
+        arrays = {name: hdf5.LabelledArray(values, *labels[name]) for name, values in self.arrays.items()}
         hdf5.write(path, FORMAT, arrays, {**names, **self.attributes})
 
-    def _label(self, name: str) -> tuple[str, str]:
-        """Axes and unit of an array."""
-        labels = {**COPIES, **LAYER_VALUES, "classes_um": ("class", "um"), "error": ("sample", "1")}
-        if self.task in OUTPUTS:
-            labels["output"], labels["target"] = OUTPUTS[self.task]
-        axes = ("sample", "channel", "y", "x")[: self.arrays[name].ndim]
-        return labels.get(name, (" ".join(axes), "1"))
+    def _labels(self) -> dict[str, tuple[str, str]]:
+        """Axes and unit of the arrays."""
+        spec = TASKS[self.task]
+        values = {name: ("sample layer", unit) for name, unit in spec.layer_values.items()}
+        own = {"output": (spec.axes, spec.unit), "target": (spec.target_axes, spec.unit), "error": ("sample", "1")}
+        return {**COPIES, **values, **own, "classes_um": ("class", "um")}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from foci3d.config.tasks import TASKS
 from foci3d.errors import InputError
 from foci3d.io.atomic import atomic_path
 from foci3d.learning.export import export_onnx
@@ -26,14 +27,6 @@ the optics, the point-spread function of the imager is a constant of the ONNX fi
 The error on the validation data of its training is {validation_score:.4g}. Validate it on simulated measurements of
 your own imager: the training data are synthetic.
 """
-
-MEANINGS = {
-    "depth_class": "the probability of each depth",
-    "deblurring": "the layer without blur, in the unit of the measurement",
-    "depth_map": "the depth of the cell at each pixel [um], 0 where there is none",
-    "masks": "the probability of a cell at each pixel of each layer",
-    "stacks": "the probability of a cell at each pixel of each layer, and the depths of the layers [um]",
-}
 
 
 def write_package(model: Model, path: str | Path) -> None:
@@ -77,7 +70,7 @@ def write_package(model: Model, path: str | Path) -> None:
 
 def _documentation(model: Model) -> str:
     description = model.description
-    meaning = MEANINGS.get(description.task, "the output of a task of the user's own")
+    meaning = TASKS[description.task].meaning
     return DOCUMENTATION.format(name=description.network, meaning=meaning, **description.model_dump())
 
 
@@ -96,7 +89,7 @@ def _describe(model: Model, folder: Path, outputs: Mapping[str, npt.NDArray[np.f
     described = [
         v0_5.OutputTensorDescr(
             id=v0_5.TensorId(name),
-            description=(MEANINGS.get(description.task, description.task) if name == "output" else name)[:128],
+            description=(TASKS[description.task].meaning if name == "output" else name)[:128],
             axes=_axes(model, _number_channels(values.shape[1]), v0_5.SpaceOutputAxis)[: values.ndim],
             test_tensor=v0_5.FileDescr(source=folder / f"{name}.npy"),
         )

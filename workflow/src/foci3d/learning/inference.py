@@ -12,10 +12,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from foci3d.config.tasks import OutputKind
 from foci3d.errors import InputError
 from foci3d.io import shards
 from foci3d.io.hdf5 import Attribute
-from foci3d.io.predictions import COPIES, OUTPUTS, Predictions
+from foci3d.io.predictions import COPIES, Predictions
 from foci3d.io.samples import NumpyOutputs, NumpySamples, Outputs
 from foci3d.learning.device import resolve_device
 from foci3d.learning.model_file import ModelDescription, read_model
@@ -108,7 +109,7 @@ class Model:
         _check_measurements(self.description, measurements)
         device = resolve_device(device) if isinstance(device, str) else device
         network, task, outputs = self.network.to(device), self.task, []
-        swap_sensors = self.description.is_sensor_symmetric and task.has_layer_channels
+        swap_sensors = self.description.is_sensor_symmetric and task.spec.has_layer_channels
 
         def decode(images: Tensor) -> Outputs[Tensor]:
             return decode_outputs(network, task, images, self.depth_scale)
@@ -243,7 +244,7 @@ def predict_samples(
     target = model.task.target(samples.map(torch.from_numpy))
     copies = {name: values for name, values in samples.arrays().items() if name in COPIES}
     results = {**outputs.arrays(), "target": target.numpy(), **copies}
-    if description.task not in OUTPUTS:
+    if model.task.spec.kind is OutputKind.OTHER:
         results["error"] = model.task.error(torch.from_numpy(outputs.output), target).numpy()
     if description.classes_um:
         results["classes_um"] = np.array(description.classes_um, np.float32)

@@ -1,18 +1,7 @@
 """The tasks of networks: what the target is, how the output is decoded, the loss and the error of each.
 
-===================  =========================================================  =====================================
-task                 output and target                                          error
-===================  =========================================================  =====================================
-`depth_class`        probability of each depth `(N, C)`; class `(N,)`           share of wrong classes
-`deblurring`         sharp layer `(N, 1, Y, X)` [a.u.]                          mean absolute error over target range
-`depth_map`          depth of the cells, 0 for none `(N, 1, Y, X)` [um]         mean absolute error [mm]
-`masks`              probability of a cell; mask of 0 and 1 `(N, L, Y, X)`      share of misclassified pixels
-`stacks`             the same, with the depth of each layer beside it           share of misclassified pixels
-`depth_coverage`     depth [mm] and coverage of each layer `(N, 2 L)`           mean absolute error
-===================  =========================================================  =====================================
-
-`depth_coverage` is the pretext task on which an encoder is pretrained. Networks see normalized measurements, so their
-outputs do not depend on the unit of the measurements; that of `deblurring` is converted to that unit.
+`foci3d.config.tasks` describes each task. Networks see normalized measurements, so their outputs do not depend on the
+unit of the measurements; images are converted to that unit.
 """
 
 from abc import ABC, abstractmethod
@@ -24,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from foci3d.config.registry import TASK_NAMES
-from foci3d.errors import InputError
+from foci3d.config.registry import NameRegistry
+from foci3d.config.tasks import DEBLURRING, DEPTH_CLASS, DEPTH_COVERAGE, DEPTH_MAP, MASKS, STACKS, TASKS, TaskSpec
 from foci3d.evaluation.metrics import CELL_THRESHOLD, normalized_error
 from foci3d.io.samples import Outputs, Samples
 
@@ -52,7 +41,7 @@ def compute_logits(network: nn.Module, measurements: Tensor, transfer: Tensor | 
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """What a network predicts; a class for each registered name.
+    """What a network predicts; a class for each task of `foci3d.config.tasks`.
 
     Parameters
     ----------
@@ -62,8 +51,8 @@ class Task(ABC):
         Depths of the dataset where they come in steps [um].
     """
 
-    has_layer_channels: ClassVar[bool] = False
-    """Whether the channels of the output are the layers, in reverse order when seen from the opposite side."""
+    spec: ClassVar[TaskSpec]
+    """Description of the task, set by `register_task`."""
 
     n_layers: int
     classes_um: tuple[float, ...] = ()
@@ -94,16 +83,16 @@ class Task(ABC):
         """Error `(N,)` of each sample, by which weights are selected."""
 
 
-TASKS: dict[str, type[Task]] = {}
+NETWORK_TASKS: NameRegistry[type[Task]] = NameRegistry("task")
+"""The class of each task."""
 
 
-def register_task(name: str, *, selectable: bool = True) -> Callable[[type[Task]], type[Task]]:
-    """Register the decorated subclass of `Task`; if it is `selectable`, the configuration may name it."""
+def register_task(spec: TaskSpec) -> Callable[[type[Task]], type[Task]]:
+    """Register the decorated subclass of `Task` for a task that is described by `spec`."""
 
     def decorate(task: type[Task]) -> type[Task]:
-        TASKS[name] = task
-        if selectable:
-            TASK_NAMES.add(name)
+        task.spec = TASKS.register(spec)
+        NETWORK_TASKS[spec.name] = task
         return task
 
     return decorate
@@ -117,15 +106,10 @@ def make_task(name: str, n_layers: int, classes_um: Sequence[float]) -> Task:
     InputError
         If no task has this name.
     """
-    if name not in TASKS:
-        raise InputError(
-            f"task {name} is not registered; expected one of {', '.join(TASKS)}, correct the name or add the file that "
-            "registers it to plugins."
-        )
-    return TASKS[name](n_layers, tuple(classes_um))
+    return NETWORK_TASKS[name](n_layers, tuple(classes_um))
 
 
-@register_task("depth_class")
+@register_task(DEPTH_CLASS)
 class DepthClass(Task):
     """The depth of a single layer, as one of `classes_um`."""
 
@@ -152,7 +136,7 @@ class DepthClass(Task):
         return (output.argmax(1) != target).float()
 
 
-@register_task("deblurring")
+@register_task(DEBLURRING)
 class Deblurring(Task):
     """A single layer without blur. The network estimates its difference from the measurement of sensor A."""
 
@@ -178,7 +162,7 @@ class Deblurring(Task):
         return normalized_error(output, target).mean(1)
 
 
-@register_task("depth_map")
+@register_task(DEPTH_MAP)
 class DepthMap(Task):
     """The depth of the cells at each pixel. The network estimates which layer is there, if any, and its depth."""
 
@@ -216,11 +200,9 @@ class DepthMap(Task):
         return occupancy, depths_mm
 
 
-@register_task("masks")
+@register_task(MASKS)
 class Masks(Task):
     """The cells in each layer."""
-
-    has_layer_channels = True
 
     @property
     def n_outputs(self) -> int:
@@ -244,7 +226,7 @@ class Masks(Task):
         return ((output > CELL_THRESHOLD) != (target > 0)).float().mean((1, 2, 3))
 
 
-@register_task("stacks")
+@register_task(STACKS)
 class Stacks(Masks):
     r"""The cells in each layer, the depth of the layer, and whether it holds cells.
 
@@ -299,7 +281,7 @@ class Stacks(Masks):
         return (weights * depths_mm).sum(-1) / total, probability.sum(-1) / total, occupancy.mean(-1)
 
 
-@register_task("depth_coverage", selectable=False)
+@register_task(DEPTH_COVERAGE)
 class DepthCoverage(Task):
     """The depth and the coverage of each layer."""
 

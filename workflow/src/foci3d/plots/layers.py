@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from foci3d.evaluation.layers import HEADINGS
+from foci3d.evaluation.layers import SHOWN
 from foci3d.plots import style
 from foci3d.plots.style import SERIES
 
@@ -23,14 +23,14 @@ def errors_against_layers(table: pd.DataFrame) -> Figure:
         One panel per metric. Bars are 95 % intervals; dotted lines are the baselines.
     """
     means = table[table["layer"] == "all"]
-    metrics = [metric for metric in HEADINGS if metric in set(means["metric"])]
+    metrics = [metric for metric in SHOWN if metric.name in set(means["metric"])]
     figure = style.new_figure(style.FULL_WIDTH_MM, 75)
     panels = figure.subplots(1, len(metrics), squeeze=False)[0]
     for axes, metric in zip(panels, metrics, strict=True):
-        by_sensors = means[means["metric"] == metric].groupby("n_sensors")
+        by_sensors = means[means["metric"] == metric.name].groupby("n_sensors")
         for color, (n_sensors, part) in zip(SERIES, by_sensors, strict=False):
             _draw_line(axes, part, f"{n_sensors} sensor{'s' if n_sensors != 1 else ''}", color)
-        axes.set(xlabel="layers", ylabel=HEADINGS[metric].lower().replace("um", "µm"))
+        axes.set(xlabel="layers", ylabel=metric.axis_label)
         axes.set(xticks=sorted(set(means["n_layers"])), ylim=(0, None))
     panels[0].legend()
     return figure

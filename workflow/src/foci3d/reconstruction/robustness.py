@@ -1,7 +1,6 @@
 """Errors of trained networks on imagers and specimens that differ from those they were trained for."""
 
 import logging
-from dataclasses import replace
 
 import pandas as pd
 import torch
@@ -14,7 +13,7 @@ from foci3d.evaluation.scores import score
 from foci3d.io.samples import NumpySamples
 from foci3d.learning.inference import Model, predict_samples
 from foci3d.optics.psf import PSF
-from foci3d.simulation.perturbations import list_perturbations, perturbed_depths_um, perturbed_measurements
+from foci3d.simulation.perturbations import EFFECTS, CalibratedImager, list_perturbations
 
 log = logging.getLogger(__name__)
 
@@ -64,18 +63,16 @@ def assess_robustness(
     -------
     DataFrame
         Columns of a summary (`foci3d.evaluation.scores`), and perturbation and amount
-        (`foci3d.simulation.perturbations.Perturbation`).
+        (`foci3d.config.perturbations`).
     """
     first = samples[: robustness.n_samples].map(torch.from_numpy)
     readout = tissue.model_copy(update={"read_noise_electrons": robustness.read_noise_electrons})
     forward, parts = optics_of(model, psf), []
-    for perturbation in list_perturbations(robustness, model.description.in_channels, first.layers.shape[1]):
-        log.info("%s %g", perturbation.kind, perturbation.amount)
-        generator = torch.Generator().manual_seed(seed)
-        measurements = perturbed_measurements(first, psf, forward, perturbation, readout, generator)
-        depths_um = perturbed_depths_um(first.depths_um, perturbation)
-        perturbed = replace(first, measurements=measurements, depths_um=depths_um).map(Tensor.numpy)
+    for perturbation, amount in list_perturbations(robustness, model.description.in_channels, first.layers.shape[1]):
+        log.info("%s %g", perturbation.name, amount)
+        imager = CalibratedImager(psf, forward, readout, torch.Generator().manual_seed(seed))
+        perturbed = EFFECTS[perturbation.name](first, imager, amount).map(Tensor.numpy)
         predictions = predict_samples(model, perturbed, dataset, device, average_symmetries=average_symmetries)
         _, summary = score(predictions, max_depth_um, n_bootstrap, seed)
-        parts.append(summary.assign(perturbation=perturbation.kind, amount=perturbation.amount))
+        parts.append(summary.assign(perturbation=perturbation.name, amount=amount))
     return pd.concat(parts, ignore_index=True)

@@ -12,7 +12,7 @@ import torch
 from foci3d.confidence.quality import Quality, assess_quality, find_usable_recalibration
 from foci3d.confidence.recalibration import layer_depths
 from foci3d.confidence.reliability import confidence
-from foci3d.config.registry import MASK_TASKS
+from foci3d.config.tasks import TASKS, OutputKind, tasks_of_kind
 from foci3d.errors import InputError
 from foci3d.evaluation.metrics import CELL_THRESHOLD
 from foci3d.io.samples import Outputs
@@ -92,7 +92,7 @@ def reconstruct(
         Images of the sensors, linear in light, in any unit that they share. A field larger than that of the model is
         reconstructed by overlapping tiles, see `foci3d.reconstruction.tiles`.
     model : Model
-        A model for the task `stacks` or `masks`.
+        A model that predicts the probability of a cell in each layer.
     threshold : float
         Probability above which a pixel is classified as a cell, 0 to 1.
     recalibration : Recalibration, optional
@@ -116,10 +116,10 @@ def reconstruct(
         If the model is for another task, or the measurement does not fit it, see `Model.predict`.
     """
     description = model.description
-    if description.task not in MASK_TASKS:
+    if not TASKS[description.task].predicts_cells:
         raise InputError(
-            f"model {description.network}: the task is {description.task}; expected one of {', '.join(MASK_TASKS)}, "
-            "choose another model."
+            f"model {description.network}: the task is {description.task}; expected "
+            f"{tasks_of_kind(OutputKind.CELL_PROBABILITIES)}, choose another model."
         )
 
     def predict(tiles: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[Any]]:

@@ -23,7 +23,9 @@ PACKAGES = ("foci3d", "torch", "numpy", "snakemake")
 # Modules that decide how a script reports and never what it computes: an edit here re-runs nothing.
 PLUMBING = frozenset({"errors", "workflow.job"})
 # Modules whose registries a plugin joins: its code can only matter to scripts that import one of these.
-OPEN_TO_PLUGINS = frozenset({"learning.tasks", "learning.networks", "classical.methods"})
+OPEN_TO_PLUGINS = frozenset(
+    {"config.metrics", "evaluation.scores", "learning.networks", "learning.tasks", "classical.methods"}
+)
 
 
 def module_path(name: str) -> Path | None:
@@ -96,7 +98,8 @@ def code_digest(script: str | Path, plugins: Sequence[str | Path] = ()) -> str:
     script : str or Path
         A Python file that imports from the library.
     plugins : sequence of str or Path
-        Python files that register networks, classical methods or tasks; they count for scripts that can use these.
+        Python files that register networks, classical methods or tasks; they count for scripts that can use these,
+        their scores or their metrics.
 
     Returns
     -------
