@@ -106,7 +106,7 @@ def test_networks_of_the_guide_are_trained_applied_scored_and_compared(
     summary = score(tmp_path, name, run_script, plugins)
     assert metric in set(pd.read_csv(summary)["metric"])
 
-    frozen = {"stack2": FrozenDataset.from_arrays(network["task"], shards.read_shards(files["test"])).model_dump()}
+    frozen = {"stack2": FrozenDataset.from_samples(network["task"], shards.read_shards(files["test"])).model_dump()}
     (tmp_path / "benchmark.yaml").write_text(yaml.safe_dump(frozen))
     run_script(
         "import_predictions",
