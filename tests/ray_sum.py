@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from foci3d.calibration.bead_scan import Scan
+from foci3d.calibration.frame_model import Frame
 
 SAMPLES = 15  # points across a pixel
 
@@ -71,12 +71,19 @@ def readings(light, rng, peak_electrons=500, background_electrons=100, read_nois
     return np.rint(gain * (electrons + rng.normal(0, read_noise_electrons, light.shape)) + offset).astype(np.uint16)
 
 
+def to_frames(readings, depths_um, pitch_um=PITCH_UM):
+    """A scan as `read_scan` gives it."""
+    return [
+        Frame(values, float(depth), pitch_um, "scan.tif") for values, depth in zip(readings, depths_um, strict=True)
+    ]
+
+
 def make_scan(acceptance=None, seed=0, pitch_um=PITCH_UM, **readout):
     """A scan of the beads above, of a Gaussian acceptance by default."""
     acceptance = acceptance or gaussian_acceptance(FWHM_DEG)
     light = expected_frames(DEPTHS_UM, BEADS, N_PIXELS, pitch_um, STANDOFF_UM, 1.0, acceptance)
     frames = readings(light, np.random.default_rng(seed), **readout)
-    return Scan(frames.astype(float), np.array(DEPTHS_UM, float), pitch_um, "scan.tif")
+    return to_frames(frames.astype(float), DEPTHS_UM, pitch_um)
 
 
 def true_kernels(acceptance, depths_um, n_pixels, pitch_um=PITCH_UM):

@@ -29,17 +29,17 @@ def main(
     profiles: Path,
     widths: Path,
 ) -> None:
-    scan = read_scan(stack, depths, scan_pitch_um, saturation)
-    fit = acceptance_fit.fit_acceptance(scan, linear_fill_factor)
+    frames = read_scan(stack, depths, scan_pitch_um, saturation)
+    fit = acceptance_fit.fit_acceptance(frames, linear_fill_factor)
     half_width = math.ceil((n_pixels - 1) * pixel_pitch_um / scan_pitch_um)
-    residuals = empirical_psf.measure_kernel_residuals(scan, fit, half_width)
+    residuals = empirical_psf.measure_kernel_residuals(fit, half_width)
     grid_um = depth_grid(depth_range_um, depth_step_um)
-    calibrated = empirical_psf.calibrated_psf(scan, fit, residuals, kernel_model, grid_um, n_pixels, pixel_pitch_um)
-    calibrated.save(psf, empirical_psf.measurement_arrays(scan, residuals))
+    calibrated = empirical_psf.calibrated_psf(fit, residuals, kernel_model, grid_um, n_pixels, pixel_pitch_um)
+    calibrated.save(psf, empirical_psf.measurement_arrays(residuals))
     with atomic_path(profiles) as path:
-        empirical_psf.profile_table(scan, residuals).to_csv(path, index=False, float_format="%.6g")
+        empirical_psf.profile_table(residuals).to_csv(path, index=False, float_format="%.6g")
     with atomic_path(widths) as path:
-        acceptance_fit.width_table(scan, fit).to_csv(path, index=False, float_format="%.6g")
+        acceptance_fit.width_table(fit).to_csv(path, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":

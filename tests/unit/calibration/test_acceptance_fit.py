@@ -1,12 +1,13 @@
 """The fit of the acceptance, on scans that `ray_sum` renders without the library's optics."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import ray_sum
 from ray_sum import BEADS, DEPTHS_UM, FWHM_DEG, PITCH_UM, STANDOFF_UM
 
 from foci3d.calibration.acceptance_fit import fit_acceptance, half_maximum_slope, width_table
-from foci3d.calibration.bead_scan import Scan
 from foci3d.errors import InputError
 
 
@@ -14,19 +15,21 @@ def test_fit_recovers_optics_and_noise(scan, fit):
     assert fit.acceptance.fwhm_deg == pytest.approx(FWHM_DEG, rel=0.02)
     assert fit.acceptance.standoff_um == pytest.approx(STANDOFF_UM, abs=10)
     assert fit.acceptance.linear_fill_factor == 1.0
-    centres = fit.centres[np.argsort(fit.centres[:, 1])]
+    centres = fit.frames[0].centres
+    centres = centres[np.argsort(centres[:, 1])]
     np.testing.assert_allclose(centres, [bead[:2] for bead in sorted(BEADS, key=lambda bead: bead[1])], atol=0.1)
     # gain 0.5, background 100 and read noise 20 electrons
-    assert fit.variance.min() == pytest.approx(0.5**2 * (100 + 20**2), rel=0.1)
-    assert fit.variance.max() == pytest.approx(0.5**2 * (600 + 20**2), rel=0.5)
-    assert (fit.residuals**2 / fit.variance).mean() == pytest.approx(1, abs=0.02)
+    variance, residuals = (np.array([getattr(each, name) for each in fit.frames]) for name in ("variance", "residual"))
+    assert variance.min() == pytest.approx(0.5**2 * (100 + 20**2), rel=0.1)
+    assert variance.max() == pytest.approx(0.5**2 * (600 + 20**2), rel=0.5)
+    assert (residuals**2 / variance).mean() == pytest.approx(1, abs=0.02)
 
 
 @pytest.mark.parametrize(("fwhm_deg", "standoff_um", "linear_fill_factor"), [(18, 0, 1.0), (60, 80, 0.6)])
 def test_fit_finds_other_optics_without_noise(fwhm_deg, standoff_um, linear_fill_factor):
     acceptance = ray_sum.gaussian_acceptance(fwhm_deg)
     light = ray_sum.expected_frames(DEPTHS_UM, BEADS[:1], 27, 40.0, standoff_um, linear_fill_factor, acceptance)
-    fit = fit_acceptance(Scan(1000 * light + 50, np.array(DEPTHS_UM, float), 40.0, "scan.tif"), linear_fill_factor)
+    fit = fit_acceptance(ray_sum.to_frames(1000 * light + 50, DEPTHS_UM, 40.0), linear_fill_factor)
     assert fit.acceptance.fwhm_deg == pytest.approx(fwhm_deg, rel=2e-3)
     assert fit.acceptance.standoff_um == pytest.approx(standoff_um, abs=0.7)
 
@@ -38,7 +41,8 @@ def test_fit_finds_other_optics_without_noise(fwhm_deg, standoff_um, linear_fill
 )
 def test_images_that_do_not_widen_with_depth_are_refused(frames, depths_um):
     scan = ray_sum.make_scan(peak_electrons=5000)
-    misordered = Scan(scan.frames[frames], np.array(depths_um, float), PITCH_UM, "scan.tif")
+    pairs = zip(scan[frames], depths_um, strict=True)
+    misordered = [replace(frame, depth_um=float(depth_um)) for frame, depth_um in pairs]
     with pytest.raises(InputError, match=r"scan.tif: the images of the beads do not widen with depth as expected"):
         fit_acceptance(misordered, 1.0)
 
@@ -51,7 +55,7 @@ def test_intervals_cover_the_truth_at_their_rate():
     scores = []
     for seed in range(40):
         frames = ray_sum.readings(light, np.random.default_rng(seed)).astype(float)
-        fit = fit_acceptance(Scan(frames, depths_um, PITCH_UM, "scan.tif"), 1.0)
+        fit = fit_acceptance(ray_sum.to_frames(frames, depths_um), 1.0)
         scores.append(
             [
                 (fit.acceptance.fwhm_deg - 36) / fit.fwhm_se_deg,
@@ -69,13 +73,13 @@ def test_a_dim_scan_gives_wider_intervals(fit):
     assert dim.fwhm_se_deg == pytest.approx(2 * fit.fwhm_se_deg, rel=0.2)
 
 
-def test_widths(scan, fit):
-    table = width_table(scan, fit)
+def test_widths(fit):
+    table = width_table(fit)
     assert list(table.columns) == ["depth_um", "fwhm_um", "fwhm_se_um", "fitted_fwhm_um"]
     slope = half_maximum_slope(FWHM_DEG)
     angle = np.arctan(slope)
     assert 0.5 ** ((2 * angle / np.radians(36)) ** 2) * np.cos(angle) ** 3 == pytest.approx(0.5)
-    truth = 2 * slope * (scan.depths_um + STANDOFF_UM)
+    truth = 2 * slope * (np.array(DEPTHS_UM) + STANDOFF_UM)
     np.testing.assert_allclose(table["fitted_fwhm_um"], truth, rtol=0.03, atol=5)
     scores = (table["fwhm_um"] - truth) / table["fwhm_se_um"]
     assert scores.abs().max() < 4
@@ -84,8 +88,8 @@ def test_widths(scan, fit):
 
 def test_a_width_of_its_own_shows_a_depth_that_is_off():
     scan = ray_sum.make_scan(peak_electrons=20000, gain=0.05)
-    misstated = Scan(scan.frames, scan.depths_um - [0, 0, 0, 30, 0, 0], PITCH_UM, "scan.tif")
-    table = width_table(misstated, fit_acceptance(misstated, 1.0))
+    scan[3] = replace(scan[3], depth_um=scan[3].depth_um - 30)
+    table = width_table(fit_acceptance(scan, 1.0))
     excess_um = table["fwhm_um"] - table["fitted_fwhm_um"]
     assert excess_um[3] == pytest.approx(2 * half_maximum_slope(FWHM_DEG) * 30, rel=0.3)
     assert excess_um.drop(3).abs().max() < 0.5 * excess_um[3]

@@ -1,6 +1,7 @@
 """Reading, localization of beads and simulation, on scans that `ray_sum` renders without the library's optics."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import tifffile
 from ray_sum import BEADS, PITCH_UM
 
 from foci3d.calibration.acceptance_fit import fit_acceptance
-from foci3d.calibration.bead_scan import Scan, find_beads, read_scan, simulate_scan
+from foci3d.calibration.bead_scan import find_beads, read_scan, simulate_scan
+from foci3d.calibration.frame_model import Frame
 from foci3d.config.models import ScanSimulationConfig
 from foci3d.errors import InputError
 from foci3d.optics.acceptance import AngularAcceptance
@@ -33,12 +35,11 @@ def files(tmp_path):
 def test_read_scan(files, tmp_path):
     frames = np.arange(300, 516, dtype=np.uint16).reshape(3, 8, 9)
     scan = read_scan(*files(frames, "frame,depth_um\n1,100\n2,200.5\n3,300\n"), 40.0, 4095)
-    assert np.array_equal(scan.frames, frames)
-    assert scan.depths_um.tolist() == [100, 200.5, 300]
-    assert scan.pixel_pitch_um == 40.0
+    np.testing.assert_array_equal([frame.readings for frame in scan], frames)
+    assert [(frame.depth_um, frame.pixel_pitch_um) for frame in scan] == [(100, 40), (200.5, 40), (300, 40)]
     tifffile.imwrite(tmp_path / "scan.ome.tif", frames, metadata={"axes": "ZYX"})
     ome = read_scan(tmp_path / "scan.ome.tif", tmp_path / "scan.csv", 40.0, 4095)
-    assert np.array_equal(ome.frames, frames)
+    np.testing.assert_array_equal([frame.readings for frame in ome], frames)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_readings_that_are_unusable_are_refused(files, dtype, change, message):
 
 def test_a_dead_pixel_is_not_clipping(files):
     frames = np.full((3, 40, 40), 300, np.uint16)
-    assert read_scan(*files(frames, change=0), PITCH_UM, 4095).frames.min() == 0
+    assert read_scan(*files(frames, change=0), PITCH_UM, 4095)[1].readings.min() == 0
 
 
 @pytest.mark.parametrize(
@@ -103,25 +104,25 @@ def test_damaged_scans_end_in_one_line(files):
                 damaged[place] = rng.integers(256)
             path.write_bytes(damaged)
             with suppress(InputError):
-                assert read_scan(stack, depths, PITCH_UM, 4095).frames.shape[0] == 3
+                assert len(read_scan(stack, depths, PITCH_UM, 4095)) == 3
         path.write_bytes(content)
 
 
 def test_beads_are_located(scan):
-    centres = find_beads(scan)
+    centres = find_beads(scan[0])
     assert len(centres) == 3
     for bead in BEADS:
         assert np.abs(centres - bead[:2]).max(1).min() < 0.5
 
 
 def test_a_field_without_beads_is_refused():
-    frames = np.random.default_rng(0).normal(300, 10, (2, 60, 60))
+    readings = np.random.default_rng(0).normal(300, 10, (60, 60))
     with pytest.raises(InputError, match=r"scan.tif: no bead exceeds the noise"):
-        find_beads(Scan(frames, np.array([100.0, 200.0]), PITCH_UM, "scan.tif"))
+        find_beads(Frame(readings, 100.0, PITCH_UM, "scan.tif"))
 
 
 def test_a_bead_off_the_field_is_refused(scan):
-    cut = Scan(scan.frames[:, 12:], scan.depths_um, PITCH_UM, "scan.tif")
+    cut = replace(scan[0], readings=scan[0].readings[12:])
     with pytest.raises(InputError, match=r"bead at y 1\.\d, x 12\.\d is less than three pixels from the edge"):
         find_beads(cut)
 
@@ -153,18 +154,13 @@ def test_simulated_frames_have_the_same_peak_and_noise():
 def test_simulated_scan_is_that_of_the_ray_sum():
     """Where the fit of the simulated frames puts the beads, the ray sum gives the same light."""
     frames = simulate(peak_electrons=3000, background_electrons=1, read_noise_electrons=1).astype(float)
-    fit = fit_acceptance(Scan(frames, np.array([25.0, 200.0, 1000.0]), PITCH_UM, "simulated"), 1.0)
-    assert len(fit.centres) == 3
-    for index, depth_um in enumerate([25, 200, 1000]):
-        light = sum(
-            amplitude
-            * (depth_um + 20) ** 2
-            * ray_sum.bead_light(
-                *(centre * PITCH_UM), depth_um + 20, 61, PITCH_UM, 1.0, ray_sum.gaussian_acceptance(36.0)
-            )
-            for amplitude, centre in zip(fit.amplitudes[index], fit.centres, strict=True)
-        )
-        assert np.abs(frames[index] - 101 - light).mean() < 0.02 * light.max()
+    optics = (61, PITCH_UM, 1.0, ray_sum.gaussian_acceptance(36.0))
+    for fitted in fit_acceptance(ray_sum.to_frames(frames, [25, 200, 1000]), 1.0).frames:
+        height_um = fitted.frame.depth_um + 20
+        lights = [ray_sum.bead_light(*(centre * PITCH_UM), height_um, *optics) for centre in fitted.centres]
+        assert len(lights) == 3
+        light = height_um**2 * np.tensordot(fitted.amplitudes, lights, 1)
+        assert np.abs(fitted.frame.readings - 101 - light).mean() < 0.02 * light.max()
 
 
 def test_simulation_depends_on_its_seed_alone():

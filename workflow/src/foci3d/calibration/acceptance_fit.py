@@ -17,9 +17,8 @@ import pandas as pd
 import torch
 from scipy import optimize, stats
 
-from foci3d.calibration.bead_scan import Floats, Scan
-from foci3d.calibration.bead_tracking import BeadTracks, follow_beads
-from foci3d.calibration.frame_model import LinearizedFrame, linearize
+from foci3d.calibration.bead_tracking import TrackedFrame, follow_beads
+from foci3d.calibration.frame_model import Floats, Frame, LinearizedFrame
 from foci3d.errors import InputError
 from foci3d.optics.acceptance import AngularAcceptance, irradiance
 
@@ -34,8 +33,35 @@ SIGNIFICANT_DRIFT = 25.0
 
 
 @dataclass(frozen=True)
+class FittedFrame:
+    """A frame explained by the fitted optics.
+
+    Parameters
+    ----------
+    frame : Frame
+        The frame.
+    centres : ndarray (B, 2)
+        Centres y, x of the beads [pixels].
+    amplitudes : ndarray (B,)
+        Readings right below each bead; 0 where the frame does not show the bead.
+    height_um, height_se_um : float
+        Height of the beads above the pixels from this frame alone, and its standard error [um].
+    residual, variance : ndarray (Y, X)
+        Readings minus the fitted frame, and noise variance of the readings.
+    """
+
+    frame: Frame
+    centres: Floats
+    amplitudes: Floats
+    height_um: float
+    height_se_um: float
+    residual: Floats
+    variance: Floats
+
+
+@dataclass(frozen=True)
 class AcceptanceFit:
-    """Angular acceptance fitted to a scan, with uncertainties and residuals.
+    """Angular acceptance fitted to a scan.
 
     Parameters
     ----------
@@ -43,30 +69,14 @@ class AcceptanceFit:
         The fitted optics.
     fwhm_se_deg, standoff_se_um : float
         Standard errors of the width of the acceptance [degrees] and of the stand-off [um].
-    centres : ndarray (B, 2)
-        Centres y, x of the beads without drift [pixels].
-    drifts : ndarray (D, 2)
-        Displacement y, x of the beads in each frame [pixels].
-    amplitudes : ndarray (D, B)
-        Readings right below each bead, in each frame; 0 where a frame does not show the bead.
-    heights_um, heights_se_um : ndarray (D,)
-        Height of the beads above the pixels from each frame alone, and its standard error [um].
-    residuals : ndarray (D, Y, X)
-        Readings minus the fitted frames.
-    variance : ndarray (D, Y, X)
-        Noise variance of the readings.
+    frames : tuple of FittedFrame
+        The frames of the scan.
     """
 
     acceptance: AngularAcceptance
     fwhm_se_deg: float
     standoff_se_um: float
-    centres: Floats
-    drifts: Floats
-    amplitudes: Floats
-    heights_um: Floats
-    heights_se_um: Floats
-    residuals: Floats
-    variance: Floats
+    frames: tuple[FittedFrame, ...]
 
 
 def _unpack(parameters: Sequence[float], linear_fill_factor: float) -> tuple[AngularAcceptance, Floats]:
@@ -74,62 +84,58 @@ def _unpack(parameters: Sequence[float], linear_fill_factor: float) -> tuple[Ang
 
 
 def _linearize_visible(
-    scan: Scan, index: int, acceptance: AngularAcceptance, centres: Floats, tracks: BeadTracks, deviation: Floats
+    tracked: TrackedFrame, acceptance: AngularAcceptance, centres: Floats, deviation: Floats
 ) -> LinearizedFrame:
     """One frame with the beads that it shows; amplitude and columns of the Jacobian are 0 for all others."""
-    visible = tracks.visible[index]
-    frame = linearize(scan, index, acceptance, (centres + tracks.drifts[index])[visible], deviation)
+    visible = tracked.visible
+    linearized = tracked.frame.linearize(acceptance, (centres + tracked.drift)[visible], deviation)
     if visible.all():
-        return frame
+        return linearized
     columns = np.concatenate([[True, True], visible.repeat(2)])
-    jacobian = np.zeros((len(frame.jacobian), len(columns)))
-    jacobian[:, columns] = frame.jacobian
+    jacobian = np.zeros((len(linearized.jacobian), len(columns)))
+    jacobian[:, columns] = linearized.jacobian
     coefficients = np.zeros(len(visible) + 1)
-    coefficients[np.append(visible, True)] = frame.coefficients
-    return replace(frame, jacobian=jacobian, coefficients=coefficients)
+    coefficients[np.append(visible, True)] = linearized.coefficients
+    return replace(linearized, jacobian=jacobian, coefficients=coefficients)
 
 
 def _solve(
-    scan: Scan, start: Floats, tracks: BeadTracks, linear_fill_factor: float, deviation: Floats
+    tracked: Sequence[TrackedFrame], start: Floats, linear_fill_factor: float, deviation: Floats
 ) -> tuple[Floats, list[LinearizedFrame]]:
     """Weighted least squares over all frames: parameters and the frames linearized at them."""
 
     @lru_cache(maxsize=1)
-    def frames(parameters: tuple[float, ...]) -> list[LinearizedFrame]:
+    def linearize(parameters: tuple[float, ...]) -> list[LinearizedFrame]:
         acceptance, centres = _unpack(parameters, linear_fill_factor)
-        return [
-            _linearize_visible(scan, index, acceptance, centres, tracks, deviation[index])
-            for index in range(len(scan.frames))
-        ]
+        pairs = zip(tracked, deviation, strict=True)
+        return [_linearize_visible(each, acceptance, centres, its_deviation) for each, its_deviation in pairs]
 
     def residual(parameters: Floats) -> Floats:
-        return np.concatenate([frame.residual for frame in frames(tuple(parameters))])
+        return np.concatenate([frame.residual for frame in linearize(tuple(parameters))])
 
     def jacobian(parameters: Floats) -> Floats:
-        return np.vstack([frame.jacobian for frame in frames(tuple(parameters))])
+        return np.vstack([frame.jacobian for frame in linearize(tuple(parameters))])
 
+    first = tracked[0].frame
     low = np.full(len(start), -np.inf)
-    low[:2] = MINIMUM_FWHM_DEG, -scan.depths_um[0]
+    low[:2] = MINIMUM_FWHM_DEG, -first.depth_um
     result = optimize.least_squares(residual, start, jacobian, bounds=(low, np.inf), x_scale="jac", max_nfev=50)
     if not result.success:
-        raise _fit_error(scan, *result.x[:2])
-    return result.x, frames(tuple(result.x))
+        raise _fit_error(first, *result.x[:2])
+    return result.x, linearize(tuple(result.x))
 
 
-def _drift_steps(frames: list[LinearizedFrame]) -> tuple[Floats, Floats]:
-    """Displacements `(D, 2)` of all beads of a frame that reduce its residual most, and their squared significance."""
-    steps, significance = [], []
-    for frame in frames:
-        shifts = np.stack([frame.jacobian[:, 2::2].sum(1), frame.jacobian[:, 3::2].sum(1)], 1)
-        information = shifts.T @ shifts
-        steps.append(-np.linalg.solve(information, shifts.T @ frame.residual))
-        significance.append(steps[-1] @ information @ steps[-1] / (frame.residual**2).mean())
-    return np.array(steps), np.array(significance)
+def _drift_step(linearized: LinearizedFrame) -> tuple[Floats, float]:
+    """Displacement `(2,)` of all beads of a frame that reduces its residual most, and its squared significance."""
+    shifts = np.stack([linearized.jacobian[:, 2::2].sum(1), linearized.jacobian[:, 3::2].sum(1)], 1)
+    information = shifts.T @ shifts
+    step = -np.linalg.solve(information, shifts.T @ linearized.residual)
+    return step, step @ information @ step / (linearized.residual**2).mean()
 
 
-def _fit_error(scan: Scan, fwhm_deg: float, standoff_um: float) -> InputError:
+def _fit_error(frame: Frame, fwhm_deg: float, standoff_um: float) -> InputError:
     return InputError(
-        f"{scan.name}: the images of the beads do not widen with depth as expected (fit: {fwhm_deg:.3g} degrees, "
+        f"{frame.source}: the images of the beads do not widen with depth as expected (fit: {fwhm_deg:.3g} degrees, "
         f"stand-off {standoff_um:.3g} um); check the depths, their order and the pixel pitch."
     )
 
@@ -152,7 +158,7 @@ def _noise_variance(fitted: Floats, residuals: Floats, freedom: Floats) -> Float
     return variance
 
 
-def fit_acceptance(scan: Scan, linear_fill_factor: float) -> AcceptanceFit:
+def fit_acceptance(frames: Sequence[Frame], linear_fill_factor: float) -> AcceptanceFit:
     """Fit the angular acceptance and the stand-off to a scan.
 
     Least squares over all frames and pixels, weighted by the variance of shot noise and read noise from an unweighted
@@ -160,7 +166,7 @@ def fit_acceptance(scan: Scan, linear_fill_factor: float) -> AcceptanceFit:
 
     Parameters
     ----------
-    scan : Scan
+    frames : sequence of Frame
         The scan.
     linear_fill_factor : float
         Width of the light-sensitive part of a pixel [pitches].
@@ -175,46 +181,58 @@ def fit_acceptance(scan: Scan, linear_fill_factor: float) -> AcceptanceFit:
     InputError
         If no beads are detected, a frame does not show them, or the fit does not converge to plausible optics.
     """
-    tracks = follow_beads(scan, linear_fill_factor)
-    parameters = np.concatenate([[START_FWHM_DEG, 0], tracks.centres.ravel()])
-    variance = np.ones_like(scan.frames)
+    centres, tracked = follow_beads(frames, linear_fill_factor)
+    parameters = np.concatenate([[START_FWHM_DEG, 0], centres.ravel()])
+    readings = np.stack([frame.readings for frame in frames])
+    variance = np.ones_like(readings)
     for iteration in range(1, N_REWEIGHTINGS + MAX_DRIFT_UPDATES):
-        parameters, frames = _solve(scan, parameters, tracks, linear_fill_factor, np.sqrt(variance))
-        fitted = np.stack([frame.fitted for frame in frames])
-        residuals = scan.frames - fitted
-        jacobian = np.vstack([frame.jacobian for frame in frames])
+        parameters, linearized = _solve(tracked, parameters, linear_fill_factor, np.sqrt(variance))
+        fitted = np.stack([frame.fitted for frame in linearized])
+        residuals = readings - fitted
+        jacobian = np.vstack([frame.jacobian for frame in linearized])
         covariance = np.linalg.inv(jacobian.T @ jacobian)
-        leverage = np.concatenate([frame.leverage for frame in frames]) + ((jacobian @ covariance) * jacobian).sum(1)
+        leverage = np.concatenate([each.leverage for each in linearized]) + ((jacobian @ covariance) * jacobian).sum(1)
         freedom = 1 - leverage.reshape(fitted.shape)
         variance = _noise_variance(fitted, residuals, freedom)
         if iteration >= N_REWEIGHTINGS:
-            steps, significance = _drift_steps(frames)
-            if significance.max() < SIGNIFICANT_DRIFT:
+            steps, significance = zip(*map(_drift_step, linearized), strict=True)
+            if max(significance) < SIGNIFICANT_DRIFT:
                 break
-            tracks = replace(tracks, drifts=tracks.drifts + steps)
+            tracked = [replace(each, drift=each.drift + step) for each, step in zip(tracked, steps, strict=True)]
     covariance *= (residuals**2 / variance).sum() / freedom.sum()
-    fwhm_se, standoff_se = np.sqrt(np.diag(covariance))[:2]
-    curvatures = np.array([frame.jacobian[:, 1] @ frame.jacobian[:, 1] for frame in frames])
-    gradients = np.array([frame.jacobian[:, 1] @ frame.residual for frame in frames])
+    fwhm_se, standoff_se = np.sqrt(np.diag(covariance))[:2].tolist()
     acceptance, centres = _unpack(parameters.tolist(), linear_fill_factor)
     # The zero of a stage may lie slightly below the pixels, which gives a negative stand-off.
-    lowest_um, highest_um = -scan.pixel_pitch_um - 3 * standoff_se, scan.depths_um[-1]
+    lowest_um, highest_um = -frames[0].pixel_pitch_um - 3 * standoff_se, frames[-1].depth_um
     if not (lowest_um < acceptance.standoff_um < highest_um and 2 * MINIMUM_FWHM_DEG < acceptance.fwhm_deg < 180):
-        raise _fit_error(scan, acceptance.fwhm_deg, acceptance.standoff_um)
+        raise _fit_error(frames[0], acceptance.fwhm_deg, acceptance.standoff_um)
     log.info(
         "acceptance %.2f degrees (standard error %.2f), stand-off %.1f um (%.1f), from %d beads at %d depths",
         *(acceptance.fwhm_deg, fwhm_se, acceptance.standoff_um, standoff_se, len(centres), len(frames)),
     )
-    return AcceptanceFit(
-        acceptance=acceptance,
-        fwhm_se_deg=float(fwhm_se),
-        standoff_se_um=float(standoff_se),
-        centres=centres,
-        drifts=tracks.drifts,
-        amplitudes=np.stack([frame.coefficients[:-1] for frame in frames]),
-        heights_um=scan.depths_um + acceptance.standoff_um - gradients / curvatures,
-        heights_se_um=curvatures**-0.5,
-        residuals=residuals,
+    parts = zip(tracked, linearized, residuals, variance, strict=True)
+    explained = tuple(_explain(each, acceptance, centres, *part) for each, *part in parts)
+    return AcceptanceFit(acceptance, fwhm_se, standoff_se, explained)
+
+
+def _explain(
+    tracked: TrackedFrame,
+    acceptance: AngularAcceptance,
+    centres: Floats,
+    linearized: LinearizedFrame,
+    residual: Floats,
+    variance: Floats,
+) -> FittedFrame:
+    """A frame at the end of the fit; one Newton step gives the height from the frame alone."""
+    slope = linearized.jacobian[:, 1]
+    curvature = slope @ slope
+    return FittedFrame(
+        frame=tracked.frame,
+        centres=centres + tracked.drift,
+        amplitudes=linearized.coefficients[:-1],
+        height_um=tracked.frame.depth_um + acceptance.standoff_um - float(slope @ linearized.residual / curvature),
+        height_se_um=float(curvature**-0.5),
+        residual=residual,
         variance=variance,
     )
 
@@ -228,7 +246,7 @@ def half_maximum_slope(fwhm_deg: float) -> float:
     return float(optimize.brentq(excess, 0, math.tan(math.radians(fwhm_deg / 2))))
 
 
-def width_table(scan: Scan, fit: AcceptanceFit) -> pd.DataFrame:
+def width_table(fit: AcceptanceFit) -> pd.DataFrame:
     """Lateral full width at half maximum against depth, without the aperture of the pixels.
 
     Returns
@@ -238,11 +256,13 @@ def width_table(scan: Scan, fit: AcceptanceFit) -> pd.DataFrame:
         acceptance; ``fitted_fwhm_um`` of all frames together.
     """
     width = 2 * half_maximum_slope(fit.acceptance.fwhm_deg)
-    return pd.DataFrame(
-        {
-            "depth_um": scan.depths_um,
-            "fwhm_um": width * fit.heights_um,
-            "fwhm_se_um": width * fit.heights_se_um,
-            "fitted_fwhm_um": width * (scan.depths_um + fit.acceptance.standoff_um),
-        }
-    )
+    rows = [
+        (
+            each.frame.depth_um,
+            width * each.height_um,
+            width * each.height_se_um,
+            width * (each.frame.depth_um + fit.acceptance.standoff_um),
+        )
+        for each in fit.frames
+    ]
+    return pd.DataFrame(rows, columns=["depth_um", "fwhm_um", "fwhm_se_um", "fitted_fwhm_um"])

@@ -5,7 +5,6 @@ A scan is a stack of raw readings with one frame per depth `(depth, y, x)`, in a
 several beads, each far from the others.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch
 from scipy import ndimage, stats
 from skimage.feature import peak_local_max
 
+from foci3d.calibration.frame_model import Floats, Frame
 from foci3d.config.models import ScanSimulationConfig
 from foci3d.errors import InputError
 from foci3d.io.image_formats import read_image_file
@@ -24,35 +24,11 @@ from foci3d.optics.acceptance import AngularAcceptance, pixel_response
 MINIMUM_PIXELS = 8
 """Pixels of a frame in y and in x that show a bead and its surroundings."""
 
-Floats = npt.NDArray[np.float64]
-
 ADC_OFFSET = 100
 """Readings of a simulated scan without light; they keep read noise from being clipped at zero."""
 
 
-@dataclass(frozen=True)
-class Scan:
-    """Frames of point sources at known depths.
-
-    Parameters
-    ----------
-    frames : ndarray (D, Y, X), float64
-        Raw readings.
-    depths_um : ndarray (D,), float64
-        Depths of the frames, increasing [um].
-    pixel_pitch_um : float
-        Distance between neighbouring pixels [um].
-    name : str
-        File of the frames, for error messages.
-    """
-
-    frames: Floats
-    depths_um: Floats
-    pixel_pitch_um: float
-    name: str
-
-
-def read_scan(stack: str | Path, depths: str | Path, pixel_pitch_um: float, saturation: float) -> Scan:
+def read_scan(stack: str | Path, depths: str | Path, pixel_pitch_um: float, saturation: float) -> tuple[Frame, ...]:
     """Read a scan and check it for defects that would falsify a calibration.
 
     Parameters
@@ -68,8 +44,8 @@ def read_scan(stack: str | Path, depths: str | Path, pixel_pitch_um: float, satu
 
     Returns
     -------
-    Scan
-        The scan.
+    tuple of Frame
+        At increasing depths.
 
     Raises
     ------
@@ -85,7 +61,8 @@ def read_scan(stack: str | Path, depths: str | Path, pixel_pitch_um: float, satu
             f"{depths}: there are {len(depths_um)} depths for the {len(frames)} frames of {stack} (shape "
             f"{frames.shape}); expected the axes depth, y, x and one row per frame."
         )
-    return Scan(frames, depths_um, pixel_pitch_um, str(stack))
+    pairs = zip(frames, depths_um.tolist(), strict=True)
+    return tuple(Frame(readings, depth_um, pixel_pitch_um, str(stack)) for readings, depth_um in pairs)
 
 
 def _read_frames(stack: str | Path) -> Floats:
@@ -148,13 +125,8 @@ def _read_depths(path: str | Path, pixel_pitch_um: float) -> Floats:
     return depths_um
 
 
-def find_beads(scan: Scan) -> Floats:
-    """Locate the beads in the nearest frame, where they are sharpest.
-
-    Parameters
-    ----------
-    scan : Scan
-        The scan.
+def find_beads(frame: Frame) -> Floats:
+    """Locate the beads in a frame, best in the nearest one, where they are sharpest.
 
     Returns
     -------
@@ -166,33 +138,33 @@ def find_beads(scan: Scan) -> Floats:
     InputError
         If no bead exceeds the noise, or one lies at the edge of the frame.
     """
-    frame = scan.frames[0] - np.median(scan.frames[0])
-    noise = stats.median_abs_deviation(frame, axis=None, scale="normal")
+    light = frame.readings - np.median(frame.readings)
+    noise = stats.median_abs_deviation(light, axis=None, scale="normal")
     # Smoothing by 0.7 pixels reduces white noise 2.5 times; noise exceeds six standard deviations in 1 of 1e9 pixels.
-    smooth = ndimage.gaussian_filter(frame, 0.7)
+    smooth = ndimage.gaussian_filter(light, 0.7)
     peaks = peak_local_max(
         smooth, min_distance=5, threshold_abs=6 * noise / 2.5, threshold_rel=0.1, exclude_border=False
     )
     if len(peaks) == 0:
         raise InputError(
-            f"{scan.name}: no bead exceeds the noise in the first frame; place beads in the field, increase the "
+            f"{frame.source}: no bead exceeds the noise in the first frame; place beads in the field, increase the "
             "exposure or start at a smaller depth."
         )
-    centres = np.array([_centroid(frame, peak) for peak in peaks])
-    reach = np.minimum(centres, np.array(frame.shape) - 1 - centres).min(1)
+    centres = np.array([_centroid(light, peak) for peak in peaks])
+    reach = np.minimum(centres, np.array(light.shape) - 1 - centres).min(1)
     if reach.min() < 3:
         y, x = centres[reach.argmin()]
         raise InputError(
-            f"{scan.name}: the bead at y {y:.1f}, x {x:.1f} is less than three pixels from the edge of the field; "
+            f"{frame.source}: the bead at y {y:.1f}, x {x:.1f} is less than three pixels from the edge of the field; "
             "crop the frames so that each bead is well inside or outside."
         )
     return centres
 
 
-def _centroid(frame: Floats, peak: npt.NDArray[Any]) -> Floats:
+def _centroid(light: Floats, peak: npt.NDArray[Any]) -> Floats:
     """Centroid of the 7 x 7 pixels around a peak."""
     corner = np.maximum(peak - 3, 0)
-    window = frame[corner[0] : peak[0] + 4, corner[1] : peak[1] + 4].clip(0)
+    window = light[corner[0] : peak[0] + 4, corner[1] : peak[1] + 4].clip(0)
     return corner + np.array(ndimage.center_of_mass(window))
 
 

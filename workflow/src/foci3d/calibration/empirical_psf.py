@@ -14,11 +14,11 @@ import pandas as pd
 import torch
 from scipy import ndimage
 
-from foci3d.calibration.acceptance_fit import AcceptanceFit
-from foci3d.calibration.bead_scan import Floats, Scan
+from foci3d.calibration.acceptance_fit import AcceptanceFit, FittedFrame
+from foci3d.calibration.frame_model import Floats
 from foci3d.errors import InputError
 from foci3d.io.hdf5 import LabelledArray
-from foci3d.optics.acceptance import acceptance_kernels, height_um, pixel_response
+from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels, height_um, pixel_response
 from foci3d.optics.psf import PSF
 
 MAX_SLOPE = math.tan(math.radians(80))
@@ -35,6 +35,10 @@ class KernelResiduals:
 
     Parameters
     ----------
+    depths_um : ndarray (D,)
+        Depths [um].
+    pixel_pitch_um : float
+        Pitch [um].
     radii_um : ndarray (R,)
         Radii of the profiles [um].
     fitted_profile : ndarray (D, R)
@@ -50,6 +54,8 @@ class KernelResiduals:
         Residuals of these kernels from the measured images, averaged over the beads.
     """
 
+    depths_um: Floats
+    pixel_pitch_um: float
     radii_um: Floats
     fitted_profile: Floats
     profile: Floats
@@ -59,7 +65,7 @@ class KernelResiduals:
     empirical: Floats
 
 
-def measure_kernel_residuals(scan: Scan, fit: AcceptanceFit, half_width: int) -> KernelResiduals:
+def measure_kernel_residuals(fit: AcceptanceFit, half_width: int) -> KernelResiduals:
     """Measure how the kernels differ from those of the fitted acceptance.
 
     The residuals of a frame are explained first by a radial profile, common to all beads and linear between radii, then
@@ -72,10 +78,8 @@ def measure_kernel_residuals(scan: Scan, fit: AcceptanceFit, half_width: int) ->
 
     Parameters
     ----------
-    scan : Scan
-        The scan.
     fit : AcceptanceFit
-        The acceptance fitted to it.
+        The acceptance fitted to a scan.
     half_width : int
         Pixels of the kernels on either side of the centre.
 
@@ -84,32 +88,38 @@ def measure_kernel_residuals(scan: Scan, fit: AcceptanceFit, half_width: int) ->
     KernelResiduals
         At the depths and the pitch of the scan.
     """
+    first = fit.frames[0].frame
+    radii = _radii(min(half_width, *(size // 2 for size in first.readings.shape)))
+    columns = zip(*(_measure_frame(fit.acceptance, frame, radii, half_width) for frame in fit.frames), strict=True)
+    depths_um = np.array([frame.frame.depth_um for frame in fit.frames])
+    return KernelResiduals(
+        depths_um, first.pixel_pitch_um, radii * first.pixel_pitch_um, *(np.stack(column) for column in columns)
+    )
+
+
+def _measure_frame(
+    acceptance: AngularAcceptance, fitted: FittedFrame, radii: Floats, half_width: int
+) -> tuple[Floats, ...]:
+    """The arrays of `KernelResiduals` from its profiles on, for one frame."""
+    frame, pitch_um = fitted.frame, fitted.frame.pixel_pitch_um
     offsets = np.arange(-half_width, half_width + 1, dtype=np.float64)
-    radii = _radii(min(half_width, *(size // 2 for size in scan.frames.shape[1:])))
-    offsets_um, radii_um = (torch.from_numpy(values * scan.pixel_pitch_um) for values in (offsets, radii))
-    grid = np.indices(scan.frames.shape[1:])
-
-    def measure(index: int) -> tuple[Floats, ...]:
-        centres = fit.centres + fit.drifts[index]
-        distances = np.stack([np.hypot(*(grid - centre[:, None, None])) for centre in centres])
-        optics = fit.acceptance, scan.depths_um[index]
-        light = pixel_response(*optics, offsets_um, offsets_um, scan.pixel_pitch_um).numpy()
-        along = pixel_response(*optics, torch.zeros(1).double(), radii_um, scan.pixel_pitch_um)[0].numpy()
-        beads, residual, variance = fit.amplitudes[index] * light.sum(), fit.residuals[index], fit.variance[index]
-        reach_um = MAX_SLOPE * height_um(*optics, scan.pixel_pitch_um)
-        rings = 1 + int(np.searchsorted(radii[1:-1] * scan.pixel_pitch_um, reach_um))
-        profile, profile_se = _fit_profile(residual, variance, beads, distances, radii, rings)
-        significant = profile * (1 - (3 * profile_se) ** 2 / np.maximum(profile**2, TINY)).clip(0)
-        radial = np.interp(np.hypot(offsets[:, None], offsets), radii, significant)
-        remainder = residual - np.tensordot(beads, np.interp(distances, radii, significant), 1)
-        image, noise = _average_image(remainder, variance, beads, centres, offsets)
-        parametric = light / light.sum()
-        power = np.maximum((parametric + radial) ** 2, TINY)
-        empirical = radial + image * power / (power + noise)
-        return along / light.sum(), profile, profile_se, parametric, radial, empirical
-
-    columns = zip(*map(measure, range(len(scan.frames))), strict=True)
-    return KernelResiduals(radii_um.numpy(), *(np.stack(column) for column in columns))
+    offsets_um, radii_um = (torch.from_numpy(values * pitch_um) for values in (offsets, radii))
+    grid = np.indices(frame.readings.shape)
+    distances = np.stack([np.hypot(*(grid - centre[:, None, None])) for centre in fitted.centres])
+    light = pixel_response(acceptance, frame.depth_um, offsets_um, offsets_um, pitch_um).numpy()
+    along = pixel_response(acceptance, frame.depth_um, torch.zeros(1).double(), radii_um, pitch_um)[0].numpy()
+    beads, variance = fitted.amplitudes * light.sum(), fitted.variance
+    reach_um = MAX_SLOPE * height_um(acceptance, frame.depth_um, pitch_um)
+    rings = 1 + int(np.searchsorted(radii[1:-1] * pitch_um, reach_um))
+    profile, profile_se = _fit_profile(fitted.residual, variance, beads, distances, radii, rings)
+    significant = profile * (1 - (3 * profile_se) ** 2 / np.maximum(profile**2, TINY)).clip(0)
+    radial = np.interp(np.hypot(offsets[:, None], offsets), radii, significant)
+    remainder = fitted.residual - np.tensordot(beads, np.interp(distances, radii, significant), 1)
+    image, noise = _average_image(remainder, variance, beads, fitted.centres, offsets)
+    parametric = light / light.sum()
+    power = np.maximum((parametric + radial) ** 2, TINY)
+    empirical = radial + image * power / (power + noise)
+    return along / light.sum(), profile, profile_se, parametric, radial, empirical
 
 
 def _radii(n_pixels: int) -> Floats:
@@ -147,7 +157,7 @@ def _average_image(
     return total / weight, noise / weight**2
 
 
-def profile_table(scan: Scan, residuals: KernelResiduals) -> pd.DataFrame:
+def profile_table(residuals: KernelResiduals) -> pd.DataFrame:
     """Radial profiles, one row per depth and radius.
 
     Returns
@@ -158,8 +168,8 @@ def profile_table(scan: Scan, residuals: KernelResiduals) -> pd.DataFrame:
     """
     table = pd.DataFrame(
         {
-            "depth_um": np.repeat(scan.depths_um, len(residuals.radii_um)),
-            "radius_um": np.tile(residuals.radii_um, len(scan.depths_um)),
+            "depth_um": np.repeat(residuals.depths_um, len(residuals.radii_um)),
+            "radius_um": np.tile(residuals.radii_um, len(residuals.depths_um)),
             "measured": (residuals.fitted_profile + residuals.profile).ravel(),
             "measured_se": residuals.profile_se.ravel(),
             "fitted": residuals.fitted_profile.ravel(),
@@ -169,63 +179,7 @@ def profile_table(scan: Scan, residuals: KernelResiduals) -> pd.DataFrame:
     return table[table["measured_se"] > 0]
 
 
-def measured_kernels(
-    scan: Scan, fit: AcceptanceFit, residuals: Floats, depths_um: torch.Tensor, n_pixels: int, pixel_pitch_um: float
-) -> torch.Tensor:
-    """Kernels of the fitted acceptance plus measured residuals, at depths between those of a scan.
-
-    A residual belongs to an angle: it is scaled with the height above the pixels, then interpolated linearly between
-    two frames.
-
-    Parameters
-    ----------
-    scan : Scan
-        The scan.
-    fit : AcceptanceFit
-        The acceptance fitted to it.
-    residuals : ndarray (D, K, K)
-        Residuals at the depths and the pitch of the scan.
-    depths_um : Tensor (Z,)
-        Depths within those of the scan [um].
-    n_pixels : int
-        Pixels of a measurement in y and in x.
-    pixel_pitch_um : float
-        Pitch of the imager, which may differ from that of the scan [um].
-
-    Returns
-    -------
-    Tensor (Z, 2 * n_pixels - 1, 2 * n_pixels - 1), float64
-        Non-negative kernels, each with sum 1.
-
-    Raises
-    ------
-    InputError
-        If a depth lies outside the scan.
-    """
-    low, high = scan.depths_um[0], scan.depths_um[-1]
-    if depths_um.min() < low or depths_um.max() > high:
-        raise InputError(
-            f"psf.depth_range_um: {depths_um.min():g} to {depths_um.max():g} um is not within the depths of the scan, "
-            f"{low:g} to {high:g} um; scan more depths, narrow the range or set psf.kernel_model to parametric."
-        )
-    offsets_um = np.arange(1 - n_pixels, n_pixels) * pixel_pitch_um
-    kernels = acceptance_kernels(fit.acceptance, depths_um, n_pixels, pixel_pitch_um).numpy()
-    for kernel, depth_um in zip(kernels, depths_um.tolist(), strict=True):
-        above = int(np.clip(np.searchsorted(scan.depths_um, depth_um), 1, len(scan.depths_um) - 1))
-        near_um, far_um = scan.depths_um[above - 1 : above + 1]
-        high_um = height_um(fit.acceptance, depth_um, pixel_pitch_um)
-        for index, weight in ((above - 1, far_um - depth_um), (above, depth_um - near_um)):
-            scale = height_um(fit.acceptance, scan.depths_um[index], pixel_pitch_um) / high_um / scan.pixel_pitch_um
-            places = offsets_um * scale + residuals.shape[-1] // 2
-            grid = np.stack(np.meshgrid(places, places, indexing="ij"))
-            share = weight / (far_um - near_um) * (scale * pixel_pitch_um) ** 2
-            kernel += share * ndimage.map_coordinates(residuals[index], grid, order=1)
-    kernels = kernels.clip(0)
-    return torch.from_numpy(kernels / kernels.sum((1, 2), keepdims=True))
-
-
 def calibrated_psf(
-    scan: Scan,
     fit: AcceptanceFit,
     residuals: KernelResiduals,
     kernel_model: KernelModel,
@@ -237,12 +191,10 @@ def calibrated_psf(
 
     Parameters
     ----------
-    scan : Scan
-        The scan.
     fit : AcceptanceFit
-        The acceptance fitted to it.
+        The acceptance fitted to the scan.
     residuals : KernelResiduals
-        The residuals of the fit.
+        How the measured kernels differ.
     kernel_model : {"parametric", "radial", "empirical"}
         Kernels of the fitted acceptance at any depth, or with measured profiles or images at depths within the scan.
     depths_um : Tensor (Z,)
@@ -265,24 +217,60 @@ def calibrated_psf(
     if kernel_model == "parametric":
         kernels = acceptance_kernels(fit.acceptance, depths_um, n_pixels, pixel_pitch_um)
     else:
-        measured = residuals.radial if kernel_model == "radial" else residuals.empirical
-        kernels = measured_kernels(scan, fit, measured, depths_um, n_pixels, pixel_pitch_um)
+        images = residuals.radial if kernel_model == "radial" else residuals.empirical
+        kernels = _measured_kernels(fit.acceptance, residuals, images, depths_um, n_pixels, pixel_pitch_um)
     attributes = {
         "source": "scan",
         "kernel_model": kernel_model,
         **asdict(fit.acceptance),
         "fwhm_se_deg": fit.fwhm_se_deg,
         "standoff_se_um": fit.standoff_se_um,
-        "n_beads": len(fit.centres),
-        "scan_pitch_um": scan.pixel_pitch_um,
+        "n_beads": len(fit.frames[0].centres),
+        "scan_pitch_um": residuals.pixel_pitch_um,
     }
     return PSF(kernels.float(), depths_um.float(), pixel_pitch_um, attributes)
 
 
-def measurement_arrays(scan: Scan, residuals: KernelResiduals) -> dict[str, LabelledArray]:
+def _measured_kernels(
+    acceptance: AngularAcceptance,
+    residuals: KernelResiduals,
+    images: Floats,
+    depths_um: torch.Tensor,
+    n_pixels: int,
+    pixel_pitch_um: float,
+) -> torch.Tensor:
+    """Kernels of an acceptance plus residuals `images (D, K, K)`, at depths between those of a scan.
+
+    A residual belongs to an angle: it is scaled with the height above the pixels, then interpolated linearly between
+    two frames.
+    """
+    scanned_um, scan_pitch_um = residuals.depths_um, residuals.pixel_pitch_um
+    low, high = scanned_um[0], scanned_um[-1]
+    if depths_um.min() < low or depths_um.max() > high:
+        raise InputError(
+            f"psf.depth_range_um: {depths_um.min():g} to {depths_um.max():g} um is not within the depths of the scan, "
+            f"{low:g} to {high:g} um; scan more depths, narrow the range or set psf.kernel_model to parametric."
+        )
+    offsets_um = np.arange(1 - n_pixels, n_pixels) * pixel_pitch_um
+    kernels = acceptance_kernels(acceptance, depths_um, n_pixels, pixel_pitch_um).numpy()
+    for kernel, depth_um in zip(kernels, depths_um.tolist(), strict=True):
+        above = int(np.clip(np.searchsorted(scanned_um, depth_um), 1, len(scanned_um) - 1))
+        near_um, far_um = scanned_um[above - 1 : above + 1]
+        high_um = height_um(acceptance, depth_um, pixel_pitch_um)
+        for index, weight in ((above - 1, far_um - depth_um), (above, depth_um - near_um)):
+            scale = height_um(acceptance, scanned_um[index], pixel_pitch_um) / high_um / scan_pitch_um
+            places = offsets_um * scale + images.shape[-1] // 2
+            grid = np.stack(np.meshgrid(places, places, indexing="ij"))
+            share = weight / (far_um - near_um) * (scale * pixel_pitch_um) ** 2
+            kernel += share * ndimage.map_coordinates(images[index], grid, order=1)
+    kernels = kernels.clip(0)
+    return torch.from_numpy(kernels / kernels.sum((1, 2), keepdims=True))
+
+
+def measurement_arrays(residuals: KernelResiduals) -> dict[str, LabelledArray]:
     """Arrays of the measurement for the file of the PSF, at the depths and the pitch of the scan."""
     return {
-        "measured_depths_um": LabelledArray(scan.depths_um, "depth", "um"),
+        "measured_depths_um": LabelledArray(residuals.depths_um, "depth", "um"),
         "measured_kernels": LabelledArray(residuals.parametric + residuals.empirical, "depth y x"),
         "profile_radii_um": LabelledArray(residuals.radii_um, "radius", "um"),
         "profiles": LabelledArray(residuals.fitted_profile + residuals.profile, "depth radius"),

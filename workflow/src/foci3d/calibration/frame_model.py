@@ -4,11 +4,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from foci3d.calibration.bead_scan import Floats, Scan
 from foci3d.optics.acceptance import AngularAcceptance, height_um, pixel_means
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -27,34 +29,91 @@ class LinearizedFrame:
     leverage: Floats
 
 
-def bead_images(scan: Scan, index: int, acceptance: AngularAcceptance, centres: Floats) -> Floats:
-    """Images of beads in one frame, and their derivatives.
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a bead scan.
 
     Parameters
     ----------
-    scan : Scan
-        The scan.
-    index : int
-        The frame.
-    acceptance : AngularAcceptance
-        The optics.
-    centres : ndarray (B, 2)
-        Centres y, x of the beads in this frame [pixels].
-
-    Returns
-    -------
-    ndarray (5, B, Y * X)
-        Light relative to that right below each bead, and its derivatives by FWHM [degrees], height, y and x [um].
+    readings : ndarray (Y, X), float64
+        Raw readings.
+    depth_um : float
+        Depth of the beads [um].
+    pixel_pitch_um : float
+        Distance between neighbouring pixels [um].
+    source : str
+        File of the scan, for error messages.
     """
-    pitch_um, depth_um = scan.pixel_pitch_um, scan.depths_um[index]
-    rows, columns = (torch.arange(size, dtype=torch.float64) for size in scan.frames[index].shape)
-    return np.stack(
-        [
-            _response_gradients(acceptance, depth_um, (rows - y) * pitch_um, (columns - x) * pitch_um, pitch_um)
-            for y, x in centres
-        ],
-        1,
-    ).reshape(5, len(centres), -1)
+
+    readings: Floats
+    depth_um: float
+    pixel_pitch_um: float
+    source: str
+
+    def images(self, optics: AngularAcceptance, centres: Floats) -> Floats:
+        """Images of beads, and their derivatives.
+
+        Parameters
+        ----------
+        optics : AngularAcceptance
+            The optics.
+        centres : ndarray (B, 2)
+            Centres y, x of the beads [pixels].
+
+        Returns
+        -------
+        ndarray (5, B, Y * X)
+            Light relative to that right below each bead, and its derivatives by FWHM [degrees], height, y and x [um].
+        """
+        pitch_um = self.pixel_pitch_um
+        rows, columns = (torch.arange(size, dtype=torch.float64) for size in self.readings.shape)
+        return np.stack(
+            [
+                _response_gradients(optics, self.depth_um, (rows - y) * pitch_um, (columns - x) * pitch_um, pitch_um)
+                for y, x in centres
+            ],
+            1,
+        ).reshape(5, len(centres), -1)
+
+    def linearize(
+        self, optics: AngularAcceptance, centres: Floats, deviation: Floats, brightness: Floats | None = None
+    ) -> LinearizedFrame:
+        """Fit amplitudes and background, and linearize the frame in the other parameters.
+
+        Parameters
+        ----------
+        optics : AngularAcceptance
+            The optics.
+        centres : ndarray (B, 2)
+            Centres y, x of the beads [pixels].
+        deviation : ndarray (Y, X)
+            Standard deviation of the readings.
+        brightness : ndarray (B,), optional
+            Ratios of brightness that the beads keep, which makes them one rigid image; by default each has its own.
+
+        Returns
+        -------
+        LinearizedFrame
+            Columns of the Jacobian: FWHM [degrees], stand-off [um], then y and x of each bead, or of all [pixels].
+        """
+        deviation = deviation.ravel()
+        gradients = self.images(optics, centres)  # (value and derivatives, B, P)
+        if brightness is not None:
+            gradients = np.tensordot(gradients, brightness, (1, 0))[:, None]
+        design = np.vstack([gradients[0], np.ones(self.readings.size)]).T / deviation[:, None]
+        basis, triangle = np.linalg.qr(design)
+        reading = self.readings.ravel() / deviation
+        coefficients = np.linalg.solve(triangle, basis.T @ reading)
+        slopes = coefficients[:-1, None] * gradients[1:] / deviation  # (4, B, P)
+        lateral = (slopes[2:] * self.pixel_pitch_um).swapaxes(0, 1).reshape(-1, self.readings.size)
+        jacobian = np.vstack([slopes[:2].sum(1), lateral]).T
+        return LinearizedFrame(
+            coefficients,
+            (design @ coefficients * deviation).reshape(self.readings.shape),
+            basis @ (basis.T @ reading) - reading,
+            jacobian - basis @ (basis.T @ jacobian),
+            (basis**2).sum(1),
+        )
 
 
 def _response_gradients(
@@ -73,52 +132,3 @@ def _response_gradients(
         return torch.stack([value, by_fwhm, decay * slope.square(), decay * y, decay * x])
 
     return pixel_means(light, acceptance, depth_um, y_um, x_um, pixel_pitch_um, oversample=3).numpy()
-
-
-def linearize(
-    scan: Scan,
-    index: int,
-    acceptance: AngularAcceptance,
-    centres: Floats,
-    deviation: Floats,
-    brightness: Floats | None = None,
-) -> LinearizedFrame:
-    """Fit amplitudes and background of one frame and linearize it in the other parameters.
-
-    Parameters
-    ----------
-    scan : Scan
-        The scan.
-    index : int
-        The frame.
-    acceptance : AngularAcceptance
-        The optics.
-    centres : ndarray (B, 2)
-        Centres y, x of the beads in this frame [pixels].
-    deviation : ndarray (Y, X)
-        Standard deviation of the readings.
-    brightness : ndarray (B,), optional
-        Ratios of brightness that the beads keep, which makes them one rigid image; by default each has its own.
-
-    Returns
-    -------
-    LinearizedFrame
-        Columns of the Jacobian: FWHM [degrees], stand-off [um], then y and x of each bead, or of all [pixels].
-    """
-    frame, deviation, pitch_um = scan.frames[index], deviation.ravel(), scan.pixel_pitch_um
-    gradients = bead_images(scan, index, acceptance, centres)  # (value and derivatives, B, P)
-    if brightness is not None:
-        gradients = np.tensordot(gradients, brightness, (1, 0))[:, None]
-    design = np.vstack([gradients[0], np.ones(frame.size)]).T / deviation[:, None]
-    basis, triangle = np.linalg.qr(design)
-    reading = frame.ravel() / deviation
-    coefficients = np.linalg.solve(triangle, basis.T @ reading)
-    slopes = coefficients[:-1, None] * gradients[1:] / deviation  # (4, B, P)
-    jacobian = np.vstack([slopes[:2].sum(1), (slopes[2:] * pitch_um).swapaxes(0, 1).reshape(-1, frame.size)]).T
-    return LinearizedFrame(
-        coefficients,
-        (design @ coefficients * deviation).reshape(frame.shape),
-        basis @ (basis.T @ reading) - reading,
-        jacobian - basis @ (basis.T @ jacobian),
-        (basis**2).sum(1),
-    )
