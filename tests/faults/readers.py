@@ -171,9 +171,7 @@ def generated_scans(files: Files) -> st.SearchStrategy[Files]:
 
 
 def read_bead_scan() -> None:
-    scan = read_scan("scan.tif", "depths.csv", 55.0, 65535.0)
-    assert scan.frames.shape[:1] == scan.depths_um.shape
-    find_beads(scan)
+    find_beads(read_scan("scan.tif", "depths.csv", 55.0, 65535.0)[0])
 
 
 @cache
