@@ -68,7 +68,7 @@ def make_psf() -> PSF:
 
 
 def make_imager(psf: PSF) -> Imager:
-    return Imager.from_config(psf, IMAGER, CONFIG.tissue, DATASET.n_sensors)
+    return Imager.from_config(psf, IMAGER, DATASET.n_sensors)
 
 
 def blocks(samples: int, imager: Imager, seed: int = 1, scene: SceneConfig = SCENE) -> Iterator[NumpySamples]:

@@ -44,10 +44,12 @@ def run_rule(run_script, config, psf_path):
 
 @pytest.fixture
 def synthesize(run_rule, config):
-    def run(folder, name, *, shard=0, n_shards=1, n_samples=8, split="test", tissue=None):
+    def run(folder, name, *, shard=0, n_shards=1, n_samples=8, split="test", **effects):
         params = {
             "scene": config.appearances["paper"].model_dump(mode="json"),
-            "tissue": config.tissue.model_copy(update=tissue or {}).model_dump(mode="json"),
+            **{key: {} for key in ("specimen", "illumination", "sensor")},
+            **effects,
+            "psf_width_relative_sd": 0.0,
             "n_samples": n_samples,
             "n_shards": n_shards,
             "seed": 7,
@@ -81,9 +83,9 @@ def test_content_does_not_depend_on_the_number_of_shards(synthesize, tmp_path, n
     assert all(np.array_equal(whole[key], joined[key]) for key in whole)
 
 
-def test_tissue_changes_measurements_only(synthesize, tmp_path):
+def test_absorption_changes_measurements_only(synthesize, tmp_path):
     plain = shards.read_shards([synthesize(tmp_path / "off", "stack2")])
-    dimmed = shards.read_shards([synthesize(tmp_path / "on", "stack2", tissue={"absorption_per_mm": 0.5})])
+    dimmed = shards.read_shards([synthesize(tmp_path / "on", "stack2", specimen={"absorption_per_mm": 0.5})])
     np.testing.assert_array_equal(plain.layers, dimmed.layers)
     assert 0.5 < dimmed.measurements.mean() / plain.measurements.mean() < 0.9
 
@@ -132,7 +134,8 @@ def cut_slides(run_rule, config, tmp_path):
     def run(**slides):
         params = {
             "slides": config.slides.model_copy(update=slides).model_dump(mode="json"),
-            "tissue": config.tissue.model_dump(mode="json"),
+            **{key: {} for key in ("specimen", "illumination", "sensor")},
+            "psf_width_relative_sd": 0.0,
             "seed": 7,
         }
         source = {"nuclei": str(RESOURCES / "cells" / "human_mitosis.tif")}
@@ -186,21 +189,20 @@ def test_statistics_and_figure_of_scenes(run_script, synthesize, tmp_path):
 
 
 @pytest.fixture
-def compute_bounds(run_script, config, synthesize, psf_path, tmp_path):
-    def run(tissue):
-        effects = tissue or {}
+def compute_bounds(run_script, synthesize, psf_path, tmp_path):
+    def run(sensor):
         depth, stack = (
-            synthesize(tmp_path / name, name, n_samples=32, split="validation", tissue=effects)
+            synthesize(tmp_path / name, name, n_samples=32, split="validation", sensor=sensor or {})
             for name in ("depth", "stack2")
         )
         output = {"depth": tmp_path / "depth.csv", "layers": tmp_path / "layers.csv"}
-        all_effects = config.tissue.model_copy(update=effects).model_dump(mode="json")
         run_script(
             "compute_bounds",
             input={"psf": str(psf_path), "depth_shards": [str(depth)], "stack_shards": [str(stack)]},
             output={name: str(path) for name, path in output.items()},
             params={
-                "tissue": None if tissue is None else all_effects,
+                "specimen": None if sensor is None else {},
+                "sensor": sensor,
                 "class_width_um": 100,
                 "sensor_separation_um": 1000,
                 "power_snr": 1e4,
@@ -212,9 +214,9 @@ def compute_bounds(run_script, config, synthesize, psf_path, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("tissue", [None, {}], ids=["imported", "noise-free"])
-def test_data_without_noise_have_no_depth_bound(compute_bounds, tissue):
-    depth, layers = compute_bounds(tissue)
+@pytest.mark.parametrize("sensor", [None, {}], ids=["imported", "noise-free"])
+def test_data_without_noise_have_no_depth_bound(compute_bounds, sensor):
+    depth, layers = compute_bounds(sensor)
     assert depth.columns.tolist() == ["depth_um", "deviation_um", "class_accuracy"]
     assert depth.empty
     assert layers["layer"].tolist() == [1, 2, 3, 4]

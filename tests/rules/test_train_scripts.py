@@ -182,7 +182,7 @@ def test_robustness_of_networks_for_masks_and_depths(
             params={
                 "dataset_name": "mine",
                 "robustness": tested.model_dump(mode="json"),
-                "tissue": config.tissue.model_dump(mode="json"),
+                "sensor": config.sensor.model_dump(mode="json"),
                 "max_depth_um": 1000.0,
                 "device": "cpu",
                 "average_symmetries": False,

@@ -65,5 +65,5 @@ def test_from_simulated_measurements_to_foci(
 
 
 def test_imager_of_the_configuration(config: Config, psf: foci3d.PSF) -> None:
-    imager = foci3d.Imager.from_config(psf, config.imager, config.tissue, n_sensors=2)
+    imager = foci3d.Imager.from_config(psf, config.imager, n_sensors=2)
     assert imager.forward_model(torch.ones(1, 1, 51, 51), torch.tensor([[300.0]])).shape == (1, 2, 51, 51)

@@ -21,7 +21,10 @@ rule synthesize_shard:
     params:
         dataset_config=dataset_config,
         scene=appearance,
-        tissue=config["tissue"],
+        specimen=config["specimen"],
+        illumination=config["illumination"],
+        sensor=config["sensor"],
+        psf_width_relative_sd=config["psf"]["width_relative_sd"],
         imager=config["imager"],
         n_samples=n_split_samples,
         n_shards=lookup("shards/{split}", within=config),
@@ -68,7 +71,10 @@ rule cut_slides:
     params:
         dataset_config=dataset_config,
         slides=config["slides"],
-        tissue=config["tissue"],
+        specimen=config["specimen"],
+        illumination=config["illumination"],
+        sensor=config["sensor"],
+        psf_width_relative_sd=config["psf"]["width_relative_sd"],
         imager=config["imager"],
         seed=config["seed"],
         code=code_of("cut_slides"),

@@ -169,7 +169,8 @@ rule compute_bounds:
     conda:
         "../../envs/foci3d.yaml"
     params:
-        tissue=config["tissue"] if DATASETS[CONFIG.figures.fig2.dataset].is_synthetic else None,
+        specimen=config["specimen"] if DATASETS[CONFIG.figures.fig2.dataset].is_synthetic else None,
+        sensor=config["sensor"] if DATASETS[CONFIG.figures.fig2.dataset].is_synthetic else None,
         class_width_um=DATASETS[CONFIG.figures.fig2.dataset].depth_step_um,
         sensor_separation_um=config["imager"]["sensor_separation_um"],
         power_snr=config["bounds"]["power_snr"],

@@ -23,7 +23,7 @@ rule assess_robustness:
     params:
         dataset_name=lambda wildcards: get_network(wildcards).dataset,
         robustness=config["robustness"],
-        tissue=config["tissue"],
+        sensor=config["sensor"],
         max_depth_um=lambda wildcards: DATASETS[get_network(wildcards).dataset].depth_range_um[1],
         device=config["compute"]["device"],
         average_symmetries=lambda wildcards: get_network(wildcards).average_symmetries,

@@ -6,7 +6,7 @@ perturbation, with 95 % bootstrap intervals (CSV).
 
 from pathlib import Path
 
-from foci3d.config.models import TissueConfig
+from foci3d.config.models import SensorConfig
 from foci3d.config.studies import RobustnessConfig
 from foci3d.io.atomic import atomic_path
 from foci3d.io.shards import read_shards
@@ -23,7 +23,7 @@ def main(
     test: list[Path],
     dataset_name: str,
     robustness: RobustnessConfig,
-    tissue: TissueConfig,
+    sensor: SensorConfig,
     max_depth_um: float,
     device: str,
     average_symmetries: bool,
@@ -38,7 +38,7 @@ def main(
         read_shards(test),
         dataset_name,
         robustness,
-        tissue,
+        sensor,
         max_depth_um,
         n_bootstrap,
         seed,

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from foci3d.config.models import TissueConfig
+from foci3d.config.models import SensorConfig, SpecimenConfig
 from foci3d.io.atomic import atomic_path
 from foci3d.io.shards import read_shards
 from foci3d.optics import bounds
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
-from foci3d.optics.scattering import apply_tissue
-from foci3d.simulation.imager import readout_variance
+from foci3d.optics.sensor import Sensor
+from foci3d.optics.specimen import apply_specimen
 from foci3d.workflow.job import run_job
 
 MAX_STACKS = 200
@@ -28,7 +28,8 @@ def main(
     psf: Path,
     depth_shards: list[Path],
     stack_shards: list[Path],
-    tissue: TissueConfig | None,
+    specimen: SpecimenConfig | None,
+    sensor: SensorConfig | None,
     class_width_um: float,
     sensor_separation_um: float,
     power_snr: float,
@@ -39,11 +40,11 @@ def main(
     # Motion, an uneven beam and an inexact calibration are left out: they only raise the bound. The margin holds
     # scattered light.
     wide = {"margin_pixels": samples.layers.shape[-1]}
-    in_tissue = apply_tissue(kernels, tissue.model_copy(update=wide)) if tissue else kernels
-    noise_variance = readout_variance(float(samples.measurements.mean()), tissue) if tissue else 0.0
+    behind_specimen = apply_specimen(kernels, specimen.model_copy(update=wide)) if specimen else kernels
+    noise_variance = Sensor.from_config(sensor).variance(float(samples.measurements.mean())) if sensor else 0.0
     depths_um, images = torch.from_numpy(np.unique(samples.depths_um)), torch.from_numpy(samples.layers[:, 0])
     with atomic_path(depth) as path:
-        bounds.depth_bound(in_tissue, images, depths_um, noise_variance, class_width_um).to_csv(path, index=False)
+        bounds.depth_bound(behind_specimen, images, depths_um, noise_variance, class_width_um).to_csv(path, index=False)
 
     samples = read_shards(stack_shards)
     n_sensors, n_pixels = samples.measurements.shape[1:3]

@@ -6,7 +6,14 @@ measurements (sample, sensor, y, x) and depths [um] to HDF5.
 
 from pathlib import Path
 
-from foci3d.config.models import DatasetConfig, ImagerConfig, SlidesConfig, TissueConfig
+from foci3d.config.models import (
+    DatasetConfig,
+    IlluminationConfig,
+    ImagerConfig,
+    SensorConfig,
+    SlidesConfig,
+    SpecimenConfig,
+)
 from foci3d.io import shards
 from foci3d.optics.psf import PSF
 from foci3d.simulation.dataset import Split, generate_slides
@@ -20,15 +27,18 @@ def main(
     dataset: str,
     dataset_config: DatasetConfig,
     slides: SlidesConfig,
-    tissue: TissueConfig,
+    specimen: SpecimenConfig,
+    illumination: IlluminationConfig,
+    sensor: SensorConfig,
+    psf_width_relative_sd: float,
     imager: ImagerConfig,
     seed: int,
     samples: Path,
 ) -> None:
     kernels, split = PSF.load(psf), Split(seed, dataset, "test", dataset_config)
     # Nothing is known beyond the edges of a crop.
-    tissue = tissue.model_copy(update={"margin_pixels": 0})
-    simulated = Imager.from_config(kernels, imager, tissue, dataset_config.n_sensors)
+    effects = (specimen.model_copy(update={"margin_pixels": 0}), illumination, sensor, psf_width_relative_sd)
+    simulated = Imager.from_config(kernels, imager, dataset_config.n_sensors, *effects)
     stacks = generate_slides(split, slides, nuclei, simulated)
     origin = {"source": slides.image, "psf": kernels.digest}
     attributes = shards.attributes(dataset, split.name, 0, dataset_config, imager, **origin)

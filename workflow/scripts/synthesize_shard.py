@@ -7,7 +7,14 @@ HDF5, block by block.
 import logging
 from pathlib import Path
 
-from foci3d.config.models import DatasetConfig, ImagerConfig, SceneConfig, TissueConfig
+from foci3d.config.models import (
+    DatasetConfig,
+    IlluminationConfig,
+    ImagerConfig,
+    SceneConfig,
+    SensorConfig,
+    SpecimenConfig,
+)
 from foci3d.io import shards
 from foci3d.optics.psf import PSF
 from foci3d.simulation.dataset import Split, generate_samples
@@ -26,7 +33,10 @@ def main(
     n_samples: int,
     dataset_config: DatasetConfig,
     scene: SceneConfig,
-    tissue: TissueConfig,
+    specimen: SpecimenConfig,
+    illumination: IlluminationConfig,
+    sensor: SensorConfig,
+    psf_width_relative_sd: float,
     imager: ImagerConfig,
     seed: int,
     samples: Path,
@@ -36,7 +46,8 @@ def main(
     log.info("samples %d to %d of %s/%s", rows.start, rows.stop - 1, dataset, split)
     origin = {"source": "synthetic", "psf": kernels.digest}
     attributes = shards.attributes(dataset, split, shard, dataset_config, imager, **origin)
-    simulated = Imager.from_config(kernels, imager, tissue, dataset_config.n_sensors)
+    effects = (specimen, illumination, sensor, psf_width_relative_sd)
+    simulated = Imager.from_config(kernels, imager, dataset_config.n_sensors, *effects)
     shards.write(samples, generate_samples(described, rows, scene, simulated), len(rows), attributes)
 
 

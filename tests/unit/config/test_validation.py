@@ -217,7 +217,10 @@ def test_new_names_exist() -> None:
         ),
         ("seed_replicates: {networks: [depth_cnn]}", ["seed_replicates.networks[0] is depth_cnn", "no error by layer"]),
         ("seed_replicates: {seeds: [1, 2022]}", ["seed_replicates.seeds is [1, 2022]", "other seeds than the root"]),
-        ("tissue: {motion_um: 50}", ["networks.depth_cnn.training.resample_stacks is true", "expected false because"]),
+        (
+            "specimen: {motion_um: 50}",
+            ["depth_cnn.training.resample_stacks is true", "expected false because"],
+        ),
         ("pretraining: {weights: no.pt}", ["pretraining.weights is no.pt"]),
         (
             "pretraining: {dataset: stack1}",

@@ -5,11 +5,12 @@ import pytest
 import torch
 from scipy import signal
 
+from foci3d.config.models import SpecimenConfig
 from foci3d.errors import InputError
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 from foci3d.optics.forward import ForwardModel, FourierOperator, periodic_transfer, sensor_distances_um, separable_terms
 from foci3d.optics.psf import PSF, depth_grid
-from foci3d.optics.scattering import apply_tissue
+from foci3d.optics.specimen import apply_specimen
 
 ACCEPTANCE = AngularAcceptance(36.0, 20.0, 1.0)
 SMALL, SEPARATION_UM = 8, 900.0
@@ -105,11 +106,11 @@ def n_sensors(request):
 
 
 @pytest.fixture(params=[0, 3], ids=["no margin", "margin"])
-def operator(request, asymmetric_psf, config, n_sensors, dtype):
+def operator(request, asymmetric_psf, n_sensors, dtype):
     """Each variant of the forward operator, without and with a margin around the measurements."""
-    tissue = config.tissue.model_copy(update={"margin_pixels": request.param})
     extent = SMALL + 2 * request.param
-    return ForwardModel(apply_tissue(asymmetric_psf, tissue), extent, n_sensors, SEPARATION_UM).to(dtype)
+    psf = apply_specimen(asymmetric_psf, SpecimenConfig(margin_pixels=request.param))
+    return ForwardModel(psf, extent, n_sensors, SEPARATION_UM).to(dtype)
 
 
 @pytest.mark.parametrize("depths_um", [GRID_UM, OFF_GRID_UM], ids=["grid", "off grid"])

@@ -8,21 +8,17 @@ import numpy as np
 import pytest
 import torch
 
+from foci3d.config.models import IlluminationConfig, SensorConfig, SpecimenConfig
 from foci3d.optics.forward import ForwardModel
 from foci3d.simulation.dataset import Split, generate_samples, generate_slides, resample_stacks
 from foci3d.simulation.imager import Imager
 
 N_PIXELS = 51
 ALL_EFFECTS = {
-    "scatter_per_mm": 0.87,
-    "absorption_per_mm": 0.05,
-    "beam_radius_um": 3000.0,
-    "beam_offset_um": 300.0,
-    "motion_um": 50.0,
-    "margin_pixels": 12,
+    "specimen": SpecimenConfig(scatter_per_mm=0.87, absorption_per_mm=0.05, motion_um=50.0, margin_pixels=12),
+    "illumination": IlluminationConfig(beam_radius_um=3000.0, beam_offset_um=300.0),
+    "sensor": SensorConfig(full_well_electrons=2e4, read_noise_electrons=20.0),
     "psf_width_relative_sd": 0.03,
-    "full_well_electrons": 2e4,
-    "read_noise_electrons": 20.0,
 }
 
 
@@ -32,7 +28,7 @@ def generate(psf, config):
 
     @cache
     def make_imager(n_sensors, effects):
-        return Imager.from_config(psf, config.imager, config.tissue.model_copy(update=dict(effects)), n_sensors)
+        return Imager.from_config(psf, config.imager, n_sensors, **dict(effects))
 
     def run(name, samples, seed=1, appearance="paper", **effects):
         dataset = config.datasets[name]
@@ -99,7 +95,15 @@ def test_moving_samples_are_numbered_by_sequence_and_step(generate):
     assert samples.step.tolist() == [0, 1, 2, 3] * 2
 
 
-@pytest.mark.parametrize("effects", [{"absorption_per_mm": 1.0}, {"full_well_electrons": 5e3}, {"motion_um": 100.0}])
+@pytest.mark.parametrize(
+    "effects",
+    [
+        {"specimen": SpecimenConfig(absorption_per_mm=1.0)},
+        {"sensor": SensorConfig(full_well_electrons=5e3)},
+        {"specimen": SpecimenConfig(motion_um=100.0)},
+    ],
+    ids=str,
+)
 def test_effects_change_measurements_only(generate, effects):
     plain, changed = next(generate("stack2", range(8))), next(generate("stack2", range(8), **effects))
     assert not np.array_equal(plain.measurements, changed.measurements)
@@ -109,7 +113,8 @@ def test_effects_change_measurements_only(generate, effects):
 
 
 def test_absorption_dims_a_layer_by_its_depth(generate):
-    plain, dimmed = next(generate("deblur", range(8))), next(generate("deblur", range(8), absorption_per_mm=1.0))
+    specimen = SpecimenConfig(absorption_per_mm=1.0)
+    plain, dimmed = next(generate("deblur", range(8))), next(generate("deblur", range(8), specimen=specimen))
     ratio = dimmed.measurements.sum((1, 2, 3)) / plain.measurements.sum((1, 2, 3))
     # The kernels are interpolated over 100 um here.
     np.testing.assert_allclose(ratio, np.exp(-plain.depths_um[:, 0] / 1000), rtol=3e-3)
@@ -117,7 +122,7 @@ def test_absorption_dims_a_layer_by_its_depth(generate):
 
 @pytest.mark.parametrize("name", ["stack2", "moving"])
 def test_margin_is_cropped_from_every_array(generate, name):
-    samples = next(generate(name, range(32), margin_pixels=20))
+    samples = next(generate(name, range(32), specimen=SpecimenConfig(margin_pixels=20)))
     images = [values for values in samples.arrays().values() if values.ndim > 2]
     assert all(image.shape[-2:] == (N_PIXELS, N_PIXELS) for image in images)
     if name == "moving":
@@ -126,7 +131,7 @@ def test_margin_is_cropped_from_every_array(generate, name):
 
 def test_slides_have_measurements_of_their_layers(psf, config):
     dataset = config.datasets["slides"]
-    imager = Imager.from_config(psf, config.imager, config.tissue, dataset.n_sensors)
+    imager = Imager.from_config(psf, config.imager, dataset.n_sensors)
     slides = config.slides.model_copy(update={"image": "ihc", "n_stacks": 3})
     samples = generate_slides(Split(1, "slides", "test", dataset), slides, Path("not read"), imager)
     assert samples.index.tolist() == [0, 1, 2]

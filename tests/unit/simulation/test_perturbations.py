@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from foci3d.config.models import Config
+from foci3d.config.models import SensorConfig, SpecimenConfig
 from foci3d.config.perturbations import PERTURBATIONS
 from foci3d.io.samples import Samples
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
-from foci3d.optics.scattering import apply_tissue
-from foci3d.simulation.imager import readout_variance
+from foci3d.optics.sensor import Sensor
+from foci3d.optics.specimen import apply_specimen
 from foci3d.simulation.perturbations import EFFECTS, CalibratedImager, list_perturbations
 
 N_PIXELS, PITCH_UM = 17, 55.0
@@ -33,9 +33,9 @@ def optics(make_psf: Callable[..., PSF]) -> tuple[PSF, ForwardModel]:
 
 
 @pytest.fixture
-def measure(samples: Samples[Tensor], optics: tuple[PSF, ForwardModel], config: Config) -> Measure:
+def measure(samples: Samples[Tensor], optics: tuple[PSF, ForwardModel]) -> Measure:
     def run(name: str, amount: float) -> Tensor:
-        imager = CalibratedImager(*optics, config.tissue, torch.Generator().manual_seed(1))
+        imager = CalibratedImager(*optics, SensorConfig(), torch.Generator().manual_seed(1))
         perturbed = EFFECTS[name](samples, imager, amount)
         assert (perturbed.depths_um is samples.depths_um) == (name != "layer_spacing_um")
         return perturbed.measurements
@@ -58,10 +58,10 @@ def test_a_wider_psf_is_that_of_larger_distances(samples, optics, measure):
     torch.testing.assert_close(measure("psf_width_error", 0.2), optics[1].project(samples.layers, distances_um))
 
 
-def test_noise_has_the_variance_of_the_readout(measure, config):
+def test_noise_has_the_variance_of_the_readout(measure):
     noise = measure("full_well_electrons", 2000.0) - measure("none", 0)
-    sensor = config.tissue.model_copy(update={"full_well_electrons": 2000.0})
-    expected = readout_variance(measure("none", 0).mean().item(), sensor)
+    sensor = Sensor.from_config(SensorConfig(full_well_electrons=2000.0))
+    expected = sensor.variance(measure("none", 0).mean().item())
     assert noise.var().item() == pytest.approx(expected, rel=0.1)
 
 
@@ -81,10 +81,10 @@ def test_another_separation_changes_the_distances_from_sensor_b(samples, optics,
     assert measure("separation_error_um", -400).isfinite().all()
 
 
-def test_scatter_is_that_of_the_psf_in_tissue(samples, optics, measure, config):
+def test_scatter_is_that_of_the_psf_behind_the_specimen(samples, optics, measure):
     psf, forward = optics
-    tissue = config.tissue.model_copy(update={"scatter_per_mm": 0.5})
-    scattered = ForwardModel(apply_tissue(psf, tissue), N_PIXELS, 2, forward.sensor_separation_um)
+    behind_specimen = apply_specimen(psf, SpecimenConfig(scatter_per_mm=0.5))
+    scattered = ForwardModel(behind_specimen, N_PIXELS, 2, forward.sensor_separation_um)
     torch.testing.assert_close(
         measure("scatter_per_mm", 0.5), scattered(samples.layers, samples.depths_um), rtol=0, atol=0
     )

@@ -20,6 +20,7 @@ from foci3d.config.models import ScanSimulationConfig
 from foci3d.errors import InputError
 from foci3d.io.image_formats import read_image_file
 from foci3d.optics.acceptance import AngularAcceptance, pixel_response
+from foci3d.optics.sensor import Sensor
 
 MINIMUM_PIXELS = 8
 """Pixels of a frame in y and in x that show a bead and its surroundings."""
@@ -210,7 +211,7 @@ def simulate_scan(
         for weight, (y, x) in zip(brightness, centres, strict=True):
             y_um, x_um = (grid - y) * pixel_pitch_um, (grid - x) * pixel_pitch_um
             light += weight * pixel_response(acceptance, depth_um, y_um, x_um, pixel_pitch_um).numpy()
-        electrons = light / light.max() * simulation.peak_electrons + simulation.background_electrons
-        frames.append(rng.poisson(electrons))
-    readout = rng.normal(ADC_OFFSET, simulation.read_noise_electrons, np.shape(frames))
-    return np.rint(np.array(frames) + readout).clip(0, saturation).astype(np.uint16)
+        frames.append(light / light.max() * simulation.peak_electrons + simulation.background_electrons)
+    largest = int(saturation)
+    sensor = Sensor(largest, largest, simulation.read_noise_electrons, n_steps=largest, offset_electrons=ADC_OFFSET)
+    return sensor.read(torch.from_numpy(np.array(frames)), rng).numpy().astype(np.uint16)

@@ -205,8 +205,8 @@ def _training(config: Config) -> Iterator[ConfigProblem]:
         if training.batch_size % config.compute.devices:
             expected = f"a multiple of compute.devices, {config.compute.devices}"
             yield problem((*path, "training", "batch_size"), training.batch_size, expected, "change one of them")
-        if training.resample_stacks and config.tissue.is_active:
-            expected = "false because tissue has effects, which new combinations of layers would lack"
+        if training.resample_stacks and not config.is_forward_model_exact:
+            expected = "false because new combinations would lack the effects of specimen, light or sensor"
             yield problem((*path, "training", "resample_stacks"), "true", expected, "change it")
         if training.imagers and not training.resample_stacks:
             expected = "null because stored measurements are those of the configured imager"

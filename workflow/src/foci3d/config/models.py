@@ -90,6 +90,12 @@ class PsfConfig(Section):
     simulation: ScanSimulationConfig = Field(description="the simulated scan")
     optics: OpticsConfig = Field(description="the imager's optics as designed")
     file: Text = Field(description="HDF5 file of kernels, or `none`")
+    width_relative_sd: float = Field(
+        default=0.0,
+        ge=0,
+        lt=0.3,
+        description="relative standard deviation of the real PSF's width from sample to sample",
+    )
 
 
 class SceneConfig(Section):
@@ -124,36 +130,51 @@ class SceneConfig(Section):
         return filters == 0 and all(low == high for low, high in (self.intensity_cv, self.background_cv))
 
 
-class TissueConfig(Section):
-    """Effects that the paper leaves out; 0 turns an effect off."""
+class SpecimenConfig(Section):
+    """What happens to light in the specimen, and its motion; 0 turns an effect off."""
 
-    scatter_per_mm: NonNegative = Field(description="reduced scattering coefficient [1/mm]")
-    absorption_per_mm: NonNegative = Field(description="absorption coefficient [1/mm]")
-    beam_radius_um: NonNegative = Field(description="radius at which the laser beam has fallen to 1/e^2 [um]")
-    beam_offset_um: NonNegative = Field(description="standard deviation of the beam's centre in x and in y [um]")
-    motion_um: NonNegative = Field(description="longest path of the specimen during an exposure [um]")
-    margin_pixels: int = Field(ge=0, le=200, description="scene beyond each edge of the image [pixels]")
-    psf_width_relative_sd: float = Field(ge=0, lt=0.3, description="relative standard deviation of the PSF's width")
-    full_scale: Positive = Field(description="image value of a full pixel [a.u.]")
-    full_well_electrons: NonNegative = Field(description="electrons of a full pixel; 0: no noise, saturation or ADC")
-    read_noise_electrons: NonNegative = Field(description="standard deviation of the read noise [electrons]")
-    adc_bits: int = Field(ge=1, le=24, description="bits of the analogue-to-digital converter")
+    scatter_per_mm: NonNegative = Field(
+        default=0.0,
+        description="reduced scattering coefficient, widens the PSF; valid for depths up to its inverse [1/mm]",
+    )
+    absorption_per_mm: NonNegative = Field(
+        default=0.0, description="absorption coefficient, attenuates far layers [1/mm]"
+    )
+    motion_um: NonNegative = Field(
+        default=0.0, description="longest path of the specimen during an exposure, uniform from 0 [um]"
+    )
+    margin_pixels: int = Field(
+        default=0,
+        ge=0,
+        le=200,
+        description="scene beyond each edge of the image, whose light reaches the sensor [pixels]",
+    )
 
-    @property
-    def is_active(self) -> bool:
-        """Whether any effect is on."""
-        return any(
-            getattr(self, key)
-            for key in (
-                "scatter_per_mm",
-                "absorption_per_mm",
-                "beam_radius_um",
-                "motion_um",
-                "margin_pixels",
-                "psf_width_relative_sd",
-                "full_well_electrons",
-            )
-        )
+
+class IlluminationConfig(Section):
+    """The laser beam that excites the specimen."""
+
+    beam_radius_um: NonNegative = Field(
+        default=0.0, description="radius at which the beam has fallen to 1/e^2, or 0: even light [um]"
+    )
+    beam_offset_um: NonNegative = Field(
+        default=0.0, description="standard deviation of the beam's centre in x and in y [um]"
+    )
+
+
+class SensorConfig(Section):
+    """Noise and read-out of a sensor."""
+
+    full_scale: Positive = Field(
+        default=8.0, description="image value of a full pixel; cells have a mean of gain [a.u.]"
+    )
+    full_well_electrons: NonNegative = Field(
+        default=0.0, description="electrons of a full pixel, or 0: no noise, saturation or ADC"
+    )
+    read_noise_electrons: NonNegative = Field(
+        default=0.0, description="standard deviation of the read noise [electrons]"
+    )
+    adc_bits: int = Field(default=12, ge=1, le=24, description="bits of the analogue-to-digital converter")
 
 
 class SampleCounts(Section):
@@ -350,7 +371,15 @@ class Config(Section):
     imager: ImagerConfig = Field(description="the imager")
     psf: PsfConfig = Field(description="the point-spread function")
     appearances: Named[SceneConfig] = Field(min_length=1, description="appearances of synthetic layers by name")
-    tissue: TissueConfig = Field(description="effects that the paper leaves out, 0 for none")
+    specimen: SpecimenConfig = Field(
+        default=SpecimenConfig(), description="effects of the specimen, which the paper leaves out"
+    )
+    illumination: IlluminationConfig = Field(
+        default=IlluminationConfig(), description="the light on the specimen, which is even in the paper"
+    )
+    sensor: SensorConfig = Field(
+        default=SensorConfig(), description="noise and read-out of the sensors, which the paper leaves out"
+    )
     n_samples: SampleCounts = Field(description="samples in each split of each dataset")
     shards: ShardCounts = Field(description="files that each split is written to")
     datasets: Named[DatasetConfig] = Field(min_length=1, description="the datasets by name")
@@ -378,3 +407,9 @@ class Config(Section):
     bounds: BoundsConfig = Field(description="bounds set by the optics")
     n_bootstrap: int = Field(ge=10, description="resamplings behind every confidence interval")
     compute: ComputeConfig = Field(description="the machine")
+
+    @property
+    def is_forward_model_exact(self) -> bool:
+        """Whether measurements are those of the forward model alone, without effects of specimen, light and sensors."""
+        beam, electrons = self.illumination.beam_radius_um, self.sensor.full_well_electrons
+        return self.specimen == SpecimenConfig() and not (beam or electrons or self.psf.width_relative_sd)

@@ -13,6 +13,7 @@ from foci3d.config.training import ImagerRangesConfig
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF, depth_grid
+from foci3d.optics.sensor import detect_electrons
 from foci3d.optics.symmetries import Symmetry
 
 DEPTH_STEP_UM = 10.0
@@ -126,6 +127,5 @@ def add_noise(measurements: Tensor, ranges: ImagerRangesConfig, generator: torch
     lowest, highest = ranges.read_noise_electrons
     read_noise = lowest + (highest - lowest) * uniform[2]
     per_electron = measurements.amax((1, 2, 3), keepdim=True) / full_well
-    electrons = torch.poisson(measurements / per_electron, generator)
-    electrons += read_noise * torch.randn(measurements.shape, generator=generator, device=measurements.device)
+    electrons = detect_electrons(measurements / per_electron, read_noise, generator)
     return torch.where(is_noisy, electrons * per_electron, measurements)

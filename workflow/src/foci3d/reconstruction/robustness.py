@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from foci3d.confidence.recalibration import optics_of
-from foci3d.config.models import TissueConfig
+from foci3d.config.models import SensorConfig
 from foci3d.config.studies import RobustnessConfig
 from foci3d.evaluation.scores import score
 from foci3d.io.samples import NumpySamples
@@ -24,7 +24,7 @@ def assess_robustness(
     samples: NumpySamples,
     dataset: str,
     robustness: RobustnessConfig,
-    tissue: TissueConfig,
+    sensor: SensorConfig,
     max_depth_um: float,
     n_bootstrap: int,
     seed: int,
@@ -46,7 +46,7 @@ def assess_robustness(
         Name of their dataset.
     robustness : RobustnessConfig
         The perturbations and the number of samples.
-    tissue : TissueConfig
+    sensor : SensorConfig
         Full scale and converter of the sensors.
     max_depth_um : float
         Depth that errors of depth maps are relative to [um].
@@ -66,11 +66,11 @@ def assess_robustness(
         (`foci3d.config.perturbations`).
     """
     first = samples[: robustness.n_samples].map(torch.from_numpy)
-    readout = tissue.model_copy(update={"read_noise_electrons": robustness.read_noise_electrons})
+    noisy = sensor.model_copy(update={"read_noise_electrons": robustness.read_noise_electrons})
     forward, parts = optics_of(model, psf), []
     for perturbation, amount in list_perturbations(robustness, model.description.in_channels, first.layers.shape[1]):
         log.info("%s %g", perturbation.name, amount)
-        imager = CalibratedImager(psf, forward, readout, torch.Generator().manual_seed(seed))
+        imager = CalibratedImager(psf, forward, noisy, torch.Generator().manual_seed(seed))
         perturbed = EFFECTS[perturbation.name](first, imager, amount).map(Tensor.numpy)
         predictions = predict_samples(model, perturbed, dataset, device, average_symmetries=average_symmetries)
         _, summary = score(predictions, max_depth_um, n_bootstrap, seed)

@@ -99,7 +99,7 @@ def _generate_block(split: Split, samples: range, scene: SceneConfig, imager: Im
     scenes = range(samples.start // repeats, samples.stop // repeats)
     generators = [split.generator(index) for index in scenes]
     draw = draw_moving if split.dataset.scene == "moving" else draw_stacks
-    drawn = draw(generators, scene, split.dataset, imager.n_pixels, imager.tissue.margin_pixels)
+    drawn = draw(generators, scene, split.dataset, imager.n_pixels, imager.specimen.margin_pixels)
     sources = [generator for generator in generators for _ in range(repeats)]
     measurements = simulate_measurements(imager, drawn.layers, drawn.depths_um, sources)
     visible = drawn.map(lambda values: imager.crop(values) if values.ndim > 2 else values)

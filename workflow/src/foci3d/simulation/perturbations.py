@@ -7,7 +7,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from foci3d.config.models import TissueConfig
+from foci3d.config.models import SensorConfig, SpecimenConfig
 from foci3d.config.perturbations import (
     LATERAL_OFFSET,
     LAYER_SPACING,
@@ -24,8 +24,9 @@ from foci3d.config.studies import RobustnessConfig
 from foci3d.io.samples import Samples
 from foci3d.optics.forward import ForwardModel, sensor_distances_um
 from foci3d.optics.psf import PSF
-from foci3d.optics.scattering import apply_tissue
-from foci3d.simulation.imager import perturb_distances, simulate_readout
+from foci3d.optics.sensor import Sensor
+from foci3d.optics.specimen import apply_specimen
+from foci3d.simulation.imager import perturb_distances
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,15 @@ class CalibratedImager:
         The calibrated point-spread function.
     forward : ForwardModel
         The calibrated imager, of that point-spread function.
-    readout : TissueConfig
-        Full scale, read noise and converter of a sensor with noise; its other effects are left out.
+    sensor : SensorConfig
+        Full scale, read noise and converter of a sensor with noise.
     generator : torch.Generator
         Source of the noise.
     """
 
     psf: PSF
     forward: ForwardModel
-    readout: TissueConfig
+    sensor: SensorConfig
     generator: torch.Generator
 
     def with_psf(self, psf: PSF) -> ForwardModel:
@@ -99,16 +100,15 @@ def _change_width(samples: Samples[Tensor], imager: CalibratedImager, error: flo
 
 @effect(NOISE)
 def _add_noise(samples: Samples[Tensor], imager: CalibratedImager, full_well: float) -> Samples[Tensor]:
-    sensor = imager.readout.model_copy(update={"full_well_electrons": full_well})
+    sensor = Sensor.from_config(imager.sensor.model_copy(update={"full_well_electrons": full_well}))
     exposures = imager.forward(samples.layers, samples.depths_um)
-    return replace(samples, measurements=simulate_readout(exposures, imager.generator, sensor))
+    return replace(samples, measurements=sensor.read(exposures, imager.generator))
 
 
 @effect(SCATTER)
 def _scatter(samples: Samples[Tensor], imager: CalibratedImager, scatter_per_mm: float) -> Samples[Tensor]:
-    scattering = {"scatter_per_mm": scatter_per_mm, "absorption_per_mm": 0, "margin_pixels": 0}
-    in_tissue = imager.with_psf(apply_tissue(imager.psf, imager.readout.model_copy(update=scattering)))
-    return replace(samples, measurements=in_tissue(samples.layers, samples.depths_um))
+    scattering = imager.with_psf(apply_specimen(imager.psf, SpecimenConfig(scatter_per_mm=scatter_per_mm)))
+    return replace(samples, measurements=scattering(samples.layers, samples.depths_um))
 
 
 @effect(LAYER_SPACING)
