@@ -63,7 +63,6 @@ RENAMED = {
     "steps": ["max_steps"],
     "tests": ["test_datasets"],
     "validate_every": ["validation_interval"],
-    "width_error": ["psf_width_relative_sd"],
     "widths": ["channels"],
 }
 
