@@ -7,6 +7,7 @@ Unlike a network it is given the depth of each layer. Its free parameters are tu
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -65,17 +66,13 @@ def identity(measurements: Tensor, operator: FourierOperator) -> Tensor:
 @classical_method("wiener", WienerConfig)
 def wiener(measurements: Tensor, operator: FourierOperator, balance: float) -> Tensor:
     """Wiener deconvolution of a single layer with a Laplacian prior of weight `balance`, by scikit-image."""
-    return _restore(
-        measurements, operator, lambda image, kernel: restoration.wiener(image, kernel, balance, clip=False)
-    )
+    return _restore(measurements, operator, partial(restoration.wiener, balance=balance, clip=False))
 
 
 @classical_method("richardson_lucy", RichardsonLucyConfig)
 def richardson_lucy(measurements: Tensor, operator: FourierOperator, iterations: int) -> Tensor:
     """Richardson-Lucy deconvolution of a single layer, by scikit-image."""
-    return _restore(
-        measurements, operator, lambda image, kernel: restoration.richardson_lucy(image, kernel, iterations, clip=False)
-    )
+    return _restore(measurements, operator, partial(restoration.richardson_lucy, num_iter=iterations, clip=False))
 
 
 def _restore(measurements: Tensor, operator: FourierOperator, restore: Callable[[Array, Array], Array]) -> Tensor:
@@ -101,20 +98,7 @@ def layered_wiener(measurements: Tensor, operator: FourierOperator, noise_to_sig
 
     At each spatial frequency, with the S x L matrix H of the transfer functions,
     :math:`\hat x = H^* (H H^* + \epsilon)^{-1} y`, which minimises :math:`|H x - y|^2 + \epsilon |x|^2`.
-
-    Parameters
-    ----------
-    measurements : Tensor (N, S, P, P)
-        Measurements.
-    operator : FourierOperator
-        The forward operator.
-    noise_to_signal : float
-        :math:`\epsilon`, power of the noise over that of each layer.
-
-    Returns
-    -------
-    Tensor (N, L, P, P)
-        Layers.
+    `noise_to_signal` is :math:`\epsilon`, the power of the noise over that of each layer.
     """
     system = operator.transfer.movedim((1, 2), (-2, -1))
     gram = system @ system.mH + noise_to_signal * torch.eye(measurements.shape[1], dtype=measurements.dtype)
@@ -126,21 +110,8 @@ def layered_wiener(measurements: Tensor, operator: FourierOperator, noise_to_sig
 def nonnegative_least_squares(measurements: Tensor, operator: FourierOperator, iterations: int) -> Tensor:
     """Non-negative layers that explain the measurements, approached by accelerated projected gradients.
 
-    This is FISTA (Beck and Teboulle, SIAM J. Imaging Sci. 2, 2009) from zero. Fewer iterations regularise more.
-
-    Parameters
-    ----------
-    measurements : Tensor (N, S, P, P)
-        Measurements.
-    operator : FourierOperator
-        The forward operator; its kernels are non-negative and have sums of at most 1.
-    iterations : int
-        Number of gradient steps.
-
-    Returns
-    -------
-    Tensor (N, L, P, P)
-        Layers.
+    This is FISTA (Beck and Teboulle, SIAM J. Imaging Sci. 2, 2009) from zero, with a gradient step in each iteration,
+    for kernels without negative values and with sums of at most 1. Fewer iterations regularise more.
     """
     # No kernel amplifies any frequency, so the squared norm of the S x L operator is at most S L.
     step = 1 / (operator.transfer.shape[1] * operator.transfer.shape[2])
@@ -158,30 +129,10 @@ def nonnegative_least_squares(measurements: Tensor, operator: FourierOperator, i
 def reconstruct(
     forward: ForwardModel, measurements: Array, depths_um: Array, method: str, parameters: Mapping[str, float]
 ) -> Array:
-    """Reconstruct the layers of stacks.
+    """Reconstruct layers `(N, L, P, P)` at `depths_um (N, L)` from `measurements (N, S, P, P)` [a.u.].
 
-    Parameters
-    ----------
-    forward : ForwardModel
-        The imager.
-    measurements : ndarray (N, S, P, P)
-        Measurements [a.u.].
-    depths_um : ndarray (N, L)
-        Distances of the layers from sensor A [um].
-    method : str
-        One of `METHODS`.
-    parameters : mapping of str to float
-        The method's parameters by name.
-
-    Returns
-    -------
-    ndarray (N, L, P, P)
-        Layers [a.u.].
-
-    Raises
-    ------
-    InputError
-        If a depth lies outside the depths of the point-spread function.
+    `method` is one of `METHODS`, `parameters` are its own by name; InputError if a depth lies outside the depths of the
+    point-spread function.
     """
     batches = zip(*(torch.from_numpy(values).split(BATCH_SIZE) for values in (measurements, depths_um)), strict=True)
     return torch.cat([METHODS[method](batch, forward.at(depths), **parameters) for batch, depths in batches]).numpy()

@@ -24,23 +24,10 @@ Postprocess = Callable[[Array], Array]
 
 
 def inexact_depths(depths_um: Array, sd_um: float, range_um: tuple[float, float], seed: Sequence[int]) -> Array:
-    """Depths with normally distributed errors, as a method is given that does not know them exactly.
+    """Depths with normally distributed errors, for a method that is not given the true `depths_um`.
 
-    Parameters
-    ----------
-    depths_um : ndarray
-        True depths [um].
-    sd_um : float
-        Standard deviation of the errors [um]; 0 for the true depths.
-    range_um : tuple of float
-        Lowest and highest depth [um]; depths beyond are set to it.
-    seed : sequence of int
-        Seed of the errors, which do not depend on the depths.
-
-    Returns
-    -------
-    ndarray
-        Depths [um], of the shape of `depths_um`.
+    The errors have the standard deviation `sd_um`, 0 for the true depths, and depend on the `seed` alone; depths beyond
+    `range_um` are set to its ends.
     """
     if sd_um == 0:
         return depths_um
@@ -50,7 +37,7 @@ def inexact_depths(depths_um: Array, sd_um: float, range_um: tuple[float, float]
 
 def smooth(layers: Array, sigma_px: float) -> Array:
     """Layers after a Gaussian filter of standard deviation `sigma_px` [pixels] in y and x."""
-    return np.asarray(gaussian_filter(layers, (0, 0, sigma_px, sigma_px)))
+    return np.asarray(gaussian_filter(layers, sigma_px, axes=(-2, -1)))
 
 
 class IsotonicCalibrator:

@@ -17,21 +17,9 @@ CONFIDENCE_BINS = 1000
 
 
 def reliability_sums(probabilities: FloatArray, target: BoolArray, n_bins: int = N_BINS) -> FloatArray:
-    """Sums behind reliability diagrams.
+    """Sums `(N, L, 3, B)` behind reliability diagrams, of `probabilities (N, L, Y, X)` of the cells in `target`.
 
-    Parameters
-    ----------
-    probabilities : ndarray (N, L, Y, X)
-        Predicted probabilities of a cell, 0 to 1.
-    target : ndarray (N, L, Y, X)
-        Whether there is a cell.
-    n_bins : int
-        Number B of equal bins of the probability.
-
-    Returns
-    -------
-    ndarray (N, L, 3, B)
-        Number of pixels, sum of their probabilities, and number of cells, in each bin.
+    Number of pixels, sum of their probabilities, and number of cells, in each of B equal bins of the probability.
     """
     shape = (*target.shape[:2], n_bins)
     images = np.arange(shape[0] * shape[1]).reshape(*shape[:2], 1, 1)

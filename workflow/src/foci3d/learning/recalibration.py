@@ -51,19 +51,9 @@ class ProbabilityRecalibration(Section):
 
     @classmethod
     def fit(cls, probabilities: FloatArray, target: BoolArray) -> Self:
-        """Fit to validation samples by maximum likelihood.
+        """Fit to `probabilities (N, L, Y, X)` of cells and `target (N, L, Y, X)`, by maximum likelihood.
 
-        Parameters
-        ----------
-        probabilities : ndarray (N, L, Y, X)
-            Predicted probabilities of a cell, 0 to 1.
-        target : ndarray (N, L, Y, X)
-            Whether there is a cell.
-
-        Returns
-        -------
-        ProbabilityRecalibration
-            With scale 1 and shift 0 for a layer whose pixels are all empty or all cells.
+        Scale and shift are 1 and 0 for a layer whose pixels are all empty or all cells.
         """
         parameters = [(1.0, 0.0)] * target.shape[1]
         for layer, logits in enumerate(np.moveaxis(_logits(probabilities), 1, 0)):
@@ -102,19 +92,9 @@ class DepthRecalibration(Section):
 
     @classmethod
     def fit(cls, errors_um: FloatArray, sds_um: FloatArray) -> Self:
-        """Fit to validation samples.
+        """Fit to `errors_um (N, L)`, predicted minus true depths, and their predicted `sds_um (N, L)` [um].
 
-        Parameters
-        ----------
-        errors_um : ndarray (N, L)
-            Predicted minus true depths [um]; NaN where a layer is empty.
-        sds_um : ndarray (N, L) or (L,)
-            Their predicted standard deviations [um].
-
-        Returns
-        -------
-        DepthRecalibration
-            With factor 1 for a layer that is always empty.
+        Errors are NaN where a layer is empty; the factor of a layer that is always empty is 1.
         """
         percent, scales = 68, []
         for deviations in np.abs(errors_um / sds_um).T:

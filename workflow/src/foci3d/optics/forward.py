@@ -15,6 +15,7 @@ from typing import Self
 import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
+from torch.nn import functional
 
 from foci3d.errors import InputError
 from foci3d.optics.linalg import batched_matmul
@@ -22,21 +23,12 @@ from foci3d.optics.psf import PSF, interpolation_weights
 
 
 def sensor_distances_um(depths_um: Tensor, n_sensors: int, sensor_separation_um: float) -> Tensor:
-    """Distances of layers from the sensors.
+    """Distances `(N, S, L)` of layers from sensor A, or from sensors A and B, which face each other [um].
 
-    Parameters
-    ----------
-    depths_um : Tensor (N, L)
-        Distances of the layers from sensor A [um].
-    n_sensors : int
-        1 for sensor A, 2 for sensors A and B.
-    sensor_separation_um : float
-        Distance between the sensors, which face each other [um].
-
-    Returns
-    -------
-    Tensor (N, S, L)
-        Distances [um].
+    Examples
+    --------
+    >>> sensor_distances_um(torch.tensor([[100.0, 300.0]]), 2, 1000.0).tolist()
+    [[[100.0, 300.0], [900.0, 700.0]]]
     """
     return torch.stack([depths_um, sensor_separation_um - depths_um][:n_sensors], 1)
 
@@ -58,14 +50,9 @@ def periodic_transfer(kernels: Tensor, n_pixels: int) -> Tensor:
     """
     extent = kernels.shape[-1]
     rest = -extent % n_pixels
-    tiles = torch.nn.functional.pad(kernels.double(), (0, rest, 0, rest))
+    tiles = functional.pad(kernels.double(), (0, rest, 0, rest))
     wrapped = tiles.unflatten(-1, (-1, n_pixels)).unflatten(-3, (-1, n_pixels)).sum((-4, -2))
     return torch.fft.fft2(wrapped.roll((-(extent // 2), -(extent // 2)), (-2, -1)))
-
-
-def padded_size(n_pixels: int, margin: int = 0) -> tuple[int, int]:
-    """Size of the Fourier transforms of a `FourierOperator` that does not wrap around."""
-    return (next_fast_len(2 * n_pixels - 1 + margin, real=True),) * 2
 
 
 def separable_terms(kernels: Tensor, n_terms: int) -> tuple[Tensor, Tensor]:
@@ -152,24 +139,10 @@ class ForwardModel(torch.nn.Module):
         return sensor_distances_um(depths_um, self.n_sensors, self.sensor_separation_um)
 
     def forward(self, layers: Tensor, depths_um: Tensor) -> Tensor:
-        """Measurements of stacks of layers.
+        """Measurements `(N, S, P, P)` of un-blurred `layers (N, L, P, P)` [a.u.], differentiable in these.
 
-        Parameters
-        ----------
-        layers : Tensor (N, L, P, P), float32
-            Un-blurred layers [a.u.].
-        depths_um : Tensor (N, L)
-            Their distances from sensor A [um].
-
-        Returns
-        -------
-        Tensor (N, S, P, P)
-            Measurements [a.u.], differentiable with respect to `layers`.
-
-        Raises
-        ------
-        InputError
-            If a distance lies outside the depths of the point-spread function.
+        `depths_um (N, L)` are their distances from sensor A [um]; InputError if the distance of a layer from a sensor
+        lies outside the depths of the point-spread function.
         """
         return self.project(layers, self.distances_um(depths_um))
 
@@ -213,32 +186,31 @@ class ForwardModel(torch.nn.Module):
         Tensor (N, L, S, Y, X)
             Measurements [a.u.].
         """
-        extents, margin = layers.shape[-2:], self.n_pixels - 1
-        starts = [range(0, extent, self.n_pixels) for extent in extents]
-        padded = torch.nn.functional.pad(layers, (0, -extents[1] % self.n_pixels, 0, -extents[0] % self.n_pixels))
-        canvas = layers.new_zeros(
-            *layers.shape[:2], self.n_sensors, *(extent + 2 * margin for extent in padded.shape[-2:])
-        )
-        for y, x in product(*starts):
+        (height, width), margin = layers.shape[-2:], self.n_pixels - 1
+        padded = functional.pad(layers, (0, -width % self.n_pixels, 0, -height % self.n_pixels))
+        extents = (padded.shape[-2] + 2 * margin, padded.shape[-1] + 2 * margin)
+        canvas = layers.new_zeros(*layers.shape[:2], self.n_sensors, *extents)
+        for y, x in product(range(0, height, self.n_pixels), range(0, width, self.n_pixels)):
             block = (..., slice(y, y + self.n_pixels), slice(x, x + self.n_pixels))
             depths = depths_um if depths_um.ndim == 1 else depths_um[block].mean((1, 2))
-            (kernels,) = self._interpolate(self._clamp(self.distances_um(depths[None])), self.kernels)
+            kernels = self._kernels(self._clamp(self.distances_um(depths[None])))
             light = FourierOperator.from_kernels(kernels, margin).project_each(padded[block])
             canvas[..., y : y + light.shape[-2], x : x + light.shape[-1]] += light
-        return canvas[..., margin : margin + extents[0], margin : margin + extents[1]]
+        return canvas[..., margin : margin + height, margin : margin + width]
 
     def at(self, depths_um: Tensor) -> "FourierOperator":
         """The exact operator for stacks whose layers are at `depths_um (N, L)`."""
-        (kernels,) = self._interpolate(self.distances_um(depths_um), self.kernels)
-        return FourierOperator.from_kernels(kernels)
+        return FourierOperator.from_kernels(self._kernels(self.distances_um(depths_um)))
 
     def transfer_function(self, depths_um: Tensor) -> Tensor:
         """Transfer functions `(N, S, L, P, P)` of layers at `depths_um (N, L)`; see `periodic_transfer`."""
-        (kernels,) = self._interpolate(self.distances_um(depths_um), self.kernels)
-        return periodic_transfer(kernels, self.n_pixels)
+        return periodic_transfer(self._kernels(self.distances_um(depths_um)), self.n_pixels)
 
     def _clamp(self, distances_um: Tensor) -> Tensor:
         return distances_um.clamp(self.depths_um[0], self.depths_um[-1])
+
+    def _kernels(self, distances_um: Tensor) -> Tensor:
+        return self._interpolate(distances_um, self.kernels)[0]
 
     def _interpolate(self, distances_um: Tensor, *values: Tensor) -> list[Tensor]:
         """Each of `values (D, ..., ...)` at `distances_um (...)`."""
@@ -279,8 +251,9 @@ class FourierOperator:
     @classmethod
     def from_kernels(cls, kernels: Tensor, margin: int = 0) -> Self:
         """The operator of centred `kernels (N, S, L, K, K)` with ``K = 2 * P - 1``."""
-        n_pixels = (kernels.shape[-1] + 1) // 2
-        return cls(torch.fft.rfft2(kernels, padded_size(n_pixels, margin)), n_pixels, margin)
+        extent = kernels.shape[-1]
+        size = next_fast_len(extent + margin, real=True)  # within the window, nothing wraps around
+        return cls(torch.fft.rfft2(kernels, (size, size)), (extent + 1) // 2, margin)
 
     @property
     def kernels(self) -> Tensor:
@@ -305,7 +278,7 @@ class FourierOperator:
     def spectra(self, measurements: Tensor) -> Tensor:
         """Fourier transforms `(N, S, ...)` of measurements, shifted to where `transfer` puts them."""
         rest = self.size[0] - self.end
-        return torch.fft.rfft2(torch.nn.functional.pad(measurements, (self.first, rest) * 2))
+        return torch.fft.rfft2(functional.pad(measurements, (self.first, rest) * 2))
 
     def layers(self, spectra: Tensor) -> Tensor:
         """Layers `(N, L, P, P)` from their Fourier transforms."""
