@@ -8,7 +8,7 @@ writes the reliability diagram, the risk by coverage and the scores of out-of-di
 from dataclasses import fields
 from pathlib import Path
 
-from foci3d.confidence.assessment import assess_trust, reliability_diagrams, score_unfamiliar, trust_page
+from foci3d.confidence.assessment import assess_trust, reliability_diagrams, score_inputs, trust_page
 from foci3d.confidence.reliability import risk_coverage
 from foci3d.io.atomic import atomic_path
 from foci3d.io.predictions import Predictions
@@ -38,19 +38,19 @@ def main(
 ) -> None:
     kernels, arrays = PSF.load(psf), Predictions.load(predictions).arrays
     trained = load_model(model, weights, kernels)
-    calibrated = Recalibration.load(recalibration, trained.description.digests.weights)
+    fitted = Recalibration.load(recalibration, trained.description.digests.weights)
     samples, outputs = (
         record(**{field.name: arrays[field.name][:n_samples] for field in fields(record) if field.name in arrays})
         for record in (Samples, Outputs)
     )
-    unfamiliar = score_unfamiliar(trained, kernels, calibrated, samples, outputs, device, seed)
-    curve = risk_coverage(calibrated.probabilities(arrays["output"]), arrays["target"] > 0)
-    diagrams = reliability_diagrams(arrays, calibrated)
-    for table, path in ((diagrams, reliability), (curve, risk), (unfamiliar, scores)):
+    inputs = score_inputs(trained, kernels, fitted, samples, outputs, device, seed)
+    curve = risk_coverage(fitted.probabilities(arrays["output"]), arrays["target"] > 0)
+    diagrams = reliability_diagrams(arrays, fitted)
+    for table, path in ((diagrams, reliability), (curve, risk), (inputs, scores)):
         with atomic_path(path) as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g")
-    table = assess_trust(arrays, calibrated, unfamiliar, n_bootstrap, seed)
-    trust_page(table, calibrated).save(csv, html, markdown)
+    table = assess_trust(arrays, fitted, inputs, n_bootstrap, seed)
+    trust_page(table, fitted).save(csv, html, markdown)
 
 
 if __name__ == "__main__":

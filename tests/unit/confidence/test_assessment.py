@@ -8,7 +8,7 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from foci3d.confidence.assessment import FAMILIAR, assess_trust, trust_page
+from foci3d.confidence.assessment import TEST_SAMPLES, assess_trust, trust_page
 from foci3d.confidence.reliability import confidence_threshold
 from foci3d.errors import InputError
 from foci3d.learning.recalibration import (
@@ -58,15 +58,15 @@ def table() -> tuple[pd.DataFrame, dict[str, np.ndarray], pd.DataFrame, Recalibr
         "predicted_depths_um": depths_um + [10, 20] * rng.standard_normal((30, 2)),
         "predicted_depth_sds_um": np.broadcast_to([20.0, 10.0], (30, 2)),
     }
-    calibrated = make_recalibration(
+    fitted = make_recalibration(
         ProbabilityRecalibration(scales=(2.0, 2.0), shifts=(0.0, 0.0)), confidence_threshold(expit(logits), 0.9)
     )
-    kinds = {FAMILIAR: rng.standard_normal(25), "noise": 1 + rng.standard_normal(25)}
+    kinds = {TEST_SAMPLES: rng.standard_normal(25), "noise": 1 + rng.standard_normal(25)}
     parts = [
-        pd.DataFrame({"kind": kind, "score": score, "flagged": 1 * (score > 1.5)}) for kind, score in kinds.items()
+        pd.DataFrame({"inputs": kind, "score": score, "flagged": 1 * (score > 1.5)}) for kind, score in kinds.items()
     ]
     scores = pd.concat(parts, ignore_index=True)
-    return assess_trust(arrays, calibrated, scores, 200, 0), arrays, scores, calibrated
+    return assess_trust(arrays, fitted, scores, 200, 0), arrays, scores, fitted
 
 
 def test_recalibration_file_is_read_as_it_was_written(tmp_path: Path):
@@ -91,7 +91,7 @@ def test_wrong_recalibration_files_are_reported_in_one_line(tmp_path: Path, cont
 
 
 def test_table_has_the_errors_before_and_after_recalibration(table):
-    values = table[0].set_index(["metric", "of"])["value"]
+    values = table[0].set_index(["metric", "layer"])["value"]
     assert values["calibration_error_before", "all"] > 0.05
     assert values["calibration_error", "all"] < 0.02
     layers = values["calibration_error"][["1", "2"]]
@@ -100,7 +100,7 @@ def test_table_has_the_errors_before_and_after_recalibration(table):
 
 def test_table_has_the_shares_of_depths_within_their_intervals(table):
     summary, arrays, _, _ = table
-    values = summary.set_index(["metric", "of"])["value"]
+    values = summary.set_index(["metric", "layer"])["value"]
     error = np.abs(arrays["predicted_depths_um"] - arrays["depths_um"])
     assert values["depth_coverage_68_before", "1"] == pytest.approx((error[:, 0] < 0.9945 * 20).mean())
     assert values["depth_coverage_95", "2"] == pytest.approx((error[:, 1] < 1.96 * 20).mean())
@@ -108,14 +108,14 @@ def test_table_has_the_shares_of_depths_within_their_intervals(table):
 
 
 def test_table_of_a_network_without_depths_has_no_intervals(table):
-    _, arrays, scores, calibrated = table
-    summary = assess_trust({name: arrays[name] for name in ("output", "target")}, calibrated, scores, 20, 0)
+    _, arrays, scores, fitted = table
+    summary = assess_trust({name: arrays[name] for name in ("output", "target")}, fitted, scores, 20, 0)
     assert not summary["metric"].str.startswith("depth").any()
-    assert "Depths within their intervals [%]" not in trust_page(summary, calibrated).sections
+    assert "Depths within their intervals [%]" not in trust_page(summary, fitted).sections
 
 
 def test_table_has_risk_and_coverage(table):
-    values = table[0].set_index(["metric", "of"])["value"]
+    values = table[0].set_index(["metric", "layer"])["value"]
     wrong = (table[1]["output"] > 0.5) != (table[1]["target"] > 0)
     assert values["error", "all"] == pytest.approx(wrong.mean())
     assert values["coverage", "all"] == pytest.approx(0.9, abs=0.01)
@@ -125,12 +125,12 @@ def test_table_has_risk_and_coverage(table):
 def test_area_under_the_roc_equals_that_of_scikit_learn(table):
     summary, _, scores, _ = table
     row = summary.query("metric == 'auroc'").iloc[0]
-    assert row["value"] == pytest.approx(roc_auc_score(scores["kind"] != FAMILIAR, scores["score"]))
+    assert row["value"] == pytest.approx(roc_auc_score(scores["inputs"] != TEST_SAMPLES, scores["score"]))
     assert row["ci_low"] < row["value"] < row["ci_high"]
 
 
 def test_page_shows_every_value(table):
-    summary, _, _, calibrated = table
-    page = trust_page(summary, calibrated)
+    summary, _, _, fitted = table
+    page = trust_page(summary, fitted)
     cells = sum(section.iloc[:, 1:].ne("").to_numpy().sum() for section in page.sections.values())
     assert cells == len(summary)

@@ -1,4 +1,4 @@
-"""Re-rendering of answers and its statistics, on stacks that are known exactly."""
+"""Re-rendering of predictions and its statistics, on stacks that are known exactly."""
 
 from collections.abc import Callable
 
@@ -33,7 +33,7 @@ def draw_stacks(n_samples: int, seed: int) -> tuple[Tensor, Tensor]:
     return masks, torch.tensor(DEPTHS_UM) + 25 * torch.randn(n_samples, 3, generator=generator)
 
 
-def test_exact_answer_explains_its_measurement(forward):
+def test_exact_prediction_explains_its_measurement(forward):
     masks, depths_um = draw_stacks(4, 0)
     measurements = forward(masks * torch.tensor([2.0, 0.5, 1.0])[:, None, None] + 0.3, depths_um)
     rendered = consistency.rerender(forward, measurements, masks, depths_um)
@@ -77,23 +77,25 @@ def test_bands_hold_the_power_of_the_residual(forward):
 def test_statistics_do_not_depend_on_the_unit_of_the_measurement(forward):
     masks, depths_um = draw_stacks(3, 2)
     measurements = forward(masks + 0.3, depths_um).numpy()
-    answers = (0.8 * masks + 0.1).numpy()
+    probabilities = (0.8 * masks + 0.1).numpy()
     one, other = (
-        consistency.consistency_statistics(forward, scale * measurements, answers, DEPTHS_UM, SDS_UM)
+        consistency.consistency_statistics(forward, scale * measurements, probabilities, DEPTHS_UM, SDS_UM)
         for scale in (1, 1000)
     )
     assert one == pytest.approx(other, rel=1e-2, abs=1e-4)
 
 
-def test_answer_for_another_measurement_is_flagged(forward):
+def test_prediction_for_another_measurement_is_flagged(forward):
     masks, depths_um = draw_stacks(60, 3)
     generator = torch.Generator().manual_seed(0)
     speckle = 1 + 0.3 * torch.randn(masks.shape, generator=generator)
     measurements = forward((masks + 0.3) * speckle, depths_um).numpy()
-    answers = (0.8 * masks + 0.1).numpy()
+    probabilities = (0.8 * masks + 0.1).numpy()
 
     def statistics(shift: int) -> np.ndarray:
-        return consistency.consistency_statistics(forward, measurements, np.roll(answers, shift, 0), DEPTHS_UM, SDS_UM)
+        return consistency.consistency_statistics(
+            forward, measurements, np.roll(probabilities, shift, 0), DEPTHS_UM, SDS_UM
+        )
 
     right, wrong = statistics(0), statistics(1)
     reference = consistency.fit_reference(right[:40], false_alarm_rate=0.05)
@@ -113,7 +115,7 @@ def test_one_sensor_is_enough(make_psf):
     assert np.isfinite(statistics).all()
 
 
-def test_answers_without_cells_or_beyond_the_depths_have_finite_statistics(forward):
+def test_predictions_without_cells_or_beyond_the_depths_have_finite_statistics(forward):
     measurements = 1 + torch.rand(2, 2, N_PIXELS, N_PIXELS, generator=torch.Generator().manual_seed(0)).numpy()
     empty = np.zeros((2, 3, N_PIXELS, N_PIXELS), np.float32)
     for depths_um in (DEPTHS_UM, [-500.0, -400.0, -300.0]):

@@ -107,12 +107,12 @@ def draw_architecture(request: pytest.FixtureRequest) -> Figure:
 def draw_reliability(request: pytest.FixtureRequest) -> Figure:
     share = np.linspace(0.05, 0.95, 8)
     parts = [
-        pd.DataFrame({"calibration": when, "layer": layer, "predicted": share, "observed": share**1.1})
+        pd.DataFrame({"recalibration": when, "layer": layer, "predicted": share, "observed": share**1.1})
         for when in trust.WHEN
         for layer in (1, 2)
     ]
-    rows = [(metric, of, 0.01) for _, metric in trust.WHEN.values() for of in ("1", "2", "all")]
-    return trust.reliability(pd.concat(parts), pd.DataFrame(rows, columns=["metric", "of", "value"]))
+    rows = [(metric, layer, 0.01) for _, metric in trust.WHEN.values() for layer in ("1", "2", "all")]
+    return trust.reliability(pd.concat(parts), pd.DataFrame(rows, columns=["metric", "layer", "value"]))
 
 
 def draw_risk_coverage(request: pytest.FixtureRequest) -> Figure:
@@ -123,9 +123,9 @@ def draw_risk_coverage(request: pytest.FixtureRequest) -> Figure:
 
 def draw_trust_scores(request: pytest.FixtureRequest) -> Figure:
     rng = np.random.default_rng(0)
-    parts = [pd.DataFrame({"kind": kind, "score": rng.normal(n, 1, 30)}) for n, kind in enumerate(trust.KINDS)]
+    parts = [pd.DataFrame({"inputs": kind, "score": rng.normal(n, 1, 30)}) for n, kind in enumerate(trust.INPUTS)]
     table = pd.concat(parts, ignore_index=True)
-    summary = pd.DataFrame({"metric": "auroc", "of": [*trust.KINDS][1:], "value": 0.9})
+    summary = pd.DataFrame({"metric": "auroc", "inputs": [*trust.INPUTS][1:], "value": 0.9})
     return trust.scores(table.assign(threshold=2.0), summary)
 
 

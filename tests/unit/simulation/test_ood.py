@@ -9,7 +9,7 @@ from torch import Tensor
 from foci3d.io.samples import Scenes
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
-from foci3d.simulation.ood import GRADIENT, WIDTH_ERROR, unfamiliar_measurements
+from foci3d.simulation.ood import GRADIENT, WIDTH_ERROR, out_of_distribution_measurements
 
 N_PIXELS = 17
 
@@ -28,7 +28,7 @@ def samples() -> Scenes[Tensor]:
 
 
 def make(samples: Scenes[Tensor], forward: ForwardModel, seed: int = 1) -> dict[str, Tensor]:
-    return unfamiliar_measurements(samples, forward, torch.Generator().manual_seed(seed))
+    return out_of_distribution_measurements(samples, forward, torch.Generator().manual_seed(seed))
 
 
 def test_another_psf_is_that_of_other_distances(samples, forward):

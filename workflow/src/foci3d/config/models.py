@@ -334,7 +334,7 @@ class ReconstructConfig(Section):
 
 
 class TrustConfig(Section):
-    """What a network knows of its own errors: calibration, abstention, and a flag of inputs that do not fit."""
+    """How far to trust predictions: recalibration, abstention and the out-of-distribution flag of a network."""
 
     network: Text = Field(description="network that is tested, of a task with masks")
     dataset: Text = Field(description="one of its test_datasets")
@@ -400,7 +400,7 @@ class Config(Section):
     )
     figures: FiguresConfig = Field(description="what each figure of the paper shows")
     reconstruct: ReconstructConfig = Field(description="reconstruction of acquisitions")
-    trust: TrustConfig = Field(description="what a network knows of its own errors")
+    trust: TrustConfig = Field(description="how far to trust predictions")
     robustness: RobustnessConfig = Field(
         default=RobustnessConfig(), description="errors of the imager under which networks are tested"
     )

@@ -1,4 +1,4 @@
-"""Reliability of predicted probabilities, risk by coverage, and scores of inputs that do not fit the training data."""
+"""Reliability of predicted probabilities, risk by coverage, and scores of out-of-distribution inputs."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from foci3d.plots import style
 from foci3d.plots.style import COLORS
 
-KINDS = {
+INPUTS = {
     "test": "test samples",
     "wider_psf": "wider PSF",
     "narrower_psf": "narrower PSF",
@@ -19,31 +19,31 @@ KINDS = {
 }
 """Labels of the kinds of inputs, in the order in which they are drawn."""
 
-WHEN = {"before": ("as predicted", "calibration_error_before"), "after": ("calibrated", "calibration_error")}
+WHEN = {"before": ("as predicted", "calibration_error_before"), "after": ("recalibrated", "calibration_error")}
 """Title of the panel, and metric of its calibration errors."""
 
 
 def reliability(table: pd.DataFrame, summary: pd.DataFrame) -> Figure:
-    """Draw the deviation of the share of cells from the predicted probability, before and after calibration.
+    """Draw the deviation of the share of cells from the predicted probability, before and after recalibration.
 
     Parameters
     ----------
     table : DataFrame
-        Columns calibration (before, after), layer (from 1), predicted and observed (0 to 1).
+        Columns recalibration (before, after), layer (from 1), predicted and observed (0 to 1).
     summary : DataFrame
-        Columns metric, of and value: the calibration errors of the layers (0 to 1).
+        Columns metric, layer and value: the calibration errors of the layers (0 to 1).
 
     Returns
     -------
     Figure
-        One panel before calibration, and one after it.
+        One panel before recalibration, and one after it.
     """
     figure = style.new_figure(style.FULL_WIDTH_MM, 70)
     panels = figure.subplots(1, 2, sharey=True)
-    errors = 100 * summary.set_index(["metric", "of"])["value"]
+    errors = 100 * summary.set_index(["metric", "layer"])["value"]
     for axes, (when, (title, metric)) in zip(panels, WHEN.items(), strict=True):
         axes.axhline(0, color=COLORS["grey"], linestyle=":", linewidth=0.8)
-        for layer, rows in table[table["calibration"] == when].groupby("layer"):
+        for layer, rows in table[table["recalibration"] == when].groupby("layer"):
             deviation = rows["observed"] - rows["predicted"]
             label = f"layer {layer}, {errors[metric, str(layer)]:.2g} %"
             axes.plot(100 * rows["predicted"], 100 * deviation, "o-", label=label)
@@ -83,14 +83,14 @@ def risk_coverage(curve: pd.DataFrame, coverage: float) -> Figure:
 
 
 def scores(table: pd.DataFrame, summary: pd.DataFrame) -> Figure:
-    """Draw the distributions of the scores of test samples and of each kind of unfamiliar inputs.
+    """Draw the distributions of the scores of test samples and of out-of-distribution inputs.
 
     Parameters
     ----------
     table : DataFrame
-        Columns kind (of `KINDS`), score [standard deviations], and threshold, above which samples are flagged.
+        Columns inputs (of `INPUTS`), score [standard deviations], and threshold, above which samples are flagged.
     summary : DataFrame
-        Columns metric, of and value: the area under the ROC of each kind.
+        Columns metric, inputs and value: the area under the ROC of each kind of inputs.
 
     Returns
     -------
@@ -99,16 +99,16 @@ def scores(table: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     """
     figure = style.new_figure(style.FULL_WIDTH_MM, 80)
     axes = figure.subplots()
-    areas = summary[summary["metric"] == "auroc"].set_index("of")["value"]
-    labels = {kind: f"{label}, AUROC {areas[kind]:.2f}" if kind in areas else label for kind, label in KINDS.items()}
-    named = table.assign(kind=table["kind"].map(labels))
+    areas = summary[summary["metric"] == "auroc"].set_index("inputs")["value"]
+    labels = {kind: f"{label}, AUROC {areas[kind]:.2f}" if kind in areas else label for kind, label in INPUTS.items()}
+    named = table.assign(inputs=table["inputs"].map(labels))
     colors = {label: COLORS["blue" if kind == "test" else "orange"] for kind, label in labels.items()}
     sns.boxplot(
         named,
         x="score",
-        y="kind",
+        y="inputs",
         order=[*labels.values()],
-        hue="kind",
+        hue="inputs",
         palette=colors,
         fliersize=1.5,
         legend=False,

@@ -17,7 +17,7 @@ GRADIENT = (0.3, 0.9)
 """Range of the contrast of gradients: largest difference from the mean, over the mean."""
 
 
-def unfamiliar_measurements(
+def out_of_distribution_measurements(
     samples: Scenes[Tensor], forward: ForwardModel, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Make measurements of several kinds that do not fit the training data.
