@@ -6,7 +6,8 @@ Usage: ``python workflow/run_script.py RULE [WILDCARD=VALUE ...] [--configfile F
 import argparse
 import runpy
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,28 @@ import yaml
 from snakemake.api import SnakemakeApi
 from snakemake.dag import DAG
 from snakemake.jobs import Job
+from snakemake.rules import Rule
 from snakemake.script import Snakemake
 from snakemake.settings import types as settings
+from snakemake.workflow import Workflow
 
 PROJECT = Path(__file__).parents[1]
+
+
+@contextmanager
+def load_workflow(configfiles: Sequence[str | Path] = (), config: Mapping[str, Any] = {}) -> Iterator[Workflow]:
+    """The workflow with all its rules, as Snakemake reads it with these overlays and values."""
+    configuration = settings.ConfigSettings(config=dict(config), configfiles=[Path(file) for file in configfiles])
+    with SnakemakeApi(settings.OutputSettings(quiet={settings.Quietness.ALL})) as api:
+        session = api.workflow(settings.ResourceSettings(cores=1), configuration, snakefile=PROJECT / "Snakefile")
+        workflow = session._get_workflow(dag_settings=settings.DAGSettings(), check_envvars=False)
+        workflow.include(PROJECT / "Snakefile", overwrite_default_target=True)
+        yield workflow
+
+
+def script_path(rule: Rule) -> Path:
+    """The script of a rule, whose path is relative to the file that holds the rule."""
+    return Path(rule.basedir.join(rule.script).get_path_or_uri(secret_free=True)).resolve()
 
 
 def mock_snakemake(
@@ -43,19 +62,15 @@ def mock_snakemake(
     Returns
     -------
     snakemake.script.Snakemake
-        With input, output, params, wildcards, log, threads, resources, config and rule. Folders of outputs and log are
-        created; files are not.
+        With input, output, params, wildcards, log, threads, resources, config, rule, and the script as `scriptdir`.
+        Folders of outputs and log are created; files are not.
 
     Raises
     ------
     SystemExit
         If there is no such rule, or its wildcards are not those given.
     """
-    configuration = settings.ConfigSettings(config=dict(config), configfiles=[Path(file) for file in configfiles])
-    with SnakemakeApi(settings.OutputSettings(quiet={settings.Quietness.ALL})) as api:
-        session = api.workflow(settings.ResourceSettings(cores=1), configuration, snakefile=PROJECT / "Snakefile")
-        workflow = session._get_workflow(dag_settings=settings.DAGSettings(), check_envvars=False)
-        workflow.include(PROJECT / "Snakefile", overwrite_default_target=True)
+    with load_workflow(configfiles, config) as workflow:
         if not workflow.is_rule(rule_name):
             names = ", ".join(sorted(rule.name for rule in workflow.rules))
             sys.exit(f"there is no rule {rule_name}; expected one of {names}.")
@@ -68,7 +83,7 @@ def mock_snakemake(
         for path in (*job.output, *job.log):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         parts = (job.input, job.output, job.params, job.wildcards, job.threads, job.resources, job.log)
-        return Snakemake(*parts, workflow.config, rule_name, None, str(PROJECT / "workflow" / "scripts"))
+        return Snakemake(*parts, workflow.config, rule_name, None, str(script_path(rule)))
 
 
 def main() -> None:
@@ -82,8 +97,8 @@ def main() -> None:
     wildcards = dict(pair.split("=", 1) for pair in options.wildcards)
     config = {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in options.config)}
     stub = mock_snakemake(options.rule, wildcards, configfiles=options.configfile, config=config)
-    script = PROJECT / "workflow" / "scripts" / f"{options.rule}.py"
-    runpy.run_path(str(script), init_globals={"snakemake": stub}, run_name="__main__")
+    sys.path.append(str(Path(stub.scriptdir).parent))
+    runpy.run_path(stub.scriptdir, init_globals={"snakemake": stub}, run_name="__main__")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
+WORKFLOW = Path(__file__).parents[2] / "workflow"
+SCRIPTS = {path.stem: path for pattern in ("scripts/*.py", "studies/*/*.py") for path in WORKFLOW.glob(pattern)}
 
 
 class NamedValues(SimpleNamespace):
@@ -55,7 +56,7 @@ def run_script(tmp_path: Path) -> Callable[..., str]:
             threads=threads,
             config=dict(config),
         )
-        runpy.run_path(str(SCRIPTS / f"{rule}.py"), init_globals={"snakemake": stub}, run_name="__main__")
+        runpy.run_path(str(SCRIPTS[rule]), init_globals={"snakemake": stub}, run_name="__main__")
         return log.read_text()
 
     return run

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from foci3d.evaluation.benchmark import FrozenDataset
 
 from foci3d.config.metrics import METRICS
 from foci3d.config.models import Config
 from foci3d.config.tasks import TASKS
 from foci3d.config.validation import check_config
-from foci3d.evaluation.benchmark import FrozenDataset
 from foci3d.io import shards
 from foci3d.io.samples import Samples
 from foci3d.optics.psf import PSF

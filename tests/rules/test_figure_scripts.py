@@ -13,14 +13,18 @@ import pytest
 import yaml
 from docutils.core import publish_parts
 from PIL import Image
+from run_script import load_workflow
+from snakemake.io import get_flag_value, is_flagged
 from torch import nn
 
 from foci3d.evaluation.scores import score, trace_roc
 from foci3d.io.predictions import Predictions
 from foci3d.learning import inference
 from foci3d.workflow import provenance
+from foci3d.workflow.report import PANELS, TABLE_NAMES
 
-SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
+WORKFLOW = Path(__file__).parents[2] / "workflow"
+SCRIPTS = WORKFLOW / "scripts"
 SAMPLES, PIXELS = 8, 12
 GEOMETRY = {"pixel_pitch_um": 55.0, "sensor_separation_um": 1000.0}
 
@@ -232,27 +236,28 @@ def test_only_the_architecture_waits_for_torch(script):
     assert ("torch" in imported) == (script == "figS3")
 
 
-RULES = "".join(path.read_text() for path in (SCRIPTS.parent / "rules").glob("*.smk") if path.stem != "figure_helpers")
-OUTPUTS = re.findall(r'(?:figure_output|table_outputs)\("(\w+)"', RULES) + re.findall(r"report/(\w+)\.rst", RULES)
+CAPTIONS = {path.stem: path for pattern in ("report/*.rst", "studies/*/*.rst") for path in WORKFLOW.glob(pattern)}
 
 
-def test_every_caption_belongs_to_an_output():
-    captions = {path.stem for path in (SCRIPTS.parent / "report").glob("*.rst")}
-    assert captions == {*OUTPUTS, "workflow"}
-
-
-def test_categories_are_titles_without_a_common_prefix():
+def test_every_output_of_the_report_has_a_caption_and_a_category_without_a_prefix():
     """Docutils makes a target of each category, named by what stands before a colon."""
-    categories = set(re.findall(r'figure_output\("\w+", "([^"]+)"\)', RULES))
+    with load_workflow() as workflow:
+        outputs = [output for rule in workflow.rules for output in rule.output if is_flagged(output, "report")]
+        entries = {output: get_flag_value(output, "report") for output in outputs}
+        captions = {Path(entry.caption.get_path_or_uri(secret_free=True)) for entry in entries.values()}
+    assert captions == set(CAPTIONS.values()) - {CAPTIONS["workflow"]}
+    categories = {entry.category for entry in entries.values()}
     assert len(categories) > 5
-    assert not [category for category in categories if ":" in category]
+    assert not [category for category in categories if ":" in str(category)]
+    reported = {Path(output).stem for output in entries}
+    assert {*PANELS, *TABLE_NAMES} <= reported
 
 
-@pytest.mark.parametrize("caption", [*OUTPUTS, "workflow"])
+@pytest.mark.parametrize("caption", sorted(CAPTIONS))
 def test_captions_are_rendered_with_the_configuration(caption):
     config = yaml.safe_load((SCRIPTS.parents[1] / "config" / "config.yaml").read_text())
     snakemake = SimpleNamespace(config=config, wildcards=SimpleNamespace(sample="first"))
-    template = (SCRIPTS.parent / "report" / f"{caption}.rst").read_text()
+    template = CAPTIONS[caption].read_text()
     text = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(template).render(snakemake=snakemake)
     page = publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["body"]
     assert len(page) > 200

@@ -40,7 +40,7 @@ def test_the_stub_has_the_params_of_the_configuration(tmp_path: Path) -> None:
         "print(job.input.predictions, job.params.n_bootstrap, job.params.max_depth_um, job.rule)"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
-    expected = f"{tmp_path}/predictions/stack2_cnn/stack2.h5 17 1000 score"
+    expected = f"{tmp_path}/predictions/stack2_cnn/stack2.h5 17 1000.0 score"
     assert result.stdout.strip().splitlines()[-1] == expected
 
 

@@ -1,19 +1,20 @@
 """The structure of the library and its scripts, beyond the import contract in pyproject.toml."""
 
 import ast
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from run_script import load_workflow, script_path
 
 from foci3d.workflow import provenance
 
 PROJECT = Path(__file__).parents[2]
 LIBRARY = PROJECT / "workflow" / "src" / "foci3d"
 SCRIPTS = sorted((PROJECT / "workflow" / "scripts").glob("*.py"))
+STUDIES = sorted((PROJECT / "workflow" / "studies").glob("*/*.py"))
 MODULES = sorted(LIBRARY.rglob("*.py"))
 HEAVY = {"lightning", "monai", "seaborn", "torch"}
 
@@ -47,7 +48,7 @@ def test_library_does_not_print() -> None:
 def test_nothing_is_unpickled() -> None:
     """Loading a pickle runs the code in it: no module imports a reader, and `torch.load` reads weights alone."""
     readers = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
-    for path in (*MODULES, *SCRIPTS):
+    for path in (*MODULES, *SCRIPTS, *STUDIES):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 module = getattr(node, "module", None)
@@ -75,20 +76,28 @@ def test_public_api_is_lazy() -> None:
 
 
 def test_every_rule_has_a_script_and_the_digest_of_its_code() -> None:
-    rules = "".join(file.read_text() for file in (PROJECT / "workflow" / "rules").glob("*.smk"))
-    blocks = re.split(r"^rule ", rules, flags=re.MULTILINE)[1:]
-    scripts = [re.findall(r"scripts/(\w+)\.py", block) for block in blocks]
-    digests = [re.findall(r'code_of\("(\w+)"\)', block) for block in blocks]
-    assert scripts == digests
-    assert {name for names in scripts for name in names} == {script.stem for script in SCRIPTS}
+    with load_workflow() as workflow:
+        rules = [rule for rule in workflow.rules if not rule.norun]
+        scripts = {rule.name: script_path(rule) for rule in rules}
+        assert {rule.name: rule.params["code"] for rule in rules} == {
+            name: provenance.code_digest(script) for name, script in scripts.items()
+        }
+        assert [rule.name for rule in workflow.rules if not rule.docstring] == []
+        assert [rule.name for rule in rules if not (rule.log and rule.conda_env)] == []
+    run = [script for script in (*SCRIPTS, *STUDIES) if "run_job(" in script.read_text()]
+    assert set(scripts.values()) == set(run)
+    assert set(SCRIPTS) <= set(run)
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+@pytest.mark.parametrize("script", [*SCRIPTS, *STUDIES], ids=lambda script: script.stem)
 def test_scripts_are_thin(script: Path) -> None:
+    """A script of the core only calls the library; that of a study may hold what it alone needs."""
     source = script.read_text()
     tree = ast.parse(source)
     assert ast.get_docstring(tree)
-    assert len(source.splitlines()) <= 60
+    assert len(source.splitlines()) <= (60 if script in SCRIPTS else 160)
+    if "run_job(" not in source:
+        return
     guards = [node for node in tree.body if isinstance(node, ast.If)]
     guarded = {node for guard in guards for node in ast.walk(guard)}
     uses = {node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "snakemake"}
@@ -120,7 +129,20 @@ def test_an_edit_reaches_the_scripts_that_import_it(
     assert [script for script in before if after[script] != before[script]] == affected
 
 
+def test_an_edit_in_a_study_reaches_the_scripts_beside_it(tmp_path: Path) -> None:
+    study = shutil.copytree(PROJECT / "workflow" / "studies" / "benchmark", tmp_path / "benchmark")
+    scripts = [study / f"{name}.py" for name in ("import_predictions", "make_benchmark", "record_benchmark")]
+    before = [provenance.code_digest(script) for script in scripts]
+    module = study / "frozen_datasets.py"
+    module.write_text(module.read_text() + "\n\n# A comment.\n")
+    assert [provenance.code_digest(script) for script in scripts] == before
+    module.write_text(module.read_text() + "\n\nEDITED = 1\n")
+    assert all(now != then for now, then in zip(map(provenance.code_digest, scripts), before, strict=True))
+
+
 def test_scripts_of_tables_import_nothing_heavy() -> None:
-    scripts = [str(script) for script in SCRIPTS if script.stem.startswith("make_")]
+    scripts = [str(script) for script in (*SCRIPTS, *STUDIES) if script.stem.startswith("make_")]
     assert len(scripts) > 5
-    assert not HEAVY & loaded_modules(f"import runpy; [runpy.run_path(script) for script in {scripts}]")
+    folders = sorted({str(script.parent) for script in STUDIES})
+    load = f"import runpy; sys.path += {folders}; [runpy.run_path(script) for script in {scripts}]"
+    assert not HEAVY & loaded_modules(load)

@@ -5,31 +5,25 @@
 rule synthesize_shard:
     """One shard of a synthetic dataset: layers of cells, their masks and depths, and the measurements of the sensors."""
     input:
-        psf=PSF,
+        psf=project.psf,
     output:
-        samples=f"{RESULTS}/data/{{dataset}}/{{split}}-{{shard}}.h5",
+        samples=project.shard(),
     log:
-        f"{RESULTS}/logs/synthesize_shard/{{dataset}}-{{split}}-{{shard}}.log",
+        project.log("synthesize_shard", "dataset", "split", "shard"),
     benchmark:
-        f"{RESULTS}/benchmarks/synthesize_shard/{{dataset}}-{{split}}-{{shard}}.tsv"
+        project.benchmark("synthesize_shard", "dataset", "split", "shard")
     wildcard_constraints:
-        dataset=wildcard_regex(
-            datasets_with(source="synthetic", scene="layers") + datasets_with(source="synthetic", scene="moving")
-        ),
+        dataset=wildcard_regex(project.datasets("layers", "moving")),
     conda:
         "../../envs/foci3d.yaml"
     params:
-        dataset_config=dataset_config,
-        scene=appearance,
-        specimen=config["specimen"],
-        illumination=config["illumination"],
-        sensor=config["sensor"],
-        psf_width_relative_sd=config["psf"]["width_relative_sd"],
-        imager=config["imager"],
-        n_samples=n_split_samples,
-        n_shards=lookup("shards/{split}", within=config),
-        seed=config["seed"],
-        code=code_of("synthesize_shard"),
+        dataset_config=project.dataset_config,
+        scene=project.appearance,
+        **project.measuring(),
+        n_samples=project.n_split_samples,
+        n_shards=project.value("shards/{split}"),
+        seed=project.value("seed"),
+        code=project.code("synthesize_shard"),
     script:
         "../scripts/synthesize_shard.py"
 
@@ -37,20 +31,20 @@ rule synthesize_shard:
 rule import_mat:
     """One shard from one of the authors' MATLAB files, v5 or v7.3."""
     input:
-        psf=PSF,
-        mat=mat_file,
+        psf=project.psf,
+        mat=project.mat_file,
     output:
-        samples=f"{RESULTS}/data/{{dataset}}/{{split}}-{{shard}}.h5",
+        samples=project.shard(),
     log:
-        f"{RESULTS}/logs/import_mat/{{dataset}}-{{split}}-{{shard}}.log",
+        project.log("import_mat", "dataset", "split", "shard"),
     wildcard_constraints:
-        dataset=wildcard_regex(datasets_with(is_synthetic=False)),
+        dataset=wildcard_regex(project.datasets()),
     conda:
         "../../envs/foci3d.yaml"
     params:
-        dataset_config=dataset_config,
-        imager=config["imager"],
-        code=code_of("import_mat"),
+        dataset_config=project.dataset_config,
+        imager=project.value("imager"),
+        code=project.code("import_mat"),
     script:
         "../scripts/import_mat.py"
 
@@ -58,26 +52,22 @@ rule import_mat:
 rule cut_slides:
     """Crops of a real microscope image as layers at random depths, for Fig. 7."""
     input:
-        psf=PSF,
-        nuclei=workflow.source_path("../../resources/cells/human_mitosis.tif"),
+        psf=project.psf,
+        nuclei=project.resource("cells/human_mitosis.tif"),
     output:
-        samples=f"{RESULTS}/data/{{dataset}}/test-0.h5",
+        samples=project.shard(split="test", shard=0),
     log:
-        f"{RESULTS}/logs/cut_slides/{{dataset}}.log",
+        project.log("cut_slides", "dataset"),
     wildcard_constraints:
-        dataset=wildcard_regex(datasets_with(scene="slides")),
+        dataset=wildcard_regex(project.datasets("slides")),
     conda:
         "../../envs/foci3d.yaml"
     params:
-        dataset_config=dataset_config,
-        slides=config["slides"],
-        specimen=config["specimen"],
-        illumination=config["illumination"],
-        sensor=config["sensor"],
-        psf_width_relative_sd=config["psf"]["width_relative_sd"],
-        imager=config["imager"],
-        seed=config["seed"],
-        code=code_of("cut_slides"),
+        dataset_config=project.dataset_config,
+        slides=project.value("slides"),
+        **project.measuring(),
+        seed=project.value("seed"),
+        code=project.code("cut_slides"),
     script:
         "../scripts/cut_slides.py"
 
@@ -85,16 +75,16 @@ rule cut_slides:
 rule scene_statistics:
     """Coverage, speckle and contrast of the synthetic layers beside those of the published sample."""
     input:
-        shards=shards("stack2", "validation"),
-        published=workflow.source_path("../../resources/published_sample.csv"),
+        shards=project.shards("stack2", "validation"),
+        published=project.resource("published_sample.csv"),
     output:
-        statistics=f"{RESULTS}/tables/scene_statistics.csv",
-        layers=f"{RESULTS}/data/scene_layers.csv",
+        statistics=project.table("scene_statistics"),
+        layers=project.scene_layers,
     log:
-        f"{RESULTS}/logs/scene_statistics.log",
+        project.log("scene_statistics"),
     conda:
         "../../envs/foci3d.yaml"
     params:
-        code=code_of("scene_statistics"),
+        code=project.code("scene_statistics"),
     script:
         "../scripts/scene_statistics.py"

@@ -5,21 +5,21 @@
 rule simulate_scan:
     """Simulated pinhole scan of known optics, in the files of a measured one."""
     output:
-        stack=f"{RESULTS}/psf/simulated_scan.tiff",
-        depths=f"{RESULTS}/psf/simulated_scan.csv",
+        stack=project.psf_file("simulated_scan.tiff"),
+        depths=project.psf_file("simulated_scan.csv"),
     log:
-        f"{RESULTS}/logs/simulate_scan.log",
+        project.log("simulate_scan"),
     benchmark:
-        f"{RESULTS}/benchmarks/simulate_scan.tsv"
+        project.benchmark("simulate_scan")
     conda:
         "../../envs/foci3d.yaml"
     params:
-        simulation=config["psf"]["simulation"],
-        optics=config["psf"]["optics"],
-        pixel_pitch_um=config["psf"]["scan"]["pixel_pitch_um"],
-        saturation=config["psf"]["scan"]["saturation"],
-        seed=config["seed"],
-        code=code_of("simulate_scan"),
+        simulation=project.value("psf/simulation"),
+        optics=project.value("psf/optics"),
+        pixel_pitch_um=project.value("psf/scan/pixel_pitch_um"),
+        saturation=project.value("psf/scan/saturation"),
+        seed=project.value("seed"),
+        code=project.code("simulate_scan"),
     script:
         "../scripts/simulate_scan.py"
 
@@ -27,28 +27,25 @@ rule simulate_scan:
 rule calibrate_psf:
     """Kernels for every depth from a bead scan, by a fit of the angular acceptance."""
     input:
-        stack=scan_file("stack", "tiff"),
-        depths=scan_file("depths", "csv"),
+        stack=project.scan_file("stack", "tiff"),
+        depths=project.scan_file("depths", "csv"),
     output:
-        psf=f"{RESULTS}/psf/scan.h5",
-        profiles=f"{RESULTS}/psf/scan_profiles.csv",
-        widths=f"{RESULTS}/psf/scan_widths.csv",
+        psf=project.psf_file("scan.h5"),
+        profiles=project.psf_file("scan_profiles.csv"),
+        widths=project.psf_file("scan_widths.csv"),
     log:
-        f"{RESULTS}/logs/calibrate_psf.log",
+        project.log("calibrate_psf"),
     benchmark:
-        f"{RESULTS}/benchmarks/calibrate_psf.tsv"
+        project.benchmark("calibrate_psf")
     conda:
         "../../envs/foci3d.yaml"
     params:
-        scan_pitch_um=config["psf"]["scan"]["pixel_pitch_um"],
-        saturation=config["psf"]["scan"]["saturation"],
-        linear_fill_factor=config["psf"]["optics"]["linear_fill_factor"],
-        kernel_model=config["psf"]["kernel_model"],
-        depth_range_um=config["psf"]["depth_range_um"],
-        depth_step_um=config["psf"]["depth_step_um"],
-        n_pixels=config["imager"]["n_pixels"],
-        pixel_pitch_um=config["imager"]["pixel_pitch_um"],
-        code=code_of("calibrate_psf"),
+        **project.kernel_grid(),
+        scan_pitch_um=project.value("psf/scan/pixel_pitch_um"),
+        saturation=project.value("psf/scan/saturation"),
+        linear_fill_factor=project.value("psf/optics/linear_fill_factor"),
+        kernel_model=project.value("psf/kernel_model"),
+        code=project.code("calibrate_psf"),
     script:
         "../scripts/calibrate_psf.py"
 
@@ -56,18 +53,15 @@ rule calibrate_psf:
 rule model_psf:
     """Kernels for every depth from the optics of the imager as designed."""
     output:
-        psf=f"{RESULTS}/psf/optics.h5",
+        psf=project.psf_file("optics.h5"),
     log:
-        f"{RESULTS}/logs/model_psf.log",
+        project.log("model_psf"),
     conda:
         "../../envs/foci3d.yaml"
     params:
-        optics=config["psf"]["optics"],
-        depth_range_um=config["psf"]["depth_range_um"],
-        depth_step_um=config["psf"]["depth_step_um"],
-        n_pixels=config["imager"]["n_pixels"],
-        pixel_pitch_um=config["imager"]["pixel_pitch_um"],
-        code=code_of("model_psf"),
+        **project.kernel_grid(),
+        optics=project.value("psf/optics"),
+        code=project.code("model_psf"),
     script:
         "../scripts/model_psf.py"
 
@@ -75,18 +69,15 @@ rule model_psf:
 rule import_psf:
     """Kernels for every depth from a user's own stack of kernels."""
     input:
-        kernels=config["psf"]["file"],
+        kernels=project.value("psf/file"),
     output:
-        psf=f"{RESULTS}/psf/file.h5",
+        psf=project.psf_file("file.h5"),
     log:
-        f"{RESULTS}/logs/import_psf.log",
+        project.log("import_psf"),
     conda:
         "../../envs/foci3d.yaml"
     params:
-        depth_range_um=config["psf"]["depth_range_um"],
-        depth_step_um=config["psf"]["depth_step_um"],
-        n_pixels=config["imager"]["n_pixels"],
-        pixel_pitch_um=config["imager"]["pixel_pitch_um"],
-        code=code_of("import_psf"),
+        **project.kernel_grid(),
+        code=project.code("import_psf"),
     script:
         "../scripts/import_psf.py"

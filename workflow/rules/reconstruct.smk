@@ -1,50 +1,49 @@
 # A user's own acquisitions. Reads the images that the samples table lists and a model;
 # writes {results}/reconstructions/{sample}/.
 
+RECONSTRUCTING = project.value("reconstruct/network")
+RECONSTRUCTED = {"category": "Reconstructions", "caption": project.caption("reconstruction")}
+
 
 rule reconstruct_sample:
     """3-D map of the cells in one acquisition: volume, foci, quality, overview, 3-D view, and tracks over time."""
     input:
-        images=acquisition_files,
-        weights=f"{RESULTS}/models/{config['reconstruct']['network']}.safetensors",
-        model=f"{RESULTS}/models/{config['reconstruct']['network']}.json",
-        recalibration=model_recalibration(config["reconstruct"]["network"]),
-        psf=PSF,
+        **project.model(RECONSTRUCTING),
+        images=lambda wildcards: project.acquisitions[wildcards.sample].files,
+        recalibration=project.recalibration(RECONSTRUCTING),
+        psf=project.psf,
     output:
-        volume=f"{RESULTS}/reconstructions/{{sample}}/volume.ome.tif",
-        foci=f"{RESULTS}/reconstructions/{{sample}}/foci.csv",
-        quality=f"{RESULTS}/reconstructions/{{sample}}/quality.csv",
+        volume=project.reconstruction("volume.ome.tif"),
+        foci=project.reconstruction("foci.csv"),
+        quality=project.reconstruction("quality.csv"),
         overview=report(
-            f"{RESULTS}/reconstructions/{{sample}}/overview.png",
-            category="Reconstructions",
-            caption="../report/reconstruction.rst",
+            project.reconstruction("overview.png"),
+            **RECONSTRUCTED,
             labels={"sample": "{sample}", "figure": "overview"},
         ),
         view=report(
-            f"{RESULTS}/reconstructions/{{sample}}/view.html",
-            category="Reconstructions",
-            caption="../report/reconstruction.rst",
+            project.reconstruction("view.html"),
+            **RECONSTRUCTED,
             labels={"sample": "{sample}", "figure": "interactive 3-D view"},
         ),
         tracks=report(
-            directory(f"{RESULTS}/reconstructions/{{sample}}/tracks"),
+            directory(project.reconstruction("tracks")),
             patterns=["{name}.png"],
             category="Reconstructions",
-            caption="../report/tracks.rst",
+            caption=project.caption("tracks"),
             labels={"sample": "{sample}", "figure": "tracks"},
         ),
     log:
-        f"{RESULTS}/logs/reconstruct_sample/{{sample}}.log",
+        project.log("reconstruct_sample", "sample"),
     conda:
         "../../envs/foci3d.yaml"
-    threads: config["compute"]["threads"]
+    threads: project.value("compute/threads")
     params:
-        acquisition=acquisition_row,
-        pixel_pitch_um=pixel_pitch_um,
-        threshold=config["reconstruct"]["threshold"],
-        tracking=config["reconstruct"]["tracking"],
-        device=config["compute"]["device"],
-        average_symmetries=NETWORKS[config["reconstruct"]["network"]].average_symmetries,
-        code=code_of("reconstruct_sample"),
+        **project.inference(RECONSTRUCTING),
+        acquisition=project.acquisition_values,
+        pixel_pitch_um=lambda wildcards: project.acquisitions[wildcards.sample].pixel_pitch_um,
+        threshold=project.value("reconstruct/threshold"),
+        tracking=project.value("reconstruct/tracking"),
+        code=project.code("reconstruct_sample"),
     script:
         "../scripts/reconstruct_sample.py"

@@ -5,23 +5,21 @@
 rule pretrain_encoder:
     """Pretrain a ResNet-18 to predict the depth and the coverage of each layer from a measurement."""
     input:
-        train=shards(CONFIG.pretraining.dataset, "train"),
-        validation=shards(CONFIG.pretraining.dataset, "validation"),
-        psf=PSF,
+        train=project.shards(project.value("pretraining/dataset"), "train"),
+        validation=project.shards(project.value("pretraining/dataset"), "validation"),
+        psf=project.psf,
     output:
-        weights=f"{RESULTS}/models/encoder.safetensors",
-        model=f"{RESULTS}/models/encoder.json",
-        curves=f"{RESULTS}/models/encoder.csv",
+        **project.model("encoder", "curves"),
     log:
-        f"{RESULTS}/logs/pretrain_encoder.log",
+        project.log("pretrain_encoder"),
     benchmark:
-        f"{RESULTS}/benchmarks/pretrain_encoder.tsv"
+        project.benchmark("pretrain_encoder")
     conda:
         "../../envs/foci3d.yaml"
-    threads: config["compute"]["threads"]
+    threads: project.value("compute/threads")
     params:
-        run=pretraining_run(),
-        code=code_of("train"),
+        run=project.pretraining_run,
+        code=project.code("train"),
     script:
         "../scripts/train.py"
 
@@ -29,24 +27,22 @@ rule pretrain_encoder:
 rule copy_model:
     """Take a model that is already trained, and its curves, for a network of the configuration."""
     input:
-        source=lambda wildcards: NETWORKS[wildcards.network].weights,
-        source_weights=lambda wildcards: NETWORKS[wildcards.network].weights.removesuffix("json") + "safetensors",
-        source_curves=lambda wildcards: NETWORKS[wildcards.network].weights.removesuffix("json") + "csv",
+        source=lambda wildcards: project.model_source(wildcards).description,
+        source_weights=lambda wildcards: project.model_source(wildcards).weights,
+        source_curves=lambda wildcards: project.model_source(wildcards).curves,
     output:
-        weights=f"{RESULTS}/models/{{network}}.safetensors",
-        model=f"{RESULTS}/models/{{network}}.json",
-        curves=f"{RESULTS}/models/{{network}}.csv",
+        **project.model("{network}", "curves"),
     log:
-        f"{RESULTS}/logs/copy_model/{{network}}.log",
+        project.log("copy_model", "network"),
     wildcard_constraints:
-        network=wildcard_regex(COPIED_NETWORKS),
+        network=wildcard_regex(project.copied),
     conda:
         "../../envs/foci3d.yaml"
     params:
-        task=lambda wildcards: NETWORKS[wildcards.network].task,
-        n_sensors=lambda wildcards: DATASETS[NETWORKS[wildcards.network].dataset].n_sensors,
-        n_layers=lambda wildcards: DATASETS[NETWORKS[wildcards.network].dataset].n_layers,
-        code=code_of("copy_model"),
+        task=project.value("networks/{network}/task"),
+        n_sensors=lambda wildcards: project.training_dataset(wildcards.network).n_sensors,
+        n_layers=lambda wildcards: project.training_dataset(wildcards.network).n_layers,
+        code=project.code("copy_model"),
     script:
         "../scripts/copy_model.py"
 
@@ -54,25 +50,23 @@ rule copy_model:
 rule train:
     """Train one network on its dataset; the weights with the best validation score are kept."""
     input:
-        train=training_shards("train"),
-        validation=training_shards("validation"),
-        psf=PSF,
-        encoder=encoder_weights,
+        train=project.training_shards("train"),
+        validation=project.training_shards("validation"),
+        psf=project.psf,
+        encoder=project.encoder_weights,
     output:
-        weights=f"{RESULTS}/models/{{network}}.safetensors",
-        model=f"{RESULTS}/models/{{network}}.json",
-        curves=f"{RESULTS}/models/{{network}}.csv",
+        **project.model("{network}", "curves"),
     log:
-        f"{RESULTS}/logs/train/{{network}}.log",
+        project.log("train", "network"),
     benchmark:
-        f"{RESULTS}/benchmarks/train/{{network}}.tsv"
+        project.benchmark("train", "network")
     wildcard_constraints:
-        network=wildcard_regex([name for name in (*NETWORKS, *SEED_REPLICATES) if name not in COPIED_NETWORKS]),
+        network=wildcard_regex(project.trained),
     conda:
         "../../envs/foci3d.yaml"
-    threads: config["compute"]["threads"]
+    threads: project.value("compute/threads")
     params:
-        run=network_run,
-        code=code_of("train"),
+        run=project.training_run,
+        code=project.code("train"),
     script:
         "../scripts/train.py"

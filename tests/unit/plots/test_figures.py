@@ -20,7 +20,6 @@ from foci3d.plots import (
     depth_maps,
     moving,
     reconstruction,
-    robustness,
     scenes,
     slides,
     stacks,
@@ -54,22 +53,6 @@ def draw_depth_maps(request: pytest.FixtureRequest) -> Figure:
 def draw_slides(request: pytest.FixtureRequest) -> Figure:
     make_stack, samples, summary = get(request, "make_stack", "mask_samples", "mask_summary")
     return slides.slides(make_stack(), samples[samples["sample"] == 3], summary, PITCH_UM)
-
-
-def draw_robustness(request: pytest.FixtureRequest) -> Figure:
-    amounts = {"none": [0], **{kind: [-50, 50] for kind in robustness.AXES}, "full_well_electrons": [1e3, 1e5]}
-    parts = [
-        pd.DataFrame({"perturbation": kind, "amount": values, "network": network, "dataset": dataset, "metric": metric})
-        for kind, values in amounts.items()
-        for network, dataset, metric in (
-            ("stack2_resnet", "stack2", "error"),
-            ("stack2_physics", "stack2", "error"),
-            ("stack2_physics", "stack2", "depth_error_um"),
-            ("depth_physics", "depth", "mean_error_um"),
-        )
-        if network != "depth_physics" or "um" not in kind
-    ]
-    return robustness.robustness(pd.concat(parts).assign(value=0.1, ci_low=0.09, ci_high=0.12))
 
 
 def draw_psf(request: pytest.FixtureRequest) -> Figure:
@@ -145,7 +128,6 @@ FIGURES: dict[str, Draw] = {
     "6a": lambda request: moving.rates(*get(request, "moving_summary")),
     "6b": lambda request: moving.roc(*get(request, "roc_curves")),
     "7": draw_slides,
-    "robustness": draw_robustness,
     "S1": draw_depth_maps,
     "S2": lambda request: stacks.example_and_errors(
         next(get(request, "make_stack"))(1), *get(request, "mask_samples"), PITCH_UM

@@ -1,4 +1,5 @@
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,14 @@ def test_an_edited_plugin_runs_again_what_can_use_it(tmp_path: Path, script: str
 
 def test_modules_open_to_plugins_exist() -> None:
     assert all(provenance.module_path(name) for name in provenance.OPEN_TO_PLUGINS)
+
+
+def test_the_commit_notes_edits(tmp_path: Path) -> None:
+    assert provenance.find_commit(tmp_path) == "unknown"
+    author = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], [*author, "commit", "-q", "--allow-empty", "-m", "first"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert head.stdout.startswith(provenance.find_commit(tmp_path))
+    (tmp_path / "new").touch()
+    assert provenance.find_commit(tmp_path).endswith(", edited")

@@ -1,6 +1,10 @@
-"""Validation error of several trainings against time."""
+"""Draw the validation error of the networks of the ablation against the training time.
+
+Reads the curves of the networks (CSV files named after the networks).
+"""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
 import seaborn as sns
@@ -9,6 +13,7 @@ from matplotlib.ticker import LogFormatter
 
 from foci3d.plots import style
 from foci3d.plots.style import SERIES
+from foci3d.workflow.job import run_job
 
 
 def error_against_time(curves: Mapping[str, pd.DataFrame]) -> Figure:
@@ -38,3 +43,12 @@ def error_against_time(curves: Mapping[str, pd.DataFrame]) -> Figure:
     axes.yaxis.set_minor_formatter("{x:g}")
     sns.move_legend(axes, "center left", bbox_to_anchor=(1, 0.5), title=None)
     return figure
+
+
+def main(curves: list[Path], figure: list[Path]) -> None:
+    style.use_style()
+    style.save(error_against_time({path.stem: pd.read_csv(path) for path in curves}), *figure)
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)

@@ -1,12 +1,17 @@
-"""Comparison of trainings: the lowest validation error of each, and what differs between them."""
+"""Make the table of the ablation: what differs between networks, training time and lowest validation error.
+
+Reads the descriptions (JSON) and curves (CSV) of models, named after the networks; writes CSV, HTML and Markdown.
+"""
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from foci3d.evaluation.tables import TablePage, format_number
+from foci3d.workflow.job import run_job
 
 
 def varied_settings(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -87,3 +92,13 @@ def ablation_page(table: pd.DataFrame) -> TablePage:
         "equal times; fig_ablation shows the whole trainings."
     )
     return TablePage("Ablation", note, table, {"": texts.rename(columns=headings)})
+
+
+def main(models: list[Path], curves: list[Path], csv: Path, html: Path, markdown: Path) -> None:
+    descriptions = {path.stem: json.loads(path.read_text()) for path in models}
+    table = compare_trainings(descriptions, {path.stem: pd.read_csv(path) for path in curves})
+    ablation_page(table).save(csv, html, markdown)
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)

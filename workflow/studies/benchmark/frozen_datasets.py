@@ -1,4 +1,4 @@
-"""The benchmark: frozen test datasets, predictions of any method on them, and the table of its entries.
+"""The frozen test datasets of the benchmark, and the table of its entries.
 
 A dataset is frozen by a fingerprint. Masks and depths, which do not depend on the optics, must agree bit by bit. The
 last bits of layers and measurements differ between processors, so their means and standard deviations must agree.
@@ -6,7 +6,6 @@ last bits of layers and measurements differ between processors, so their means a
 
 import hashlib
 import math
-import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,19 +18,14 @@ import yaml
 from pydantic import TypeAdapter
 
 from foci3d.config.fields import Count, Section
-from foci3d.config.tasks import OutputKind, TaskSpec
 from foci3d.errors import InputError
 from foci3d.evaluation.tables import TablePage, comparison_page, select_metrics
-from foci3d.io.predictions import Predictions
 from foci3d.io.samples import NumpySamples
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 MOMENTS_TOLERANCE = 1e-5
 """Relative; rounding changes measurements by less than 1e-7, an acceptance 0.1 degrees wider their mean by 3e-4."""
-
-SUM_TOLERANCE = 1e-3
-"""By which the probabilities of the depths of a sample may miss a sum of 1."""
 
 
 class Moments(Section):
@@ -116,94 +110,6 @@ def require_frozen(datasets: Mapping[str, FrozenDataset], name: str, samples: Nu
             "psf, appearances and n_samples."
         )
     return frozen
-
-
-def read_entry(path: str | Path) -> dict[str, npt.NDArray[Any]]:
-    """Arrays `output` and `depths_um` of a predictions file.
-
-    Parameters
-    ----------
-    path : str or Path
-        A file of `foci3d.io.predictions` (``.h5``), or of `numpy.savez` (``.npz``).
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or lacks an array.
-    """
-    path = Path(path)
-    if path.suffix == ".h5":
-        arrays = dict(Predictions.load(path).arrays)
-    else:
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-        except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-            raise InputError(
-                f"{path}: not a readable predictions file; expected .h5 of foci3d or .npz of numpy without objects, "
-                "save it again."
-            ) from error
-    missing = [name for name in ("output", "depths_um") if name not in arrays]
-    if missing:
-        raise InputError(
-            f"{path}: it has no array {' and no array '.join(missing)} but {', '.join(arrays) or 'none'}; expected "
-            "output and depths_um, add them."
-        )
-    return {name: arrays[name] for name in ("output", "depths_um")}
-
-
-def check_entry(
-    path: str | Path,
-    entry: Arrays,
-    spec: TaskSpec,
-    depths_um: npt.NDArray[Any],
-    shape: tuple[int, ...],
-    max_depth_um: float,
-) -> None:
-    """Check the arrays of a predictions file.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file, for messages.
-    entry : mapping of str to ndarray
-        Its arrays `output` and `depths_um`.
-    spec : TaskSpec
-        What the method predicts.
-    depths_um : ndarray (N, L)
-        Depths of the layers of the test samples [um].
-    shape : tuple of int
-        Shape that the output must have.
-    max_depth_um : float
-        Largest depth of the dataset [um].
-
-    Raises
-    ------
-    InputError
-        If the depths are not those of the test samples, or the output has another shape, is not finite or not in range.
-    """
-    output = entry["output"]
-    if entry["depths_um"].shape != depths_um.shape or not np.allclose(entry["depths_um"], depths_um, rtol=1e-5):
-        raise InputError(
-            f"{path}: depths_um {entry['depths_um'].shape} are not those of the test samples {depths_um.shape}; "
-            "expected predictions for all test samples in their order, and depths_um copied from the shards."
-        )
-    if output.shape != shape or output.dtype.kind != "f":
-        raise InputError(
-            f"{path}: output has shape {output.shape} and type {output.dtype}; expected {shape} of floating-point "
-            f"numbers for the task {spec.name}, correct it."
-        )
-    low, high = spec.value_range[0], spec.value_range[1] or max_depth_um
-    if not np.isfinite(output).all() or output.min() < low or output.max() > high:
-        raise InputError(
-            f"{path}: output has values from {output.min():g} to {output.max():g}; expected finite numbers from "
-            f"{low:g} to {high:g} for the task {spec.name}, correct it."
-        )
-    if spec.kind is OutputKind.CLASS_PROBABILITIES and abs(output.sum(1) - 1).max() > SUM_TOLERANCE:
-        raise InputError(
-            f"{path}: output has sums from {output.sum(1).min():g} to {output.sum(1).max():g} over the depths; "
-            "expected probabilities with a sum of 1, normalize them."
-        )
 
 
 def benchmark_page(table: pd.DataFrame) -> TablePage:

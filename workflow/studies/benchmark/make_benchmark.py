@@ -7,9 +7,9 @@ table to the log.
 import logging
 from pathlib import Path
 
-from foci3d.evaluation.benchmark import benchmark_page
 from foci3d.evaluation.tables import read_summaries
 from foci3d.workflow.job import run_job
+from frozen_datasets import benchmark_page
 
 log = logging.getLogger("foci3d")
 

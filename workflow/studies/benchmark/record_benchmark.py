@@ -7,10 +7,10 @@ and Markdown.
 from itertools import groupby
 from pathlib import Path
 
-from foci3d.evaluation.benchmark import benchmark_page, read_frozen, require_frozen
 from foci3d.evaluation.tables import compare, read_summaries
 from foci3d.io.shards import read_shards
 from foci3d.workflow.job import run_job
+from frozen_datasets import benchmark_page, read_frozen, require_frozen
 
 
 def main(

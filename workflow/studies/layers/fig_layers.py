@@ -1,12 +1,18 @@
-"""Errors of networks against the number of layers and of sensors."""
+"""Draw the errors of networks against the number of layers and of sensors.
+
+Reads the table of rule make_layers (CSV).
+"""
+
+from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from foci3d.evaluation.layers import SHOWN
 from foci3d.plots import style
 from foci3d.plots.style import SERIES
+from foci3d.workflow.job import run_job
+from make_layers import SHOWN
 
 
 def errors_against_layers(table: pd.DataFrame) -> Figure:
@@ -15,7 +21,7 @@ def errors_against_layers(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        From `foci3d.evaluation.layers.layers_table`.
+        From `make_layers.layers_table`.
 
     Returns
     -------
@@ -41,3 +47,12 @@ def _draw_line(axes: Axes, part: pd.DataFrame, label: str, color: str) -> None:
     reach = [part["value"] - part["ci_low"], part["ci_high"] - part["value"]]
     axes.errorbar(part["n_layers"], part["value"], reach, fmt="o-", capsize=2, color=color, label=label)
     axes.plot(part["n_layers"], part["baseline"], ":", color=color, linewidth=0.8)
+
+
+def main(table: Path, figure: list[Path]) -> None:
+    style.use_style()
+    style.save(errors_against_layers(pd.read_csv(table)), *figure)
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)

@@ -1,6 +1,10 @@
-"""Errors of networks against the number of layers and of sensors."""
+"""Make the table of errors against the number of layers and of sensors.
+
+Reads the summaries of the tests of networks (CSV); writes CSV, HTML and Markdown.
+"""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
 
@@ -11,9 +15,11 @@ from foci3d.evaluation.tables import (
     format_estimates,
     format_number,
     in_units,
+    read_summaries,
     spread,
     with_headings,
 )
+from foci3d.workflow.job import run_job
 
 SHOWN = (ERROR, DEPTH_ERROR)
 """Metrics of a summary that the table has."""
@@ -63,3 +69,11 @@ def layers_page(table: pd.DataFrame) -> TablePage:
         "pixels of a layer, and the mean depth of the layer. With 95 % intervals over test samples."
     )
     return TablePage("Number of layers and of sensors", note, table, sections)
+
+
+def main(summaries: list[Path], n_sensors: dict[str, int], csv: Path, html: Path, markdown: Path) -> None:
+    layers_page(layers_table(read_summaries(summaries), n_sensors)).save(csv, html, markdown)
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)

@@ -1,4 +1,9 @@
-"""Errors of networks on imagers and specimens that differ from those they were trained for."""
+"""Draw the errors of networks against the errors of the imager.
+
+Reads the table of rule make_robustness (CSV).
+"""
+
+from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,6 +14,7 @@ from foci3d.config.perturbations import PERTURBATIONS, UNPERTURBED, Perturbation
 from foci3d.evaluation.tables import in_units
 from foci3d.plots import style
 from foci3d.plots.style import SERIES
+from foci3d.workflow.job import run_job
 
 
 def robustness(table: pd.DataFrame) -> Figure:
@@ -17,7 +23,7 @@ def robustness(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        From `foci3d.evaluation.robustness.robustness_table`.
+        From `make_robustness.robustness_table`.
 
     Returns
     -------
@@ -59,3 +65,12 @@ def _draw_network(axes: Axes, perturbation: Perturbation, scores: pd.DataFrame, 
     axes.axhline(calibrated["value"].item(), color=color, linestyle=":", linewidth=0.8)
     if perturbation.is_logarithmic:
         axes.set_xscale("log")
+
+
+def main(table: Path, figure: list[Path]) -> None:
+    style.use_style()
+    style.save(robustness(pd.read_csv(table)), *figure)
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)

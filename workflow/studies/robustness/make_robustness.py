@@ -1,14 +1,20 @@
-"""The table of errors on imagers and specimens that differ from those that networks were trained for."""
+"""Make the table of errors on imagers and specimens that differ from those that networks were trained for.
+
+Reads the scores of the networks by perturbation (CSV); writes CSV, HTML and Markdown.
+"""
+
+from pathlib import Path
 
 import pandas as pd
 
 from foci3d.config.metrics import METRICS
 from foci3d.config.perturbations import PERTURBATIONS
-from foci3d.evaluation.tables import TablePage, format_estimates, in_units, is_among, spread
+from foci3d.evaluation.tables import TablePage, format_estimates, in_units, is_among, read_summaries, spread
+from foci3d.workflow.job import run_job
 
 
 def robustness_table(scores: pd.DataFrame) -> pd.DataFrame:
-    """The means over layers among the scores of `foci3d.reconstruction.robustness.assess_robustness`."""
+    """The means over layers among the scores of `assess_robustness`."""
     shown = (scores["layer"] == "all") & is_among(scores, lambda spec: spec.robustness_metrics)
     keys = ["network", "dataset", "metric", "perturbation", "amount"]
     return scores.loc[shown, [*keys, "value", "ci_low", "ci_high", "n"]].reset_index(drop=True)
@@ -34,3 +40,11 @@ def robustness_page(table: pd.DataFrame) -> TablePage:
         "all rows, so differences between rows are more certain than the intervals suggest."
     )
     return TablePage("Robustness", note, table, sections)
+
+
+def main(scores: list[Path], csv: Path, html: Path, markdown: Path) -> None:
+    robustness_page(robustness_table(read_summaries(scores))).save(csv, html, markdown)
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)

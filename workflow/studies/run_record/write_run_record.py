@@ -1,11 +1,11 @@
-"""The record of a run, for when its data and models are deleted: machine, versions, time and memory by job, figures.
+"""Record a run for when its data and models are deleted: tables, smaller figures, machine, time and memory by job.
 
-Snakemake measures time and memory of every rule with a `benchmark`.
+Reads tables (CSV, Markdown), figures (PNG) and the benchmarks that Snakemake writes; writes a folder with `run.md`.
 """
 
 import os
 import platform
-import subprocess
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -13,7 +13,8 @@ import pandas as pd
 from PIL import Image
 
 from foci3d.io.atomic import atomic_path
-from foci3d.workflow.provenance import package_versions
+from foci3d.workflow.job import run_job
+from foci3d.workflow.provenance import find_commit, package_versions
 
 FIGURE_WIDTH_PX = 1100
 N_COLOURS = 128
@@ -42,18 +43,6 @@ def _processor() -> str:
     fields = {name.strip(): value.strip() for name, value in fields.items()}
     extensions = [name for name in ("avx512_bf16", "amx_bf16") if name in fields.get("flags", "").split()]
     return " ".join([fields.get("model name", platform.machine()), *extensions])
-
-
-def find_commit(folder: str | Path) -> str:
-    """The commit of a folder under git with a note on later edits, or `unknown`."""
-    try:
-        commit, edits = (
-            subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
-            for words in (("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain"))
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return f"{commit}, edited" if edits else commit
 
 
 def read_costs(benchmarks: str | Path) -> pd.DataFrame:
@@ -98,3 +87,23 @@ def record_page(facts: Mapping[str, str], costs: pd.DataFrame, tables: Iterable[
     parts += ["## Tables", "\n".join(f"- [{name}]({name})" for name in tables)]
     parts += ["## Figures", *(f"![{Path(name).stem}]({name})" for name in figures)]
     return "\n\n".join(parts) + "\n"
+
+
+def main(
+    tables: list[Path], figures: list[Path], benchmarks: Path, configuration: str, seed: int, folder: Path
+) -> None:
+    (folder / "figures").mkdir(parents=True)
+    for table in tables:
+        shutil.copy(table, folder)
+    for figure in figures:
+        make_thumbnail(figure, folder / "figures" / figure.name)
+    costs = read_costs(benchmarks)
+    costs.to_csv(folder / "costs.csv", index=False, float_format="%.1f")
+    facts = {"Commit": find_commit(Path.cwd()), "Configuration": configuration, "Seed": str(seed), **describe_machine()}
+    table_names = [*(table.name for table in tables), "costs.csv"]
+    figure_names = [f"figures/{figure.name}" for figure in figures]
+    (folder / "run.md").write_text(record_page(facts, costs, table_names, figure_names), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from foci3d.config.metrics import ERROR, METRICS
+from foci3d.config.metrics import METRICS
 from foci3d.config.tasks import TASKS, TaskSpec
 from foci3d.evaluation.uncertainty import relative_error_reduction
 from foci3d.io.atomic import atomic_path
@@ -221,41 +221,3 @@ def comparison_page(table: pd.DataFrame) -> TablePage:
         "everywhere."
     )
     return TablePage("Networks and classical methods", note, table, sections)
-
-
-def seed_errors(summaries: pd.DataFrame, root_seed: int) -> pd.DataFrame:
-    """Errors of networks that were trained with several seeds.
-
-    Parameters
-    ----------
-    summaries : DataFrame
-        Summaries of the tests; the network of a replicate is named by the network, a hyphen and the seed.
-    root_seed : int
-        Seed of the networks whose names hold no seed.
-
-    Returns
-    -------
-    DataFrame
-        Columns network, seed, dataset, layer, error, ci_low, ci_high; the last three in %.
-    """
-    table = in_units(summaries.query("metric == 'error'").reset_index(drop=True))
-    names = table["network"].str.partition("-")
-    table = table.assign(network=names[0], seed=names[2].replace("", str(root_seed)).astype(int), error=table["value"])
-    return table[["network", "seed", "dataset", "layer", "error", "ci_low", "ci_high"]]
-
-
-def seeds_page(table: pd.DataFrame) -> TablePage:
-    """Format the errors by seed: one section per network, its mean and standard deviation last."""
-    sections = {}
-    for (network, dataset), part in table.groupby(["network", "dataset"], sort=False):
-        wide = spread(part.assign(text=format_estimates(part, "error")), "text", "seed")
-        by_layer = part.groupby("layer")["error"]
-        wide.loc["mean"] = by_layer.mean().map(format_number)
-        wide.loc["standard deviation"] = by_layer.std().map(format_number)
-        sections[f"{network} on {dataset}: {ERROR.axis_label}"] = with_headings(wide)
-    note = (
-        "The same networks trained with several seeds. The seed sets the initial weights, except those of a pretrained "
-        "encoder, and the order, combinations and depths of the training samples. Intervals are over test samples, the "
-        "standard deviation is over seeds: a difference between networks below it is not significant."
-    )
-    return TablePage("Sensitivity to the training seed", note, table, sections)

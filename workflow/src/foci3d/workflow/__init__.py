@@ -1,1 +1,1 @@
-"""What scripts need of Snakemake: jobs, provenance and the record of a run."""
+"""What Snakefiles and scripts need: the files of a run, its figures and tables, jobs and provenance."""

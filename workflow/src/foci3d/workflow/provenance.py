@@ -5,6 +5,7 @@ The digest tells Snakemake what to run again after an edit of the library.
 
 import ast
 import platform
+import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -37,21 +38,33 @@ def module_path(name: str) -> Path | None:
     return None
 
 
-def imported_modules(source: str) -> set[str]:
-    """Names of the library's modules that Python `source` imports, at any depth of nesting."""
+def imported_names(source: str) -> set[str]:
+    """Dotted names of all that may be a module and that Python `source` imports, at any depth of nesting."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE:
-            inner = node.module.removeprefix(PACKAGE).removeprefix(".")
-            candidates = [".".join(filter(None, [inner, alias.name])) for alias in node.names] + [inner]
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
-            candidates = [
-                alias.name.removeprefix(f"{PACKAGE}.") for alias in node.names if alias.name.startswith(f"{PACKAGE}.")
-            ]
-        else:
-            continue
-        names.update(name for name in candidates if name and module_path(name))
+            names |= {alias.name for alias in node.names}
     return names
+
+
+def imported_modules(source: str) -> set[str]:
+    """Names of the library's modules that Python `source` imports, without the package."""
+    names = {name.removeprefix(f"{PACKAGE}.") for name in imported_names(source) if name.startswith(f"{PACKAGE}.")}
+    return {name for name in names if module_path(name)}
+
+
+def neighbour_sources(script: Path) -> dict[str, str]:
+    """Source of a script and of the modules in its folder that it imports, also through each other, by name."""
+    sources: dict[str, str] = {}
+    pending = {script.stem}
+    while pending:
+        name = pending.pop()
+        sources[name] = (script.parent / f"{name}.py").read_text()
+        found = {name for name in imported_names(sources[name]) if (script.parent / f"{name}.py").is_file()}
+        pending |= found - set(sources)
+    return sources
 
 
 def normalized_source(source: str) -> str:
@@ -90,8 +103,9 @@ def transitive_modules(source: str) -> set[str]:
 def code_digest(script: str | Path, plugins: Sequence[str | Path] = ()) -> str:
     """Digest of the library code behind a script.
 
-    Snakemake notices an edit of a script but not of the modules that the script imports. A rule with this digest as a
-    param is run again when, and only when, code behind it has changed. Comments and docstrings do not count.
+    Snakemake notices an edit of a script but not of the modules that the script imports, of the library or in its own
+    folder. A rule with this digest as a param is run again when, and only when, code behind it has changed. Comments
+    and docstrings do not count.
 
     Parameters
     ----------
@@ -106,11 +120,25 @@ def code_digest(script: str | Path, plugins: Sequence[str | Path] = ()) -> str:
     str
         16 hexadecimal digits.
     """
-    modules = sorted(transitive_modules(Path(script).read_text()))
+    own = neighbour_sources(Path(script))
+    modules = sorted(transitive_modules("\n".join(own.values())))
     code = [(name, _read_module(name)[0]) for name in modules]
+    code += [(name, normalized_source(own[name])) for name in sorted(own) if name != Path(script).stem]
     if OPEN_TO_PLUGINS & set(modules):
         code += [(Path(plugin).name, normalized_source(Path(plugin).read_text())) for plugin in plugins]
     return digest(code)
+
+
+def find_commit(folder: str | Path) -> str:
+    """The commit of a folder under git with a note on later edits, or `unknown`."""
+    try:
+        commit, edits = (
+            subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+            for words in (("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain"))
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{commit}, edited" if edits else commit
 
 
 def package_versions() -> str:

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from summaries import summary
 
-from foci3d.evaluation.layers import layers_page, layers_table
-from foci3d.plots.layers import errors_against_layers
+from fig_layers import errors_against_layers
+from make_layers import layers_page, layers_table
 
 ERRORS = {"four": [0.1, 0.3, 0.3, 0.1], "two": [0.05, 0.07], "other_two": [0.2, 0.2], "one_sensor": [0.1, 0.2]}
 N_SENSORS = {"four": 2, "two": 2, "other_two": 2, "one_sensor": 1}

@@ -1,6 +1,5 @@
-"""Scripts of the benchmark and of the ablation, run as Snakemake runs them."""
+"""Scripts of the benchmark, run as Snakemake runs them."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +9,10 @@ import pytest
 import yaml
 from summaries import stack
 
-from foci3d.evaluation.benchmark import FrozenDataset
 from foci3d.io import shards
 from foci3d.io.predictions import Predictions
 from foci3d.io.samples import Samples
+from frozen_datasets import FrozenDataset
 
 N_SAMPLES, SHAPE = 6, (6, 4, 17, 17)
 
@@ -136,22 +135,3 @@ def test_the_record_holds_networks_and_classical_methods_on_frozen_data(run_scri
     with pytest.raises(SystemExit):
         run_script("record_benchmark", input={**inputs, "tests": files["test"][:1]}, output=output)
     assert "n_samples, masks, depths_um" in (tmp_path / "record_benchmark.log").read_text()
-
-
-def test_ablation_makes_a_table_and_a_figure(run_script, tmp_path):
-    curves, models = [], []
-    for index, name in enumerate(("one", "two")):
-        curves.append(tmp_path / f"{name}.csv")
-        table = {"step": [10, 20], "validation_score": [0.3, 0.2 - 0.1 * index], "seconds": [5.0, 10.0]}
-        pd.DataFrame(table).to_csv(curves[-1], index=False)
-        models.append(tmp_path / f"{name}.json")
-        description = {"architecture": {"n_depths": index + 5}, "training": {}, "n_parameters": 7}
-        models[-1].write_text(json.dumps(description))
-    pages = {name: tmp_path / f"ablation.{name}" for name in ("csv", "html", "markdown")}
-    run_script("make_ablation", input={"models": models, "curves": curves}, output=pages)
-    table = pd.read_csv(pages["csv"])
-    assert table["network"].tolist() == ["two", "one"]
-    assert table["settings"].tolist() == ["n_depths 6", "n_depths 5"]
-    figure = [tmp_path / "fig.png", tmp_path / "fig.svg"]
-    run_script("fig_ablation", input={"curves": curves}, output={"figure": figure})
-    assert all(path.stat().st_size > 1000 for path in figure)

@@ -10,11 +10,11 @@ from summaries import stack
 
 from foci3d.config.tasks import DEBLURRING, DEPTH_CLASS, DEPTH_MAP, MASKS
 from foci3d.errors import InputError
-from foci3d.evaluation import benchmark
-from foci3d.evaluation.benchmark import FrozenDataset
 from foci3d.evaluation.tables import read_summaries
 from foci3d.io.predictions import Predictions
 from foci3d.io.samples import NumpySamples, Samples
+from frozen_datasets import FrozenDataset, benchmark_page, read_frozen, require_frozen
+from import_predictions import check_entry, read_entry
 
 PROJECT = Path(__file__).parents[3]
 SHAPE = (3, 4, 6, 6)
@@ -37,7 +37,7 @@ def entry(samples) -> dict[str, np.ndarray]:
 
 
 def check(entry, samples, spec=MASKS, shape=SHAPE):
-    benchmark.check_entry("mine.npz", entry, spec, samples.depths_um, shape, 1000.0)
+    check_entry("mine.npz", entry, spec, samples.depths_um, shape, 1000.0)
 
 
 def flip_one_mask(samples):
@@ -70,28 +70,28 @@ def scale_layers(samples):
 )
 def test_any_change_of_a_dataset_is_refused(samples, change, name):
     frozen = {"stack2": FrozenDataset.from_samples("masks", samples)}
-    assert benchmark.require_frozen(frozen, "stack2", samples) == frozen["stack2"]
+    assert require_frozen(frozen, "stack2", samples) == frozen["stack2"]
     samples = change(samples)
     with pytest.raises(InputError, match=f"dataset stack2 is not the frozen one of the benchmark, as {name} of its"):
-        benchmark.require_frozen(frozen, "stack2", samples)
+        require_frozen(frozen, "stack2", samples)
 
 
 def test_rounding_of_measurements_is_accepted(samples):
     frozen = {"stack2": FrozenDataset.from_samples("masks", samples)}
     rounded = np.nextafter(samples.measurements, np.float32(2))
-    benchmark.require_frozen(frozen, "stack2", replace(samples, measurements=rounded))
+    require_frozen(frozen, "stack2", replace(samples, measurements=rounded))
 
 
 def test_fewer_samples_and_unknown_datasets_are_refused(samples):
     frozen = {"stack2": FrozenDataset.from_samples("masks", samples)}
     with pytest.raises(InputError, match="n_samples, masks"):
-        benchmark.require_frozen(frozen, "stack2", samples[:2])
+        require_frozen(frozen, "stack2", samples[:2])
     with pytest.raises(InputError, match="dataset slides is not part of the benchmark; expected one of stack2"):
-        benchmark.require_frozen(frozen, "slides", samples)
+        require_frozen(frozen, "slides", samples)
 
 
 def test_frozen_datasets_are_those_of_the_configuration(config):
-    frozen = benchmark.read_frozen(PROJECT / "resources" / "benchmark.yaml")
+    frozen = read_frozen(PROJECT / "resources" / "benchmark.yaml")
     tasks = {(network.dataset, network.task) for network in config.networks.values()} | {("moving", "masks")}
     assert {(name, dataset.task) for name, dataset in frozen.items()} <= tasks
     assert len(frozen) == 6
@@ -104,7 +104,7 @@ def test_both_kinds_of_files_are_read(entry, tmp_path):
     np.savez(tmp_path / "mine.npz", **entry, more=np.ones(2))
     Predictions("mine", "stack2", "masks", {**entry, "target": entry["output"]}, {}).save(tmp_path / "mine.h5")
     for name in ("mine.npz", "mine.h5"):
-        read = benchmark.read_entry(tmp_path / name)
+        read = read_entry(tmp_path / name)
         assert set(read) == {"output", "depths_um"}
         np.testing.assert_array_equal(read["output"], entry["output"])
 
@@ -113,26 +113,26 @@ def test_both_kinds_of_files_are_read(entry, tmp_path):
 def test_damaged_files_are_refused(content, tmp_path):
     (tmp_path / "mine.npz").write_bytes(content)
     with pytest.raises(InputError, match=r"mine.npz: not a readable predictions file; expected .h5 of foci3d or .npz"):
-        benchmark.read_entry(tmp_path / "mine.npz")
+        read_entry(tmp_path / "mine.npz")
 
 
 def test_objects_are_not_unpickled(tmp_path):
     np.savez(tmp_path / "mine.npz", output=np.array([{}], dtype=object), depths_um=np.ones(1))
     with pytest.raises(InputError, match="not a readable predictions file"):
-        benchmark.read_entry(tmp_path / "mine.npz")
+        read_entry(tmp_path / "mine.npz")
 
 
 def test_a_single_array_is_refused(tmp_path):
     with (tmp_path / "mine.npz").open("wb") as file:
         np.save(file, np.ones(3))
     with pytest.raises(InputError, match="not a readable predictions file"):
-        benchmark.read_entry(tmp_path / "mine.npz")
+        read_entry(tmp_path / "mine.npz")
 
 
 def test_missing_arrays_are_named(tmp_path):
     np.savez(tmp_path / "mine.npz", prediction=np.ones(3))
     with pytest.raises(InputError, match="no array output and no array depths_um but prediction; expected output and"):
-        benchmark.read_entry(tmp_path / "mine.npz")
+        read_entry(tmp_path / "mine.npz")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_probabilities_of_depths_must_sum_to_one(entry, samples):
 
 def test_the_page_sorts_entries_and_shows_intervals():
     rows = [stack("ours", "stack2", [0.1] * 4).assign(kind="network"), stack("mine", "stack2", [0.05] * 4)]
-    page = benchmark.benchmark_page(pd.concat(rows).fillna({"kind": "entry"}))
+    page = benchmark_page(pd.concat(rows).fillna({"kind": "entry"}))
     (section,) = page.sections.values()
     assert section["network"].tolist() == ["mine", "ours", "majority class"]
     assert section.loc[0, "Mean"] == "5 (4 to 6)"
@@ -176,6 +176,6 @@ def test_the_page_sorts_entries_and_shows_intervals():
 
 
 def test_the_page_of_present_entries_is_up_to_date():
-    page = benchmark.benchmark_page(read_summaries([PROJECT / "resources" / "benchmark_scores.csv"]))
+    page = benchmark_page(read_summaries([PROJECT / "resources" / "benchmark_scores.csv"]))
     written = (PROJECT / "docs" / "results" / "benchmark.md").read_text()
     assert written == page.markdown(), "copy tables/benchmark.md of `snakemake benchmark`"

@@ -1,13 +1,12 @@
 """The record of a run: costs from benchmarks, smaller figures, the commit."""
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from foci3d.workflow import run_record
+import write_run_record as run_record
 
 
 @pytest.fixture
@@ -47,17 +46,6 @@ def test_figures_shrink_and_keep_their_colours(tmp_path: Path) -> None:
     small = Image.open(tmp_path / "small.png")
     assert small.size == (run_record.FIGURE_WIDTH_PX, 100)
     assert small.convert("RGB").getpixel((10, 50)) == pytest.approx((200, 40, 10), abs=3)
-
-
-def test_the_commit_notes_edits(tmp_path: Path) -> None:
-    assert run_record.find_commit(tmp_path) == "unknown"
-    author = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-    for words in (["init", "-q"], [*author, "commit", "-q", "--allow-empty", "-m", "first"]):
-        subprocess.run(["git", *words], cwd=tmp_path, check=True)
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert head.stdout.startswith(run_record.find_commit(tmp_path))
-    (tmp_path / "new").touch()
-    assert run_record.find_commit(tmp_path).endswith(", edited")
 
 
 def test_the_page_shows_facts_costs_and_figures(benchmarks: Path) -> None:
