@@ -30,7 +30,7 @@ def test_means_over_layers_become_rows_by_perturbation_and_columns_by_network():
 
 def test_each_network_is_drawn_in_percent_beside_its_error_on_the_calibrated_imager():
     kinds = [name for name in PERTURBATIONS if name != UNPERTURBED.name]
-    amounts = {"none": [0.0], **dict.fromkeys(kinds, [-0.5, 0.5]), "full_well_electrons": [1e3, 1e5]}
+    amounts = {"none": [0.0], **{kind: [-0.5, 0.5] for kind in kinds}, "full_well_electrons": [1e3, 1e5]}
     parts = [
         pd.DataFrame({"perturbation": kind, "amount": values, "network": network, "dataset": dataset, "metric": metric})
         for kind, values in amounts.items()
