@@ -17,9 +17,9 @@ rule synthesize_shard:
     conda:
         "../../envs/foci3d.yaml"
     params:
+        **project.measuring(),
         dataset_config=project.dataset_config,
         scene=project.appearance,
-        **project.measuring(),
         n_samples=project.n_split_samples,
         n_shards=project.value("shards/{split}"),
         seed=project.value("seed"),
@@ -63,9 +63,9 @@ rule cut_slides:
     conda:
         "../../envs/foci3d.yaml"
     params:
+        **project.measuring(),
         dataset_config=project.dataset_config,
         slides=project.value("slides"),
-        **project.measuring(),
         seed=project.value("seed"),
         code=project.code("cut_slides"),
     script:
