@@ -1,20 +1,17 @@
 """The scripts of the classical methods, run as Snakemake runs them, up to the table beside networks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
+from squares import SEPARATION_UM, draw_squares
 
-from foci3d.classical.tuning import inexact_depths
 from foci3d.io import shards
 from foci3d.io.predictions import Predictions
-from foci3d.io.samples import Samples
-from foci3d.optics.forward import ForwardModel
 
 N_PIXELS = 17
-SEPARATION_UM = 1000.0
 
 
 @pytest.fixture(scope="module")
@@ -22,46 +19,21 @@ def psf(make_psf):
     return make_psf(N_PIXELS, (0.0, 1000.0), 50.0)
 
 
-def write_shard(path, psf, n_samples, n_layers, n_sensors, seed, moving):
-    """Stacks of one bright square per layer."""
-    rng = np.random.default_rng(seed)
-    masks = np.zeros((n_samples, n_layers, N_PIXELS, N_PIXELS), np.uint8)
-    for index in np.ndindex(n_samples, n_layers):
-        y, x = rng.integers(0, N_PIXELS - 7, 2)
-        masks[(*index, slice(y, y + 7), slice(x, x + 7))] = 1
-    layers = (0.2 + masks * rng.uniform(0.5, 2, masks.shape)).astype(np.float32)
-    depths_um = (np.linspace(80, 920, n_layers) + rng.uniform(-60, 60, (n_samples, n_layers))).astype(np.float32)
-    forward = ForwardModel(psf, N_PIXELS, n_sensors, SEPARATION_UM)
-    arrays = {
-        "layers": layers,
-        "masks": masks,
-        "measurements": forward(torch.from_numpy(layers), torch.from_numpy(depths_um)).numpy(),
-        "depths_um": depths_um,
-        "index": np.arange(n_samples),
-    }
+def write_shard(path, psf, n_samples, n_layers, n_sensors, seed, moving=False):
+    _, samples = draw_squares(psf, n_samples, n_layers, n_sensors, seed=seed)
     if moving:
         sequence, step = np.divmod(np.arange(n_samples), n_layers)
-        arrays |= {"sequence": sequence, "step": step, "cluster": masks[:, 0]}
-    shards.write(path, [Samples(**arrays)], n_samples, {"dataset": "any"})
+        samples = replace(samples, sequence=sequence, step=step, cluster=samples.masks[:, 0])
+    shards.write(path, [replace(samples, index=np.arange(n_samples))], n_samples, {"dataset": "any"})
 
 
 @pytest.fixture
 def predict(run_script, psf, tmp_path):
-    def run(
-        network: str,
-        test: str,
-        task: str,
-        method: dict,
-        smoothing: list,
-        n_layers: int,
-        n_sensors: int,
-        moving=False,
-        depth_sd_um=0.0,
-    ) -> Path:
+    def run(network, test, task, method, smoothing, n_layers, n_sensors, moving=False, depth_sd_um=0.0) -> Path:
         psf.save(tmp_path / "psf.h5")
         splits = {name: tmp_path / f"{name}.h5" for name in ("validation", "test")}
-        write_shard(splits["validation"], psf, 12, n_layers, n_sensors, 1, moving=False)
-        write_shard(splits["test"], psf, 8, n_layers, n_sensors, 2, moving)
+        write_shard(splits["validation"], psf, 12, n_layers, n_sensors, seed=1)
+        write_shard(splits["test"], psf, 8, n_layers, n_sensors, seed=2, moving=moving)
         run_script(
             "predict_classical",
             input={"psf": tmp_path / "psf.h5", **{name: [path] for name, path in splits.items()}},
@@ -113,37 +85,19 @@ def test_stacks_are_predicted_and_scored_beside_networks(run_script, predict, tm
     assert "<h2>stack2: AUC</h2>" in output["html"].read_text()
 
 
-def test_layers_are_deconvolved_in_their_unit(predict):
-    method = {"name": "richardson_lucy", "iterations": [2, 20]}
-    path = predict("deblur_richardson_lucy", "deblur", "deblurring", method, [0], n_layers=1, n_sensors=1)
-    arrays = Predictions.load(path).arrays
-    assert arrays["output"].shape == (8, 1, N_PIXELS, N_PIXELS)
-    np.testing.assert_array_equal(arrays["target"], arrays["layers"])
-    error = np.abs(arrays["output"] - arrays["layers"]).mean()
-    assert error < np.abs(arrays["measurements"] - arrays["layers"]).mean()
-
-
-def test_methods_are_worse_at_depths_with_errors(predict):
+def test_layers_are_deconvolved_in_their_unit_and_worse_at_depths_with_errors(predict):
     method = {"name": "nonnegative_least_squares", "iterations": [100]}
     arguments = ("deblur_least_squares", "deblur", "deblurring", method, [0], 1, 1)
     results = [Predictions.load(predict(*arguments, depth_sd_um=sd_um)) for sd_um in (0.0, 100.0, 100.0)]
     exact, inexact, again = (result.arrays for result in results)
     np.testing.assert_array_equal(inexact["output"], again["output"])
     np.testing.assert_array_equal(inexact["depths_um"], exact["depths_um"])
-    errors = [np.abs(arrays["output"] - arrays["target"]).mean() for arrays in (exact, inexact)]
+    np.testing.assert_array_equal(exact["target"], exact["layers"])
+    estimates = exact["output"], inexact["output"], exact["measurements"]
+    errors = [np.abs(estimate - exact["layers"]).mean() for estimate in estimates]
     assert errors[0] < errors[1]
+    assert errors[0] < errors[2]
     assert results[1].attributes["depth_sd_um"] == 100
-
-
-def test_inexact_depths_have_the_standard_deviation_and_stay_in_range():
-    depths_um = np.full(10_000, 500, np.float32)
-    inexact_um = inexact_depths(depths_um, 20.0, (0.0, 1000.0), [1])
-    assert np.std(inexact_um) == pytest.approx(20, rel=0.05)
-    assert np.mean(inexact_um) == pytest.approx(500, abs=1)
-    edges_um = inexact_depths(np.array([0.0, 1000.0] * 10, np.float32), 50.0, (0.0, 1000.0), [1])
-    assert edges_um.min() == 0
-    assert edges_um.max() == 1000
-    np.testing.assert_array_equal(inexact_depths(depths_um, 0.0, (0.0, 1.0), [1]), depths_um)
 
 
 def test_moving_clusters_keep_their_sequences(run_script, predict):

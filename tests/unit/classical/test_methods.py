@@ -1,5 +1,6 @@
 """The classical methods, compared with SciPy, dense linear algebra and scikit-image."""
 
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import scipy.optimize
 import torch
 from skimage import restoration
+from squares import draw_squares
 
 from foci3d.classical import methods, tuning
 from foci3d.config.classical_methods import (
@@ -19,11 +21,9 @@ from foci3d.config.classical_methods import (
 )
 from foci3d.config.fields import Positive, Some
 from foci3d.config.tasks import DEBLURRING, MASKS, TASKS
-from foci3d.io.samples import Samples
-from foci3d.optics.forward import ForwardModel, FourierOperator
+from foci3d.optics.forward import FourierOperator
 
 N_PIXELS = 15
-SEPARATION_UM = 1000.0
 
 
 @pytest.fixture(scope="module")
@@ -50,25 +50,9 @@ def dense_matrix(operator, n_layers):
     return np.stack([operator.forward(unit[None]).numpy().ravel() for unit in units], 1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def squares(psf):
-    """Stacks of one bright square per layer on a dark background, with the imager that measures them."""
-
-    def make(n_samples, n_layers, n_sensors, depths_um=None):
-        rng = np.random.default_rng(3)
-        masks = np.zeros((n_samples, n_layers, N_PIXELS, N_PIXELS), np.uint8)
-        for index in np.ndindex(n_samples, n_layers):
-            y, x = rng.integers(0, N_PIXELS - 6, 2)
-            masks[(*index, slice(y, y + 6), slice(x, x + 6))] = 1
-        layers = (0.25 + masks * rng.uniform(1, 3, (n_samples, n_layers, 1, 1))).astype(np.float32)
-        if depths_um is None:
-            depths_um = np.linspace(60, 940, n_layers) + rng.uniform(-50, 50, (n_samples, n_layers))
-        depths_um = np.broadcast_to(depths_um, (n_samples, n_layers)).astype(np.float32)
-        forward = ForwardModel(psf, N_PIXELS, n_sensors, SEPARATION_UM)
-        sensors = forward.at(torch.from_numpy(depths_um)).forward(torch.from_numpy(layers)).numpy()
-        return forward, Samples(layers=layers, masks=masks, measurements=sensors, depths_um=depths_um)
-
-    return make
+    return partial(draw_squares, psf)
 
 
 def reconstruct(forward, samples, method, parameters):
@@ -98,17 +82,6 @@ def test_nonnegative_least_squares_converges_to_that_of_scipy():
     layers = methods.nonnegative_least_squares(measurements, operator, 8000)
     np.testing.assert_allclose(layers.ravel(), expected, atol=1e-3)
     assert (operator.forward(layers) - measurements).norm().item() == pytest.approx(residual, rel=1e-4)
-
-
-def test_nonnegative_least_squares_explains_more_with_each_iteration(squares):
-    forward, samples = squares(2, 4, 2)
-    operator = forward.at(torch.from_numpy(samples.depths_um))
-    measurements, residuals = torch.from_numpy(samples.measurements), []
-    for iterations in (1, 5, 25):
-        layers = methods.nonnegative_least_squares(measurements, operator, iterations)
-        assert layers.min() >= 0
-        residuals.append((operator.forward(layers) - measurements).norm().item())
-    assert residuals[0] > 2 * residuals[1] > 4 * residuals[2]
 
 
 @pytest.mark.parametrize(
@@ -144,22 +117,17 @@ def test_deconvolution_is_closer_to_the_layer_than_the_measurement(squares, meth
     assert error < 0.7 * np.abs(samples.measurements - samples.layers)[inside].mean()
 
 
-def test_identity_repeats_the_measurement_in_every_layer(squares):
-    forward, samples = squares(2, 3, 2)
-    layers = reconstruct(forward, samples, "identity", {})
-    for layer in range(3):
-        np.testing.assert_array_equal(layers[:, layer], samples.measurements[:, 0])
-
-
-def test_reconstruction_does_not_depend_on_the_batch(squares, monkeypatch):
+def test_identity_repeats_the_measurement_and_batches_do_not_matter(squares, monkeypatch):
     forward, samples = squares(5, 4, 2)
+    for layer in reconstruct(forward, samples, "identity", {}).swapaxes(0, 1):
+        np.testing.assert_array_equal(layer, samples.measurements[:, 0])
     whole = reconstruct(forward, samples, "layered_wiener", {"noise_to_signal": 0.1})
     monkeypatch.setattr(methods, "BATCH_SIZE", 2)
     parts = reconstruct(forward, samples, "layered_wiener", {"noise_to_signal": 0.1})
     np.testing.assert_allclose(parts, whole, atol=1e-6)
 
 
-def test_calibration_gives_the_share_of_cells_whatever_the_gain():
+def test_calibrator_gives_the_share_of_cells_whatever_the_gain():
     rng = np.random.default_rng(1)
     masks = (rng.random((40, 2, 20, 20)) < [[[0.3]], [[0.6]]]).astype(np.uint8)
     layers = (masks + rng.normal(0, 0.8, masks.shape)).astype(np.float32)
@@ -174,11 +142,21 @@ def test_calibration_gives_the_share_of_cells_whatever_the_gain():
     assert (np.diff(probabilities[3, 0].ravel()[order]) >= 0).all()
 
 
-def test_calibration_of_an_empty_reconstruction_is_the_coverage():
+def test_calibrator_of_an_empty_reconstruction_gives_the_coverage():
     masks = np.zeros((4, 1, 5, 5), np.uint8)
     masks[:, :, :2] = 1
     empty = np.zeros(masks.shape, np.float32)
     np.testing.assert_allclose(tuning.IsotonicCalibrator(empty, masks)(empty), 0.4, atol=1e-6)
+
+
+def test_inexact_depths_have_the_standard_deviation_and_stay_in_range():
+    depths_um = np.full(10_000, 500, np.float32)
+    inexact_um = tuning.inexact_depths(depths_um, 20.0, (0.0, 1000.0), [1])
+    assert np.std(inexact_um) == pytest.approx(20, rel=0.05)
+    assert np.mean(inexact_um) == pytest.approx(500, abs=1)
+    edges_um = tuning.inexact_depths(np.array([0.0, 1000.0] * 10, np.float32), 50.0, (0.0, 1000.0), [1])
+    assert (edges_um.min(), edges_um.max()) == (0, 1000)
+    np.testing.assert_array_equal(tuning.inexact_depths(depths_um, 0.0, (0.0, 1.0), [1]), depths_um)
 
 
 def test_smoothing_acts_within_layers():

@@ -18,14 +18,10 @@ def sampled() -> tuple[np.ndarray, np.ndarray]:
     return probabilities, rng.random(probabilities.shape) < probabilities
 
 
-def distort(probabilities: np.ndarray, scales: list[float], shifts: list[float]) -> np.ndarray:
-    return expit((logit(probabilities) - np.array(shifts)[:, None, None]) / np.array(scales)[:, None, None])
-
-
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 def test_calibration_error_equals_that_of_torchmetrics(sampled, scale):
     probabilities, target = sampled
-    probabilities = distort(probabilities, [1 / scale] * 2, [0.0, 0.4])
+    probabilities = expit(scale * (logit(probabilities) - 0.4))
     sums = reliability.reliability_sums(probabilities, target)
     for layer, error in enumerate(reliability.expected_calibration_error(sums.sum(0))):
         pixels = (torch.from_numpy(values[:, layer].ravel()) for values in (probabilities, target.astype(int)))
