@@ -43,7 +43,7 @@ from foci3d.io import matlab, predictions, shards
 from foci3d.io.images import read_acquisition
 from foci3d.io.samples import Samples
 from foci3d.learning.datasets import open_dataset
-from foci3d.learning.inference import load_model
+from foci3d.learning.model import load_model
 from foci3d.learning.model_file import save_model
 from foci3d.learning.networks import build_network, load_encoder
 from foci3d.optics.psf import PSF
@@ -311,7 +311,7 @@ def read_model_files() -> None:
     model = load_model("model.json", psf=small_psf())
     description = model.description
     measurements = np.ones((1, description.in_channels, description.n_pixels, description.n_pixels), np.float32)
-    assert len(model.predict(measurements, "cpu").output) == 1
+    assert len(model.predict(measurements).output) == 1
 
 
 @cache

@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 from foci3d.confidence.consistency import relative_residual
 from foci3d.config.models import Config
 from foci3d.learning.device import Precision
-from foci3d.learning.inference import Model
+from foci3d.learning.model import Model
 from foci3d.learning.model_file import Digests, LayerDepth, ModelDescription
 from foci3d.learning.tasks import make_task
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
@@ -99,9 +99,9 @@ def main() -> None:
     psf = make_psf()
     model, rng = make_model(psf), np.random.default_rng(0)
     fields = [rng.uniform(1, 2, (2, extent, extent)).astype(np.float32) for extent in (small, large)]
-    reconstruct(fields[0], model, device="cpu")
+    reconstruct(fields[0], model)
     before = peak_mib()
-    seconds = processor_seconds(lambda: reconstruct(fields[1], model, device="cpu"))
+    seconds = processor_seconds(lambda: reconstruct(fields[1], model))
     megapixels, growth = large**2 / 1e6, (large**2 - small**2) / 1e6
     forward = ForwardModel(psf, CONFIG.imager.n_pixels, 2, model.sensor_separation_um)
     probability = rng.random((model.description.n_layers, large, large))

@@ -20,6 +20,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ from foci3d.classical.tuning import tune
 from foci3d.config.models import Config
 from foci3d.io.samples import NumpySamples
 from foci3d.io.shards import read_shards
-from foci3d.learning.inference import BATCH_SIZE, load_model
+from foci3d.learning.model import BATCH_SIZE, load_model
 from foci3d.learning.tasks import Task, make_task
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
@@ -74,26 +75,28 @@ def compare(
         read_split(results, baseline.dataset, split, n)
         for split, n in zip(("validation", "test"), n_samples, strict=True)
     )
-    model = load_model(results / "models" / f"{network}.json", psf=psf)
+    path = results / "models" / f"{network}.json"
+    model = load_model(path, psf=psf, device="cpu", average_symmetries=False, recalibration=None)
+    averaged = replace(model, average_symmetries=True)
     method = baseline.method.model_copy(update={"iterations": tuple(iterations)})
     classical = tune(method, baseline.spec, baseline.smoothing_sigma_px, forward, validation)
 
     sensors, depths_um = test.measurements, test.depths_um
     works = {
-        "network": lambda: model.predict(sensors[:1], "cpu"),
-        "symmetries": lambda: model.predict(sensors[:1], "cpu", average_symmetries=True),
+        "network": lambda: model.predict(sensors[:1]),
+        "symmetries": lambda: averaged.predict(sensors[:1]),
         "classical": lambda: classical.predict(forward, sensors[:1], depths_um[:1]),
-        "batch": lambda: model.predict(sensors[:BATCH_SIZE], "cpu"),
+        "batch": lambda: model.predict(sensors[:BATCH_SIZE]),
     }
     seconds = fastest(works, n_turns)
-    symmetric = model.predict(sensors, "cpu", average_symmetries=True).output
+    symmetric = averaged.predict(sensors).output
     return {
         "sample_ms": 1e3 * seconds["network"],
         "classical_sample_ms": 1e3 * seconds["classical"],
         "sample_vs_classical": seconds["classical"] / seconds["network"],
         "symmetries_vs_classical": seconds["classical"] / seconds["symmetries"],
         "images_per_s": sensors[:BATCH_SIZE].shape[0] * sensors.shape[1] / seconds["batch"],
-        "error": mean_error(model.predict(sensors, "cpu").output, test, task),
+        "error": mean_error(model.predict(sensors).output, test, task),
         "error_symmetries": mean_error(symmetric, test, task),
         "classical_error": mean_error(classical.predict(forward, sensors, depths_um), test, task),
         "classical_iterations": classical.parameters["iterations"],

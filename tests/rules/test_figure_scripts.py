@@ -19,7 +19,7 @@ from torch import nn
 
 from foci3d.evaluation.scores import score, trace_roc
 from foci3d.io.predictions import Predictions
-from foci3d.learning import inference
+from foci3d.learning import model as model_module
 from foci3d.workflow import provenance
 from foci3d.workflow.report import PANELS, TABLE_NAMES
 
@@ -192,9 +192,9 @@ def test_figS2_and_figS4(files, draw, sensors):  # noqa: N802
 
 def test_figS3(files, draw, monkeypatch):  # noqa: N802
     network = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3))
-    monkeypatch.setattr(inference, "load_model", lambda model, weights: SimpleNamespace(network=network))
+    monkeypatch.setattr(model_module, "load_model", lambda model, recalibration: SimpleNamespace(network=network))
     inputs = only(files("masks", layers=4, sensors=2), "predictions", "samples")
-    draw("figS3", ["figure"], inputs | {"model": "a.json", "weights": "a.safetensors"}, GEOMETRY)
+    draw("figS3", ["figure"], inputs | {"model": "a.json"}, GEOMETRY)
 
 
 def test_fig_training(draw, tmp_path):

@@ -13,7 +13,7 @@ import torch
 from foci3d.confidence.recalibration import recalibrate_network
 from foci3d.config.models import TrustConfig
 from foci3d.io.samples import Samples
-from foci3d.learning.inference import load_model
+from foci3d.learning.model import load_model
 from foci3d.learning.model_file import LayerDepth, ModelDescription, save_model
 from foci3d.optics.psf import PSF
 
@@ -42,7 +42,7 @@ def reconstruct(
 
     def run(images: list[str], recalibration: tuple[str, ...] = ()) -> Path:
         names = {"volume": "volume.ome.tif", "foci": "foci.csv", "quality": "quality.csv", "tracks": "tracks"}
-        names |= {"overview": "o.png", "view": "view.html"}
+        names |= {"overview": "overview.png", "view": "view.html"}
         run_script(
             "reconstruct_sample",
             input={"images": images, **model, "psf": str(tmp_path / "psf.h5"), "recalibration": list(recalibration)},
@@ -50,7 +50,6 @@ def reconstruct(
             params={
                 "acquisition": {"sample": "tissue1", "pixel_pitch_um": 55.0}
                 | dict(zip(["sensor_a", "sensor_b"], images, strict=False)),
-                "pixel_pitch_um": 55.0,
                 "threshold": THRESHOLD,
                 "tracking": {"max_lateral_um": 110.0, "max_depth_um": 300.0, "max_gap": 0},
                 "device": "cpu",
@@ -66,7 +65,7 @@ def reconstruct(
 def test_writes_the_prediction_of_the_model(reconstruct: Callable[[list[str]], Path], model: dict[str, str]) -> None:
     out = reconstruct(IMAGES)
     measurement = np.stack([tifffile.imread(path) for path in IMAGES])
-    expected = load_model(model["model"]).predict(measurement[None]).output[0]
+    expected = load_model(model["model"], average_symmetries=False).predict(measurement[None]).output[0]
     with tifffile.TiffFile(out / "volume.ome.tif") as file:
         probability, mask, uncertainty = file.asarray()
         assert 'PositionZ="380.5"' in file.ome_metadata
@@ -80,7 +79,7 @@ def test_writes_the_prediction_of_the_model(reconstruct: Callable[[list[str]], P
         assert set(found.depth_um) <= {depth.mean}
         assert set(found.depth_sd_um) <= {depth.sd}
     assert len(foci) > 0
-    assert (out / "o.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "overview.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_3d_view_needs_no_internet(reconstruct: Callable[[list[str]], Path]) -> None:
@@ -103,7 +102,7 @@ def test_quality_without_and_with_a_recalibration(
     assert row["flagged"] == "not available"
     assert "not available: the model has no recalibration" in (tmp_path / "reconstruct_sample.log").read_text()
 
-    trained = load_model(model["model"], psf=psf)
+    trained = load_model(model["model"], psf=psf, average_symmetries=False)
     rng = np.random.default_rng(0)
     masks = rng.random((12, 2, 51, 51)) > 0.8
     samples = Samples(
@@ -113,7 +112,7 @@ def test_quality_without_and_with_a_recalibration(
         depths_um=rng.uniform(0, 1000, (12, 2)),
     )
     trust = TrustConfig(network="small", dataset="stack", n_samples=12, coverage=0.9, false_alarm_rate=0.05)
-    recalibration = recalibrate_network(trained, psf, samples, trust, "cpu", average_symmetries=False)
+    recalibration = recalibrate_network(trained, samples, trust)
     recalibration.save(tmp_path / "c.json")
     out = reconstruct(IMAGES, (str(tmp_path / "c.json"),))
     (row,) = pd.read_csv(out / "quality.csv").to_dict("records")

@@ -17,7 +17,7 @@ from foci3d.io import shards
 from foci3d.io.predictions import Predictions
 from foci3d.io.samples import Samples
 from foci3d.learning.batches import Batch, TrainingBatches
-from foci3d.learning.inference import load_model
+from foci3d.learning.model import load_model
 from foci3d.optics.psf import PSF
 
 N_PIXELS = 17
@@ -159,7 +159,8 @@ def test_from_shards_to_predictions(
     found = Predictions.load(predictions)
     assert (found.network, found.dataset, found.task) == (name, "mine", NETWORKS[name][0])
     assert found.arrays["output"].shape == OUTPUTS[name]
-    again = load_model(model["model"]).predict(shards.read_shards(files["test"]).measurements).output
+    trained = load_model(model["model"], average_symmetries=False)
+    again = trained.predict(shards.read_shards(files["test"]).measurements).output
     np.testing.assert_allclose(found.arrays["output"], again, rtol=1e-5)
     curves = pd.read_csv(model["curves"])
     assert curves.step.tolist() == [2, 4]
@@ -355,7 +356,7 @@ def many_imagers(train: Callable[..., Files], split_files: Any) -> Files:
 def test_a_network_for_many_imagers_serves_another_one(many_imagers: Files, make_psf: Callable[..., PSF]) -> None:
     model = load_model(many_imagers["model"], psf=make_psf(N_PIXELS, pixel_pitch_um=70.0), sensor_separation_um=900.0)
     assert model.depth_scale == 0.9
-    outputs = model.predict(np.random.default_rng(0).uniform(1, 2, (3, 2, N_PIXELS, N_PIXELS)), "cpu")
+    outputs = model.predict(np.random.default_rng(0).uniform(1, 2, (3, 2, N_PIXELS, N_PIXELS)))
     assert all(np.isfinite(values).all() for values in outputs.values())
 
 
@@ -394,7 +395,7 @@ def test_a_released_model_takes_the_place_of_a_training(
     assert copied.description.network == "mine"
     digests = [json.loads(Path(path).read_text())["digests"] for path in (released["released_model"], output["model"])]
     assert digests[0] == digests[1]  # so that the recalibration of a released model holds for its copy
-    expected, found = (model.predict(measurements, "cpu").output for model in (trained, copied))
+    expected, found = (model.predict(measurements).output for model in (trained, copied))
     np.testing.assert_allclose(found, expected, atol=2e-3)
 
 

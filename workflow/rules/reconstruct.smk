@@ -41,7 +41,6 @@ rule reconstruct_sample:
     params:
         **project.inference(RECONSTRUCTING),
         acquisition=project.acquisition_values,
-        pixel_pitch_um=lambda wildcards: project.acquisitions[wildcards.sample].pixel_pitch_um,
         threshold=project.value("reconstruct/threshold"),
         tracking=project.value("reconstruct/tracking"),
         code=project.code("reconstruct_sample"),

@@ -13,15 +13,13 @@ from foci3d.confidence.reliability import risk_coverage
 from foci3d.io.atomic import atomic_path
 from foci3d.io.predictions import Predictions
 from foci3d.io.samples import Outputs, Samples
-from foci3d.learning.inference import load_model
+from foci3d.learning.model import load_model
 from foci3d.learning.recalibration import Recalibration
-from foci3d.optics.psf import PSF
 from foci3d.workflow.job import run_job
 
 
 def main(
     model: Path,
-    weights: Path,
     recalibration: Path,
     psf: Path,
     predictions: Path,
@@ -36,14 +34,14 @@ def main(
     html: Path,
     markdown: Path,
 ) -> None:
-    kernels, arrays = PSF.load(psf), Predictions.load(predictions).arrays
-    trained = load_model(model, weights, kernels)
+    arrays = Predictions.load(predictions).arrays
+    trained = load_model(model, psf=psf, device=device, recalibration=recalibration)
     fitted = Recalibration.load(recalibration, trained.description.digests.weights)
     samples, outputs = (
         record(**{field.name: arrays[field.name][:n_samples] for field in fields(record) if field.name in arrays})
         for record in (Samples, Outputs)
     )
-    inputs = score_inputs(trained, kernels, fitted, samples, outputs, device, seed)
+    inputs = score_inputs(trained, fitted, samples, outputs, seed)
     curve = risk_coverage(fitted.probabilities(arrays["output"]), arrays["target"] > 0)
     diagrams = reliability_diagrams(arrays, fitted)
     for table, path in ((diagrams, reliability), (curve, risk), (inputs, scores)):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from foci3d.io.predictions import Predictions
-from foci3d.learning.inference import load_model
+from foci3d.learning.model import load_model
 from foci3d.plots import style
 from foci3d.plots.architecture import architecture
 from foci3d.plots.selection import median_sample
@@ -17,13 +17,12 @@ from foci3d.plots.stacks import Stack
 from foci3d.workflow.job import run_job
 
 
-def main(
-    model: Path, weights: Path, predictions: Path, samples: Path, pixel_pitch_um: float, figure: list[Path]
-) -> None:
+def main(model: Path, predictions: Path, samples: Path, pixel_pitch_um: float, figure: list[Path]) -> None:
     style.use_style()
     test = Predictions.load(predictions)
     stack = Stack.from_predictions(test.arrays, median_sample(pd.read_csv(samples)))
-    style.save(architecture(load_model(model, weights).network, test.network, stack, pixel_pitch_um), *figure)
+    network = load_model(model, recalibration=None).network
+    style.save(architecture(network, test.network, stack, pixel_pitch_um), *figure)
 
 
 if __name__ == "__main__":

@@ -6,23 +6,16 @@ samples (HDF5).
 
 from pathlib import Path
 
-from foci3d.learning.inference import load_model, predict_dataset
-from foci3d.optics.psf import PSF
+from foci3d.learning.model import load_model
+from foci3d.learning.prediction import predict_dataset
 from foci3d.workflow.job import run_job
 
 
 def main(
-    model: Path,
-    weights: Path,
-    psf: Path,
-    test: list[Path],
-    dataset: str,
-    device: str,
-    average_symmetries: bool,
-    predictions: Path,
+    model: Path, psf: Path, test: list[Path], dataset: str, device: str, average_symmetries: bool, predictions: Path
 ) -> None:
-    trained = load_model(model, weights, PSF.load(psf))
-    predict_dataset(trained, test, dataset, device, average_symmetries=average_symmetries).save(predictions)
+    trained = load_model(model, psf=psf, device=device, average_symmetries=average_symmetries, recalibration=None)
+    predict_dataset(trained, test, dataset).save(predictions)
 
 
 if __name__ == "__main__":

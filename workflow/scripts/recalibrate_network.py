@@ -10,14 +10,12 @@ from pathlib import Path
 from foci3d.confidence.recalibration import recalibrate_network
 from foci3d.config.models import TrustConfig
 from foci3d.io.shards import read_shards
-from foci3d.learning.inference import load_model
-from foci3d.optics.psf import PSF
+from foci3d.learning.model import load_model
 from foci3d.workflow.job import run_job
 
 
 def main(
     model: Path,
-    weights: Path,
     psf: Path,
     validation: list[Path],
     trust: TrustConfig,
@@ -25,10 +23,8 @@ def main(
     average_symmetries: bool,
     recalibration: Path,
 ) -> None:
-    kernels, samples = PSF.load(psf), read_shards(validation)
-    trained = load_model(model, weights, kernels)
-    fitted = recalibrate_network(trained, kernels, samples, trust, device, average_symmetries=average_symmetries)
-    fitted.save(recalibration)
+    trained = load_model(model, psf=psf, device=device, average_symmetries=average_symmetries, recalibration=None)
+    recalibrate_network(trained, read_shards(validation), trust).save(recalibration)
 
 
 if __name__ == "__main__":

@@ -9,47 +9,33 @@ from pathlib import Path
 
 from foci3d.config.models import TrackingConfig
 from foci3d.config.samples import Acquisition
-from foci3d.io.images import read_acquisition
-from foci3d.learning.inference import load_model
-from foci3d.learning.recalibration import Recalibration
-from foci3d.optics.psf import PSF
-from foci3d.plots.reconstruction_files import ReconstructionFiles, write_reconstruction
-from foci3d.reconstruction.volume import reconstruct_series
+from foci3d.learning.model import load_model
+from foci3d.plots.reconstruction import write_reconstruction
+from foci3d.reconstruction.acquisition import reconstruct_acquisition
 from foci3d.workflow.job import run_job
 
 
 def main(
     model: Path,
-    weights: Path,
     recalibration: list[Path],
     psf: Path,
     acquisition: Acquisition,
-    pixel_pitch_um: float,
     threshold: float,
     tracking: TrackingConfig,
     device: str,
     average_symmetries: bool,
     volume: Path,
-    foci: Path,
-    quality: Path,
-    overview: Path,
-    view: Path,
     tracks: Path,
 ) -> None:
-    trained = load_model(model, weights, PSF.load(psf))
-    fitted = [Recalibration.load(path, trained.description.digests.weights) for path in recalibration]
-    measurements = read_acquisition(acquisition, trained.description.n_pixels)
-    results = reconstruct_series(
-        measurements.values,
-        trained,
-        threshold=threshold,
-        recalibration=fitted[0] if fitted else None,
-        pixel_pitch_um=pixel_pitch_um,
+    trained = load_model(
+        model,
+        psf=psf,
         device=device,
         average_symmetries=average_symmetries,
+        recalibration=recalibration[0] if recalibration else None,
     )
-    files = ReconstructionFiles(volume, foci, quality, overview, view, tracks)
-    write_reconstruction(results, files, measurements.frame_interval_s, tracking)
+    result = reconstruct_acquisition(acquisition, trained, threshold=threshold, tracking=tracking)
+    write_reconstruction(result, volume.parent)
     tracks.mkdir(exist_ok=True)  # Snakemake expects the folder for one frame, too
 
 

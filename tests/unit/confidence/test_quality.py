@@ -9,10 +9,10 @@ import torch
 
 from foci3d.confidence.consistency import relative_residual
 from foci3d.confidence.quality import Quality, quality_table
-from foci3d.confidence.recalibration import optics_of, prediction_statistics, recalibrate_network
+from foci3d.confidence.recalibration import prediction_statistics, recalibrate_network
 from foci3d.config.models import TrustConfig
 from foci3d.io.samples import Samples
-from foci3d.learning.inference import Model
+from foci3d.learning.model import Model
 from foci3d.learning.model_file import ModelDescription
 from foci3d.learning.recalibration import DepthRecalibration, Recalibration
 from foci3d.optics.psf import PSF
@@ -34,11 +34,12 @@ def model(model_description: ModelDescription, make_psf: Callable[..., PSF]) -> 
 
 @pytest.fixture
 def recalibration(model: Model) -> Recalibration:
-    return recalibrate_network(model, model.psf, SAMPLES, TRUST, "cpu", average_symmetries=False)
+    return recalibrate_network(model, SAMPLES, TRUST)
 
 
 def test_numbers_on_validation_samples_are_those_of_the_calibration(model: Model, recalibration: Recalibration) -> None:
-    qualities = [reconstruct(sample, model, recalibration=recalibration).quality for sample in SAMPLES.measurements]
+    recalibrated = replace(model, recalibration=recalibration)
+    qualities = [reconstruct(sample, recalibrated).quality for sample in SAMPLES.measurements]
     assert np.mean([quality.flagged for quality in qualities]) == pytest.approx(TRUST.false_alarm_rate, abs=0.04)
     assert np.mean([quality.abstained for quality in qualities]) == pytest.approx(1 - TRUST.coverage, abs=0.01)
     assert np.median([quality.residual for quality in qualities]) == pytest.approx(recalibration.typical_residual)
@@ -49,12 +50,10 @@ def test_statistics_and_residual_use_the_predicted_depths(model: Model) -> None:
     measurements = SAMPLES.measurements[:2]
     outputs = model.predict(measurements)
     shifted = replace(outputs, predicted_depths_um=outputs.predicted_depths_um + 200)
-    first, second = (prediction_statistics(model, model.psf, measurements, values) for values in (outputs, shifted))
+    first, second = (prediction_statistics(model, measurements, values) for values in (outputs, shifted))
     assert np.abs(first[:, 2:] - second[:, 2:]).max() > 1e-4
     result = reconstruct(measurements[0], model)
-    expected = relative_residual(
-        optics_of(model, model.psf), measurements[0], result.probability, np.array(result.depths_um)
-    )
+    expected = relative_residual(model.forward_model, measurements[0], result.probability, np.array(result.depths_um))
     assert result.quality.residual == pytest.approx(expected)
 
 
@@ -66,7 +65,7 @@ def test_flagged_depths_are_no_surer_than_those_of_the_training_data(
     for threshold, flagged in ((np.inf, False), (-np.inf, True)):
         reference = recalibration.reference.model_copy(update={"threshold": threshold})
         changed = recalibration.model_copy(update={"reference": reference, "depth_sds": depth_sds})
-        result = reconstruct(SAMPLES.measurements[0], model, recalibration=changed)
+        result = reconstruct(SAMPLES.measurements[0], replace(model, recalibration=changed))
         assert result.quality.flagged is flagged
         if flagged:
             assert result.depth_sds_um[:2] == tuple(training_sds_um[:2])
@@ -77,7 +76,7 @@ def test_flagged_depths_are_no_surer_than_those_of_the_training_data(
 
 
 def test_a_field_has_a_residual_and_abstention_but_no_flag(model: Model, recalibration: Recalibration) -> None:
-    quality = reconstruct(RNG.uniform(1, 2, (2, 40, 29)), model, recalibration=recalibration).quality
+    quality = reconstruct(RNG.uniform(1, 2, (2, 40, 29)), replace(model, recalibration=recalibration)).quality
     assert quality.flagged is None
     assert "flag not available: the recalibration is for fields of 13 x 13 pixels" in str(quality)
     assert quality.residual is not None
@@ -94,11 +93,11 @@ def test_notes_say_what_is_not_available(
         (model, averaged, "the recalibration is for predictions averaged over symmetries"),
         (replace(model, psf=None), recalibration, "need the point-spread function"),
     ):
-        quality = reconstruct(measurement, other, recalibration=given).quality
+        quality = reconstruct(measurement, replace(other, recalibration=given)).quality
         assert quality.flagged is None
         assert note in str(quality)
     wider = make_psf(13, pixel_pitch_um=50.0)
-    quality = reconstruct(measurement, replace(model, psf=wider), recalibration=recalibration).quality
+    quality = reconstruct(measurement, replace(model, psf=wider, recalibration=recalibration)).quality
     assert "recalibrated with another point-spread function" in quality.note
     assert quality.flagged is not None
 

@@ -11,19 +11,40 @@ from foci3d.learning import device
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """A machine with a number of GPUs."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: request.param > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: request.param)
+
+
 @pytest.mark.parametrize(
-    ("requested", "gpu", "expected"),
-    [("auto", True, "cuda"), ("auto", False, "cpu"), ("cpu", True, "cpu"), ("cuda", True, "cuda")],
+    ("requested", "gpus", "expected"),
+    [
+        ("auto", 1, "cuda"),
+        ("auto", 0, "cpu"),
+        ("cpu", 1, "cpu"),
+        ("cuda", 1, "cuda"),
+        ("cuda:0", 1, "cuda:0"),
+        ("cuda:1", 2, "cuda:1"),
+    ],
+    indirect=["gpus"],
 )
-def test_device(monkeypatch: pytest.MonkeyPatch, requested: str, gpu: bool, expected: str) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    assert device.resolve_device(requested).type == expected
+def test_device(gpus: None, requested: str, expected: str) -> None:
+    assert device.resolve_device(requested) == torch.device(expected)
 
 
-def test_missing_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(InputError, match=r"compute\.device is cuda, but torch finds no GPU"):
-        device.resolve_device("cuda")
+@pytest.mark.parametrize(
+    ("requested", "gpus", "available"),
+    [("cuda", 0, "auto, cpu"), ("cuda:1", 1, "auto, cpu, cuda, cuda:0")]
+    + [(name, 0, "auto, cpu") for name in ("gpu", "mps", "banana", "cpu:1", "")],
+    indirect=["gpus"],
+)
+def test_a_device_that_is_not_there(gpus: None, requested: str, available: str) -> None:
+    with pytest.raises(InputError) as error:
+        device.resolve_device(requested)
+    problem = f"device {requested}: torch finds no such device; expected {available}"
+    assert str(error.value) == f"{problem}. Correct compute.device or --device."
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from foci3d.config.architectures import (
 from foci3d.errors import InputError
 from foci3d.learning.bioimageio_package import write_package
 from foci3d.learning.export import MatrixWienerBank, export_onnx
-from foci3d.learning.inference import Model
+from foci3d.learning.model import Model
 from foci3d.learning.networks.physics import WienerBank
 from foci3d.learning.tasks import make_task
 from foci3d.optics.forward import ForwardModel
@@ -88,7 +88,7 @@ def test_onnx_runtime_gives_the_predictions(
     export_onnx(model, tmp_path / "model.onnx")
 
     measurements = 7 * np.random.default_rng(0).random((3, 2, N_PIXELS, N_PIXELS), np.float32) + 1
-    expected = model.predict(measurements, "cpu")
+    expected = model.predict(measurements)
     session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
     names = [value.name for value in session.get_outputs()]
     assert names == [*expected]

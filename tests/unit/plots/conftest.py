@@ -1,14 +1,17 @@
 """Small made-up test samples and scores, and the style of the figures."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 
+from foci3d.confidence.quality import Quality
 from foci3d.plots import style
 from foci3d.plots.stacks import Stack
+from foci3d.reconstruction.foci import COLUMNS
+from foci3d.reconstruction.volume import Reconstruction
 
 N_PIXELS, PITCH_UM = 16, 55.0
 DEPTHS_UM = np.array([110.0, 371.0, 602.0, 861.0])
@@ -140,3 +143,26 @@ def by_coverage() -> pd.DataFrame:
     rows = pd.concat([bins.assign(ci_low=percent / 2 - 1, ci_high=percent / 2 + 1, baseline=percent), whole])
     networks = [rows.assign(network=name, paper_error=6.0) for name in ("nonoverlap_cnn", "nonoverlap_physics")]
     return pd.concat(networks)
+
+
+@pytest.fixture
+def make_reconstruction() -> Callable[..., Reconstruction]:
+    """Make a reconstruction without foci of measurements, probabilities, depths and standard deviations."""
+
+    def make(
+        measurement: np.ndarray, probability: np.ndarray, depths_um: Sequence[float], sds_um: Sequence[float]
+    ) -> Reconstruction:
+        return Reconstruction(
+            measurement=measurement,
+            probability=probability,
+            depths_um=tuple(depths_um),
+            depth_sds_um=tuple(sds_um),
+            occupancy=(1.0,) * len(probability),
+            foci=pd.DataFrame(columns=COLUMNS),
+            threshold=0.5,
+            pixel_pitch_um=55.0,
+            sensor_depths_um=(0.0, 1000.0),
+            quality=Quality(None, None, None, None, None, "not assessed"),
+        )
+
+    return make

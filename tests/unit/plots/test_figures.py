@@ -77,9 +77,11 @@ def draw_scenes(request: pytest.FixtureRequest) -> Figure:
 
 
 def draw_reconstruction(request: pytest.FixtureRequest) -> Figure:
-    stack = next(get(request, "make_stack"))()
-    space = (stack.output, stack.depths_um, PITCH_UM, PLANES_UM, 0.5)
-    return reconstruction.overview(stack.measurements, *space)
+    make_stack, make_reconstruction = get(request, "make_stack", "make_reconstruction")
+    stack = make_stack()
+    return reconstruction.overview(
+        make_reconstruction(stack.measurements, stack.output, stack.depths_um.tolist(), stack.depths_um.tolist())
+    )
 
 
 def draw_architecture(request: pytest.FixtureRequest) -> Figure:

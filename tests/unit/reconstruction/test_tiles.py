@@ -8,6 +8,7 @@ import pytest
 from scipy import ndimage
 
 from foci3d.errors import InputError
+from foci3d.io.samples import NumpyOutputs, Outputs
 from foci3d.reconstruction.tiles import Tiling, predict_field
 
 TILING = Tiling(n_pixels=51, cut=8, ramp=8)
@@ -25,7 +26,7 @@ def field(*shape: int) -> np.ndarray:
 @pytest.mark.parametrize("extents", [(51, 51), (52, 90), (200, 131), (512, 512)])
 def test_field_is_the_prediction_for_the_whole(extents: tuple[int, int]) -> None:
     measurement = field(2, *extents)
-    output = predict_field(lambda tiles: {"output": smooth(tiles)}, measurement, TILING)["output"]
+    output = predict_field(lambda tiles: Outputs(output=smooth(tiles)), measurement, TILING).output
     np.testing.assert_allclose(output, smooth(measurement[None])[0], atol=1e-3)
 
 
@@ -33,13 +34,13 @@ def test_field_is_the_answer_of_each_tile_away_from_its_borders() -> None:
     """Each tile has an answer of its own, as with a network that divides by the mean of the tile."""
     answers: list[np.ndarray] = []
 
-    def predict(tiles: np.ndarray) -> dict[str, np.ndarray]:
+    def predict(tiles: np.ndarray) -> NumpyOutputs:
         output = tiles / tiles.mean((1, 2, 3), keepdims=True)
         answers.extend(output)
-        return {"output": output}
+        return Outputs(output=output)
 
     measurement = field(2, 512, 512) * np.linspace(1, 3, 512, dtype=np.float32)
-    output = predict_field(predict, measurement, TILING)["output"]
+    output = predict_field(predict, measurement, TILING).output
     starts, profiles = TILING.starts(512), TILING.weights(512)
     assert len(answers) == len(starts) ** 2 == 19**2
     for (y, x), (along_y, along_x), answer in zip(
@@ -53,9 +54,9 @@ def test_field_is_the_answer_of_each_tile_away_from_its_borders() -> None:
 
 def test_values_of_layers_become_smooth_maps() -> None:
     measurement = np.broadcast_to(np.arange(160, dtype=np.float32), (1, 160, 160))
-    outputs = predict_field(lambda tiles: {"depths": tiles[:, 0, :2, 25]}, measurement, TILING)
-    assert outputs["depths"].shape == (2, 160, 160)
-    rows = outputs["depths"][:, 40]
+    depths = predict_field(lambda tiles: Outputs(output=tiles[:, 0, :2, 25]), measurement, TILING).output
+    assert depths.shape == (2, 160, 160)
+    rows = depths[:, 40]
     assert (rows[:, 0], rows[:, -1]) == (pytest.approx([25, 25]), pytest.approx([134, 134]))
     assert (np.diff(rows, axis=1) >= 0).all()
     assert np.diff(rows, axis=1).max() < 5
@@ -64,7 +65,7 @@ def test_values_of_layers_become_smooth_maps() -> None:
 def test_memory_does_not_grow_with_the_number_of_tiles() -> None:
     measurement = np.ones((2, 1024, 1024), np.float32)
     tracemalloc.start()
-    predict_field(lambda tiles: {"output": tiles}, measurement, TILING)
+    predict_field(lambda tiles: Outputs(output=tiles), measurement, TILING)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3 * measurement.nbytes
@@ -72,7 +73,7 @@ def test_memory_does_not_grow_with_the_number_of_tiles() -> None:
 
 def test_field_smaller_than_a_tile_is_refused() -> None:
     with pytest.raises(InputError, match="found 200 x 50 pixels; expected at least 51 x 51"):
-        predict_field(lambda tiles: {}, field(1, 200, 50), TILING)
+        predict_field(lambda tiles: Outputs(output=tiles), field(1, 200, 50), TILING)
 
 
 def test_tiles_without_a_middle_are_refused() -> None:

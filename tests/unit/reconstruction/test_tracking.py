@@ -80,17 +80,17 @@ def test_a_simulated_cluster_is_followed_through_the_layers(config: Config) -> N
     )  # no cells but those of the cluster
     samples = draw_moving([np.random.default_rng(seed) for seed in range(3)], scene, dataset, 51)
     n_layers = dataset.n_layers
-    for first in range(0, len(samples["step"]), n_layers):
+    for first in range(0, len(samples), n_layers):
         frames = [
             find_foci(mask.numpy().astype(float), 0.5, depths_um.tolist(), [0.0] * n_layers, PITCH_UM)
             for mask, depths_um in zip(
-                samples["masks"][first : first + n_layers], samples["depths_um"][first : first + n_layers], strict=True
+                samples.masks[first : first + n_layers], samples.depths_um[first : first + n_layers], strict=True
             )
         ]
         tracks = track_foci(join_frames(frames), max_lateral_um=PITCH_UM, max_depth_um=1000.0)
         assert tracks["track"].max() == 1
         assert tracks["layer"].tolist() == [1, 2, 3, 4]
-        depths_um = samples["depths_um"][first].numpy()
+        depths_um = samples.depths_um[first].numpy()
         (row,) = describe_tracks(tracks).to_dict("records")
         assert row["speed_um_per_frame"] == pytest.approx(np.polyfit(np.arange(4), depths_um, 1)[0], rel=1e-5)
         assert row["elevation_deg"] == pytest.approx(90, abs=1e-3)

@@ -1,12 +1,16 @@
 """A reconstruction is the prediction of the model, with the depths and the geometry of its imager."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from foci3d.errors import InputError
-from foci3d.learning.inference import Model
+from foci3d.learning.model import Model
 from foci3d.learning.model_file import ModelDescription
+from foci3d.optics.psf import PSF
 from foci3d.reconstruction.foci import find_foci
 from foci3d.reconstruction.tiles import Tiling, predict_field
 from foci3d.reconstruction.volume import reconstruct
@@ -44,14 +48,14 @@ def test_a_larger_field_is_reconstructed_by_tiles(model_description: ModelDescri
     description = model_description.model_copy(update={"task": "stacks", "out_channels": 12})
     model = Model(description.build_network().eval(), description)
     field = np.random.default_rng(1).uniform(1, 2, (2, 40, 29))
-    fields = predict_field(lambda tiles: model.predict(tiles).arrays(), field, Tiling(13, 2, 2))
-    threshold = float(np.quantile(fields["output"].max(0), 0.7))
+    fields = predict_field(model.predict, field, Tiling(13, 2, 2))
+    threshold = float(np.quantile(fields.output.max(0), 0.7))
     result = reconstruct(field, model, threshold=threshold)
-    np.testing.assert_array_equal(result.probability, fields["output"])
+    np.testing.assert_array_equal(result.probability, fields.output)
     corner = model.predict(field[None, :, :13, :13])
     np.testing.assert_allclose(result.probability[:, :8, :8], corner.output[0, :, :8, :8], atol=1e-6)
-    maps = (fields["predicted_depths_um"], fields["predicted_depth_sds_um"])
-    assert result.foci.equals(find_foci(fields["output"], threshold, *maps, 55.0))
+    maps = (fields.predicted_depths_um, fields.predicted_depth_sds_um)
+    assert result.foci.equals(find_foci(fields.output, threshold, *maps, 55.0))
     assert result.foci.depth_um.nunique() > 1
     for depth_um, depths_um in zip(result.depths_um, maps[0], strict=True):
         assert depths_um.min() < depth_um < depths_um.max()
@@ -63,9 +67,10 @@ def test_a_field_smaller_than_that_of_the_model(model: Model) -> None:
 
 
 @pytest.mark.parametrize("quantile", [0.3, 0.7])
-def test_foci_are_those_above_the_threshold(model: Model, quantile: float) -> None:
+def test_foci_are_those_above_the_threshold(model: Model, make_psf: Callable[..., PSF], quantile: float) -> None:
     threshold = float(np.quantile(model.predict(MEASUREMENT[None]).output, quantile))
-    result = reconstruct(MEASUREMENT, model, threshold=threshold, pixel_pitch_um=10.0)
+    finer = replace(model, psf=make_psf(13, pixel_pitch_um=10.0))
+    result = reconstruct(MEASUREMENT, finer, threshold=threshold)
     expected = find_foci(result.probability, threshold, result.depths_um, result.depth_sds_um, 10.0)
     assert result.foci.equals(expected)
     assert result.foci.area_um2.sum() == pytest.approx((result.probability > threshold).sum() * 100)
@@ -73,5 +78,5 @@ def test_foci_are_those_above_the_threshold(model: Model, quantile: float) -> No
 
 def test_a_model_for_another_task(model: Model) -> None:
     description = model.description.model_copy(update={"task": "depth_map"})
-    with pytest.raises(InputError, match="task is depth_map; expected one of masks, stacks, choose another model"):
+    with pytest.raises(InputError, match="task is depth_map; expected masks or stacks, choose another model"):
         reconstruct(MEASUREMENT, Model(model.network, description))

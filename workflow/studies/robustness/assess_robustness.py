@@ -12,14 +12,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from foci3d.confidence.recalibration import optics_of
 from foci3d.config.models import SensorConfig
 from foci3d.config.studies import RobustnessConfig
 from foci3d.evaluation.scores import score
-from foci3d.io.atomic import atomic_path
+from foci3d.io.atomic import write_csv
 from foci3d.io.shards import read_shards
-from foci3d.learning.inference import load_model, predict_samples
-from foci3d.optics.psf import PSF
+from foci3d.learning.model import load_model
+from foci3d.learning.prediction import predict_samples
 from foci3d.simulation.perturbations import EFFECTS, CalibratedImager, list_perturbations
 from foci3d.workflow.job import run_job
 
@@ -28,7 +27,6 @@ log = logging.getLogger("foci3d")
 
 def main(
     model: Path,
-    weights: Path,
     psf: Path,
     test: list[Path],
     dataset_name: str,
@@ -41,20 +39,19 @@ def main(
     seed: int,
     scores: Path,
 ) -> None:
-    kernels = PSF.load(psf)
-    trained = load_model(model, weights, kernels)
+    trained = load_model(model, psf=psf, device=device, average_symmetries=average_symmetries, recalibration=None)
     first = read_shards(test)[: robustness.n_samples].map(torch.from_numpy)
     noisy = sensor.model_copy(update={"read_noise_electrons": robustness.read_noise_electrons})
-    forward, parts = optics_of(trained, kernels), []
+    parts = []
     for perturbation, amount in list_perturbations(robustness, trained.description.in_channels, first.layers.shape[1]):
         log.info("%s %g", perturbation.name, amount)
-        imager = CalibratedImager(kernels, forward, noisy, torch.Generator().manual_seed(seed))
+        generator = torch.Generator().manual_seed(seed)
+        imager = CalibratedImager(trained.required_psf, trained.forward_model, noisy, generator)
         perturbed = EFFECTS[perturbation.name](first, imager, amount).map(Tensor.numpy)
-        predictions = predict_samples(trained, perturbed, dataset_name, device, average_symmetries=average_symmetries)
+        predictions = predict_samples(trained, perturbed, dataset_name)
         _, summary = score(predictions, max_depth_um, n_bootstrap, seed)
         parts.append(summary.assign(perturbation=perturbation.name, amount=amount))
-    with atomic_path(scores) as temporary:
-        pd.concat(parts, ignore_index=True).to_csv(temporary, index=False, float_format="%.6g")
+    write_csv(pd.concat(parts, ignore_index=True), scores, "%.6g")
 
 
 if __name__ == "__main__":

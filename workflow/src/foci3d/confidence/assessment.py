@@ -10,15 +10,14 @@ import torch
 
 from foci3d.confidence import reliability
 from foci3d.confidence.consistency import consistency_score
-from foci3d.confidence.recalibration import depth_errors, optics_of, prediction_statistics
+from foci3d.confidence.recalibration import depth_errors, prediction_statistics
 from foci3d.evaluation import uncertainty
 from foci3d.evaluation.metrics import DEPTH_INTERVALS, FloatArray, ratio
 from foci3d.evaluation.tables import TablePage, format_estimates, in_units
 from foci3d.evaluation.uncertainty import Estimate
 from foci3d.io.samples import NumpyOutputs, NumpySamples
-from foci3d.learning.inference import Model
+from foci3d.learning.model import Model
 from foci3d.learning.recalibration import Recalibration
-from foci3d.optics.psf import PSF
 from foci3d.simulation.ood import out_of_distribution_measurements
 
 TEST_SAMPLES = "test"
@@ -45,24 +44,16 @@ SECTIONS = {
 
 
 def score_inputs(
-    model: Model,
-    psf: PSF,
-    recalibration: Recalibration,
-    samples: NumpySamples,
-    outputs: NumpyOutputs,
-    device: torch.device | str,
-    seed: int,
+    model: Model, recalibration: Recalibration, samples: NumpySamples, outputs: NumpyOutputs, seed: int
 ) -> pd.DataFrame:
     """Score test samples, and out-of-distribution measurements that are made from them.
 
     Parameters
     ----------
-    model, psf, recalibration
-        The model, the point-spread function and the model's recalibration.
+    model, recalibration
+        The model, with the point-spread function of the imager, and its recalibration.
     samples, outputs
-        N test samples, and what the model predicts for them.
-    device : torch.device or str
-        Where to compute, see `Model.predict`.
+        N test samples, and what the model predicts for them, not recalibrated.
     seed : int
         Seed of the measurements.
 
@@ -73,15 +64,14 @@ def score_inputs(
         the score) and flagged (0 or 1).
     """
     generator = torch.Generator().manual_seed(seed)
-    kinds = out_of_distribution_measurements(samples.map(torch.from_numpy), optics_of(model, psf), generator)
+    kinds = out_of_distribution_measurements(samples.map(torch.from_numpy), model.forward_model, generator)
     predictions = {TEST_SAMPLES: (samples.measurements, outputs)}
     for kind, values in kinds.items():
         images = values.numpy()
-        predicted = model.predict(images, device, average_symmetries=recalibration.average_symmetries)
-        predictions[kind] = images, predicted
+        predictions[kind] = images, model.predict(images, recalibrate=False)
     parts = []
     for kind, (images, predicted) in predictions.items():
-        score = consistency_score(recalibration.reference, prediction_statistics(model, psf, images, predicted))
+        score = consistency_score(recalibration.reference, prediction_statistics(model, images, predicted))
         parts.append(pd.DataFrame({"inputs": kind, "sample": range(len(score)), "score": score}))
     scores = pd.concat(parts, ignore_index=True).assign(threshold=recalibration.reference.threshold)
     return scores.assign(flagged=(scores["score"] > scores["threshold"]).astype(int))

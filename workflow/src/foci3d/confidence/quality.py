@@ -12,11 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from foci3d.confidence.consistency import consistency_score, relative_residual
-from foci3d.confidence.recalibration import layer_depths, optics_of, prediction_statistics
+from foci3d.confidence.recalibration import prediction_statistics
 from foci3d.confidence.reliability import confidence
 from foci3d.io.samples import NumpyOutputs
-from foci3d.learning.inference import Model
-from foci3d.learning.recalibration import Recalibration
+from foci3d.learning.model import Model
 
 
 @dataclass(frozen=True)
@@ -79,25 +78,11 @@ def quality_table(qualities: Sequence[Quality]) -> pd.DataFrame:
     return table
 
 
-def find_usable_recalibration(
-    recalibration: Recalibration | None, *, average_symmetries: bool
-) -> tuple[Recalibration | None, str]:
-    """The recalibration if it holds for the way of predicting, and otherwise a note why there is none."""
-    if recalibration is None:
-        return None, "flag and abstention not available: the model has no recalibration"
-    if recalibration.average_symmetries != average_symmetries:
-        which = "averaged" if recalibration.average_symmetries else "not averaged"
-        return None, f"flag and abstention not available: the recalibration is for predictions {which} over symmetries"
-    return recalibration, ""
-
-
 def assess_quality(
     measurement: npt.NDArray[np.number],
     outputs: NumpyOutputs,
     probability: npt.NDArray[np.float32],
     model: Model,
-    recalibration: Recalibration | None,
-    note: str = "",
 ) -> Quality:
     """Assess a reconstruction.
 
@@ -106,35 +91,33 @@ def assess_quality(
     measurement : ndarray (S, Y, X)
         Images of the sensors.
     outputs : Outputs
-        Of the model for them, without the axis of samples: values (L,) or maps (L, Y, X).
+        Of the model for them, not recalibrated and without the axis of samples: values (L,) or maps (L, Y, X).
     probability : ndarray (L, Y, X)
         Probability of a cell, recalibrated if there is a recalibration.
     model : Model
-        The model. Without its point-spread function, there are no residual and no score.
-    recalibration : Recalibration or None
-        Its recalibration.
-    note : str
-        From `find_usable_recalibration`.
+        The model. Without its point-spread function, there are no residual and no score; without a recalibration of
+        predictions that are made as it makes them, no score and no abstention.
 
     Returns
     -------
     Quality
         The quality.
     """
-    notes, size = [note] if note else [], model.description.n_pixels
+    recalibration, size = model.usable_recalibration, model.description.n_pixels
+    notes = [] if recalibration else [f"flag and abstention not available: {_why_not_recalibrated(model)}"]
     residual = score = None
     if model.psf is None:
         notes.append("residual and flag need the point-spread function")
     else:
-        depths_um, _ = layer_depths(outputs, model.description)
-        residual = relative_residual(optics_of(model, model.psf), measurement, probability, depths_um)
+        depths_um, _ = model.layer_depths(outputs)
+        residual = relative_residual(model.forward_model, measurement, probability, depths_um)
         if recalibration and recalibration.psf != model.psf.digest:
             notes.append("recalibrated with another point-spread function")
         if recalibration and measurement.shape[1:] != (size, size):
             notes.append(f"flag not available: the recalibration is for fields of {size} x {size} pixels")
         elif recalibration:
             batch = outputs.map(lambda values: values[None])
-            statistics = prediction_statistics(model, model.psf, measurement[None], batch)
+            statistics = prediction_statistics(model, measurement[None], batch)
             score = float(consistency_score(recalibration.reference, statistics)[0])
     return Quality(
         residual=residual,
@@ -146,3 +129,10 @@ def assess_quality(
         else None,
         note="; ".join(notes),
     )
+
+
+def _why_not_recalibrated(model: Model) -> str:
+    if model.recalibration is None:
+        return "the model has no recalibration"
+    which = "averaged" if model.recalibration.average_symmetries else "not averaged"
+    return f"the recalibration is for predictions {which} over symmetries"

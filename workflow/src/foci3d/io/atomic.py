@@ -5,6 +5,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -32,3 +36,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_csv(table: "pd.DataFrame", path: str | Path, float_format: str | None = None) -> None:
+    """Write a table without its index, numbers with all digits or in a format such as ``%.6g``."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, float_format=float_format)

@@ -19,17 +19,28 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def resolve_device(requested: str) -> torch.device:
-    """Device for a request: ``cpu``, ``cuda``, or ``auto`` for a GPU where there is one.
+    """Device for a request: ``cpu``, ``cuda``, ``cuda:1``, or ``auto`` for a GPU where there is one.
 
     Raises
     ------
     InputError
-        If a GPU is requested and torch finds none.
+        If torch finds no such device.
+
+    Examples
+    --------
+    >>> resolve_device("cpu")
+    device(type='cpu')
     """
-    available = torch.cuda.is_available()
-    if requested == "cuda" and not available:
-        raise InputError("compute.device is cuda, but torch finds no GPU; expected auto or cpu, change it.")
-    return torch.device("cuda" if available and requested != "cpu" else "cpu")
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if requested == "auto":
+        return torch.device("cuda" if n_gpus else "cpu")
+    available = ["cpu", *(["cuda"] if n_gpus else []), *(f"cuda:{index}" for index in range(n_gpus))]
+    if requested not in available:
+        raise InputError(
+            f"device {requested}: torch finds no such device; expected auto, {', '.join(available)}. Correct "
+            "compute.device or --device."
+        )
+    return torch.device(requested)
 
 
 def resolve_precision(requested: str, device: torch.device) -> Precision:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from foci3d.errors import InputError
 from foci3d.io.atomic import atomic_path
 from foci3d.io.samples import Outputs
-from foci3d.learning.inference import Model, decode_outputs
+from foci3d.learning.model import Model, decode_outputs
 from foci3d.learning.networks.physics import PhysicsNetwork, WienerBank
 from foci3d.learning.tasks import Task
 

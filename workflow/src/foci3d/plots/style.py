@@ -83,10 +83,15 @@ def new_figure(width_mm: float, height_mm: float) -> Figure:
     return Figure(figsize=(width_mm / 25.4, height_mm / 25.4), layout="constrained")
 
 
-def save(figure: Figure, png: Path, svg: Path) -> None:
-    """Write a figure as PNG and SVG; equal figures give equal bytes."""
+def save_png(figure: Figure, png: Path) -> None:
+    """Write a figure as PNG; equal figures give equal bytes."""
     with atomic_path(png) as path:
         figure.savefig(path, metadata={"Software": None})
+
+
+def save(figure: Figure, png: Path, svg: Path) -> None:
+    """Write a figure as PNG and SVG; equal figures give equal bytes."""
+    save_png(figure, png)
     with atomic_path(svg) as path:
         figure.savefig(path, metadata={"Date": None})
         path.write_text(_number_ids(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -8,7 +8,7 @@ Networks divide a measurement by its mean. In a field, this is the mean of the t
 cells would then be as bright as any other, so its answer is to be judged by its probability of cells.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from foci3d.errors import InputError
+from foci3d.io.samples import NumpyOutputs, Outputs
 
 Floats = npt.NDArray[np.float32]
-Predict = Callable[[Floats], Mapping[str, npt.NDArray[np.floating]]]
 
 BATCH_SIZE = 64
 """Tiles that are predicted together."""
@@ -65,14 +65,16 @@ class Tiling:
         return weights
 
 
-def predict_field(predict: Predict, measurement: npt.NDArray[np.number], tiling: Tiling) -> dict[str, Floats]:
+def predict_field(
+    predict: Callable[[Floats], NumpyOutputs], measurement: npt.NDArray[np.number], tiling: Tiling
+) -> NumpyOutputs:
     """Apply a network to a field of any size.
 
     Parameters
     ----------
     predict : callable
-        From measurements (N, S, P, P) to arrays by name, as `foci3d.learning.inference.Model.predict`: images
-        (N, L, P, P), or values (N, L) of a layer.
+        From measurements (N, S, P, P) to outputs, as `foci3d.learning.model.Model.predict`: images (N, L, P, P), and
+        values (N, L) of the layers.
     measurement : ndarray (S, Y, X)
         Images of the sensors, with at least P pixels in y and in x.
     tiling : Tiling
@@ -80,8 +82,8 @@ def predict_field(predict: Predict, measurement: npt.NDArray[np.number], tiling:
 
     Returns
     -------
-    dict of str to ndarray (L, Y, X), float32
-        The arrays of `predict` for the field; a value becomes a map that varies from tile to tile.
+    Outputs
+        Arrays (L, Y, X), float32, of the field; a value becomes a map that varies from tile to tile.
 
     Raises
     ------
@@ -96,12 +98,12 @@ def predict_field(predict: Predict, measurement: npt.NDArray[np.number], tiling:
         )
     fields: dict[str, Floats] = {}
     for windows, weights, tiles in _batches(measurement, tiling):
-        for name, values in predict(tiles).items():
+        for name, values in predict(tiles).arrays().items():
             answers = values if values.ndim == 4 else values[..., None, None]
             field = fields.setdefault(name, np.zeros((answers.shape[1], *extents), np.float32))
             for window, weight, answer in zip(windows, weights, answers, strict=True):
                 field[:, *window] += weight * answer
-    return fields
+    return Outputs(**fields)
 
 
 def _batches(

@@ -12,17 +12,48 @@ frame-to-frame step of Jaqaman et al., Nature Methods 5, 695 (2008).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
+from foci3d.config.models import TrackingConfig
 from foci3d.errors import InputError
+from foci3d.io.atomic import write_csv
 
 POSITION = ["x_um", "y_um", "depth_um"]
 """Columns of the position of a focus."""
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Foci followed over a time series.
+
+    Parameters
+    ----------
+    foci : DataFrame
+        The foci with their tracks, see `track_foci`.
+    summary : DataFrame
+        One row per track, see `describe_tracks`.
+    """
+
+    foci: pd.DataFrame
+    summary: pd.DataFrame
+
+    @classmethod
+    def from_foci(cls, foci: pd.DataFrame, tracking: TrackingConfig, frame_interval_s: float | None = None) -> Self:
+        """Follow the `foci` of all frames, whose times are `frame_interval_s` [s] apart, if that is known."""
+        tracks = track_foci(foci, **tracking.model_dump())
+        return cls(tracks, describe_tracks(tracks, frame_interval_s))
+
+    def save(self, folder: Path) -> None:
+        """Write ``tracks.csv`` and ``summary.csv`` to a folder."""
+        write_csv(self.foci, folder / "tracks.csv")
+        write_csv(self.summary, folder / "summary.csv")
 
 
 def track_foci(foci: pd.DataFrame, *, max_lateral_um: float, max_depth_um: float, max_gap: int = 0) -> pd.DataFrame:

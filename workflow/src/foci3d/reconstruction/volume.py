@@ -1,32 +1,27 @@
-"""Reconstruction of an acquisition: images of the sensors in, a volume of cells and a table of foci out."""
+"""Reconstruction of one measurement: images of the sensors in, a volume of cells and a table of foci out."""
 
-import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 
-from foci3d.confidence.quality import Quality, assess_quality, find_usable_recalibration
-from foci3d.confidence.recalibration import layer_depths
+from foci3d.confidence.quality import Quality, assess_quality
 from foci3d.confidence.reliability import confidence
 from foci3d.config.tasks import TASKS, OutputKind, tasks_of_kind
 from foci3d.errors import InputError
 from foci3d.evaluation.metrics import CELL_THRESHOLD
-from foci3d.io.samples import Outputs
-from foci3d.learning.inference import Model
-from foci3d.learning.recalibration import Recalibration
+from foci3d.io.samples import NumpyOutputs
+from foci3d.learning.model import Model
 from foci3d.reconstruction.foci import find_foci
 from foci3d.reconstruction.tiles import Tiling, predict_field
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """A reconstructed acquisition.
+    """A reconstructed measurement.
 
     Parameters
     ----------
@@ -39,7 +34,8 @@ class Reconstruction:
         recalibration; of a model that predicts none, mean and standard deviation in its training data. Where `quality`
         flags the measurement, standard deviations are at least those in the training data.
     occupancy : tuple of L floats
-        Probability that a layer holds cells; 1 of a model that predicts none.
+        Score from 0 to 1 of whether a layer holds cells; 1 of a model that predicts none, and of one whose training
+        data have cells in every layer, such as the released ones.
     foci : DataFrame
         One row per focus, see `foci3d.reconstruction.foci.find_foci`.
     threshold : float
@@ -74,17 +70,8 @@ class Reconstruction:
         return np.asarray(1 - confidence(self.probability), np.float32)
 
 
-def reconstruct(
-    measurement: npt.NDArray[Any],
-    model: Model,
-    *,
-    threshold: float = CELL_THRESHOLD,
-    recalibration: Recalibration | None = None,
-    pixel_pitch_um: float | None = None,
-    device: torch.device | str = "auto",
-    average_symmetries: bool = False,
-) -> Reconstruction:
-    """Reconstruct an acquisition in 3D.
+def reconstruct(measurement: npt.NDArray[Any], model: Model, *, threshold: float = CELL_THRESHOLD) -> Reconstruction:
+    """Reconstruct a measurement in 3D.
 
     Parameters
     ----------
@@ -92,18 +79,10 @@ def reconstruct(
         Images of the sensors, linear in light, in any unit that they share. A field larger than that of the model is
         reconstructed by overlapping tiles, see `foci3d.reconstruction.tiles`.
     model : Model
-        A model that predicts the probability of a cell in each layer.
+        A model that predicts the probability of a cell in each layer. Without a recalibration, probabilities and
+        standard deviations are as predicted, and some of the quality is not available.
     threshold : float
-        Probability above which a pixel is classified as a cell, 0 to 1.
-    recalibration : Recalibration, optional
-        Calibration of the model. Without it, probabilities and standard deviations are as predicted, and some of the
-        quality is not available.
-    pixel_pitch_um : float, optional
-        Distance between neighbouring pixels [um]; by default that of the model's imager.
-    device : torch.device or str
-        Where to compute, see `Model.predict`.
-    average_symmetries : bool
-        Whether to average over the symmetries of the imager, see `Model.predict`.
+        Probability above which a pixel is classified as a cell, between 0 and 1.
 
     Returns
     -------
@@ -121,50 +100,37 @@ def reconstruct(
             f"model {description.network}: the task is {description.task}; expected "
             f"{tasks_of_kind(OutputKind.CELL_PROBABILITIES)}, choose another model."
         )
-
-    def predict(tiles: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[Any]]:
-        return model.predict(tiles, device, average_symmetries=average_symmetries).arrays()
-
-    n_pixels = description.n_pixels
-    if measurement.shape[1:] == (n_pixels, n_pixels):
-        outputs = Outputs(**predict(measurement[None]))[0]
-    else:
-        edge = n_pixels // 6
-        outputs = Outputs(**predict_field(predict, measurement, Tiling(n_pixels, cut=edge, ramp=edge)))
-    usable, note = find_usable_recalibration(recalibration, average_symmetries=average_symmetries)
-    probability = usable.probabilities(outputs.output) if usable else outputs.output
-    depths_um, depth_sds_um = layer_depths(outputs, description)
-    quality = assess_quality(measurement, outputs, probability, model, usable, note)
-    if usable:
-        depth_sds_um = usable.depth_sds(depth_sds_um)
+    outputs = _predict_field(measurement, model)
+    probability = model.recalibrate(outputs).output
+    depths_um, depth_sds_um = model.layer_depths(outputs)
+    quality = assess_quality(measurement, outputs, probability, model)
+    if model.usable_recalibration:
+        depth_sds_um = model.usable_recalibration.depth_sds(depth_sds_um)
     if quality.flagged:
         depth_sds_um = np.maximum(depth_sds_um, [layer.sd for layer in description.layer_depths_um])
     occupancy = np.ones(description.n_layers) if outputs.occupancy is None else outputs.occupancy
-    pitch_um = description.pixel_pitch_um if pixel_pitch_um is None else pixel_pitch_um
     return Reconstruction(
         measurement=measurement,
         probability=probability,
         depths_um=_average_over_field(depths_um, probability),
         depth_sds_um=_average_over_field(depth_sds_um, probability),
         occupancy=_average_over_field(occupancy, probability),
-        foci=find_foci(probability, threshold, depths_um, depth_sds_um, pitch_um),
+        foci=find_foci(probability, threshold, depths_um, depth_sds_um, model.pixel_pitch_um),
         threshold=threshold,
-        pixel_pitch_um=pitch_um,
+        pixel_pitch_um=model.pixel_pitch_um,
         sensor_depths_um=(0.0, model.sensor_separation_um)[: len(measurement)],
         quality=quality,
     )
 
 
-def reconstruct_series(frames: npt.NDArray[Any], model: Model, **options: Any) -> list[Reconstruction]:
-    """Reconstruct each of the `frames (T, S, Y, X)` of an acquisition, and log the quality of each.
-
-    The `options` are those of `reconstruct`.
-    """
-    results = []
-    for number, frame in enumerate(frames):
-        results.append(reconstruct(frame, model, **options))
-        log.info("frame %d of %d: %d foci; %s", number, len(frames), len(results[-1].foci), results[-1].quality)
-    return results
+def _predict_field(measurement: npt.NDArray[Any], model: Model) -> NumpyOutputs:
+    """Outputs for a measurement `(S, Y, X)`, not recalibrated, by tiles if it is larger than those of the model."""
+    n_pixels = model.description.n_pixels
+    predict = partial(model.predict, recalibrate=False)
+    if measurement.shape[1:] == (n_pixels, n_pixels):
+        return predict(measurement[None])[0]
+    edge = n_pixels // 6
+    return predict_field(predict, measurement, Tiling(n_pixels, cut=edge, ramp=edge))
 
 
 def _average_over_field(values: npt.NDArray[Any], probability: npt.NDArray[np.float32]) -> tuple[float, ...]:

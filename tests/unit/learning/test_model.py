@@ -13,9 +13,10 @@ from foci3d.errors import InputError
 from foci3d.io import shards
 from foci3d.io.predictions import Predictions
 from foci3d.io.samples import Samples
-from foci3d.learning import inference
-from foci3d.learning.inference import Model, predict_dataset
+from foci3d.learning import model as model_module
+from foci3d.learning.model import Model
 from foci3d.learning.model_file import ModelDescription
+from foci3d.learning.prediction import predict_dataset
 from foci3d.learning.tasks import make_task
 from foci3d.optics.psf import PSF
 from foci3d.optics.symmetries import Symmetry
@@ -90,7 +91,7 @@ def test_the_batch_size_changes_nothing(
     model: Model, measurements: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = model.predict(measurements).output
-    monkeypatch.setattr(inference, "BATCH_SIZE", 2)
+    monkeypatch.setattr(model_module, "BATCH_SIZE", 2)
     np.testing.assert_allclose(model.predict(measurements).output, whole, rtol=1e-5)
 
 
@@ -119,7 +120,7 @@ def test_predictions_hold_what_scoring_needs(
 ) -> None:
     model = make_model(model_description.model_copy(update={"n_layers": n_layers}), task)
     paths = write_shards(tmp_path, measurements, n_layers)
-    predict_dataset(model, paths, "moving", "cpu").save(tmp_path / "predictions.h5")
+    predict_dataset(model, paths, "moving").save(tmp_path / "predictions.h5")
     found = Predictions.load(tmp_path / "predictions.h5")
     assert (found.network, found.dataset, found.task) == ("small", "moving", task)
     assert found.attributes == {"parameters": 7, "weights": "abc"}
@@ -141,10 +142,10 @@ def test_predictions_hold_what_scoring_needs(
 def test_average_over_symmetries_exchanges_the_sensors_where_channels_are_layers(
     model_description: ModelDescription, measurements: np.ndarray, task: str, swapped: bool
 ) -> None:
-    model = make_model(model_description.model_copy(update={"is_sensor_symmetric": True}), task)
+    description = model_description.model_copy(update={"is_sensor_symmetric": True})
+    model = replace(make_model(description, task), average_symmetries=True)
     output, flipped, opposite = (
-        model.predict(images.copy(), "cpu", average_symmetries=True).output
-        for images in (measurements, measurements[..., ::-1], measurements[:, ::-1])
+        model.predict(images.copy()).output for images in (measurements, measurements[..., ::-1], measurements[:, ::-1])
     )
     np.testing.assert_allclose(flipped[..., ::-1], output, rtol=1e-3, atol=1e-4)
     assert np.allclose(opposite[:, ::-1], output, rtol=1e-3, atol=1e-4) == swapped
@@ -157,7 +158,7 @@ def test_predictions_are_averaged_over_the_symmetries_of_the_psf(
     seen: list[torch.Tensor] = []
     model.network.register_forward_hook(lambda network, inputs, output: seen.append(inputs[0]))
     psf = make_asymmetric_psf(kind, N_PIXELS)
-    averaged = replace(model, psf=psf).predict(measurements, average_symmetries=True)
+    averaged = replace(model, psf=psf, average_symmetries=True).predict(measurements)
     assert len(seen) == expected
     for images, symmetry in zip(seen, psf.symmetries, strict=True):
         torch.testing.assert_close(symmetry.undo(images), seen[0])
@@ -169,7 +170,7 @@ def test_without_a_psf_the_symmetries_are_those_of_the_training(
     model: Model, measurements: np.ndarray, model_description: ModelDescription
 ) -> None:
     one = model_description.model_copy(update={"symmetries": (Symmetry.IDENTITY,)})
-    found = replace(model, description=one).predict(measurements, average_symmetries=True)
+    found = replace(model, description=one, average_symmetries=True).predict(measurements)
     np.testing.assert_array_equal(found.output, model.predict(measurements).output)
     assert len(model.symmetries) == 8
 
@@ -179,7 +180,7 @@ def test_predicted_depths_scale_with_the_separation_of_the_sensors(
 ) -> None:
     model = make_model(model_description, "stacks")
     wider = Model(model.network, model.description, depth_scale=1.2)
-    found, expected = wider.predict(measurements, "cpu"), model.predict(measurements, "cpu")
+    found, expected = wider.predict(measurements), model.predict(measurements)
     assert found.predicted_depths_um.shape == (N_SAMPLES, model.description.n_layers)
     np.testing.assert_allclose(found.predicted_depths_um, 1.2 * expected.predicted_depths_um, rtol=1e-5)
     np.testing.assert_allclose(found.predicted_depth_sds_um, 1.2 * expected.predicted_depth_sds_um, rtol=1e-5)

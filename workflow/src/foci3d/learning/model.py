@@ -1,0 +1,299 @@
+"""Trained models: a network with its description, its imager, and how its predictions are made."""
+
+import logging
+import math
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from foci3d.errors import InputError
+from foci3d.io.samples import NumpyOutputs, Outputs
+from foci3d.learning.device import resolve_device
+from foci3d.learning.model_file import ModelDescription, read_model
+from foci3d.learning.networks import PhysicsNetwork
+from foci3d.learning.recalibration import Recalibration, find_recalibration
+from foci3d.learning.symmetries import average_over_symmetries
+from foci3d.learning.tasks import Task, compute_logits, make_task
+from foci3d.optics.forward import ForwardModel
+from foci3d.optics.psf import PSF
+from foci3d.optics.symmetries import Symmetry
+
+log = logging.getLogger(__name__)
+
+BATCH_SIZE = 64
+CPU = torch.device("cpu")
+LOG_INTERVAL_S = 10.0
+"""Seconds between progress messages."""
+
+
+def decode_outputs(network: nn.Module, task: Task, measurements: Tensor, depth_scale: float = 1.0) -> Outputs[Tensor]:
+    """Outputs of a network for measurements `(N, S, Y, X)` in any unit; `depth_scale` is that of `Model`."""
+    outputs = task.outputs(compute_logits(network, measurements), measurements)
+    if outputs.predicted_depths_um is None or outputs.predicted_depth_sds_um is None:
+        return outputs
+    depths_um, sds_um = outputs.predicted_depths_um, outputs.predicted_depth_sds_um
+    return replace(outputs, predicted_depths_um=depth_scale * depths_um, predicted_depth_sds_um=depth_scale * sds_um)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network with all that its predictions depend on; `load_model` reads it.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        The network, in evaluation mode, on the device.
+    description : ModelDescription
+        Everything else about it.
+    psf : PSF, optional
+        Point-spread function of the imager at hand, if it is known.
+    depth_scale : float
+        Factor on predicted depths: the separation of the sensors at hand over that of the imager of the training data.
+    device : torch.device
+        Where to compute.
+    average_symmetries : bool
+        Whether predictions are averages over the symmetries of the imager: lower errors, in 8 or 16 times the time
+        where its point-spread function has all symmetries of the square.
+    recalibration : Recalibration, optional
+        Recalibration of the predictions, fitted to validation samples.
+    """
+
+    network: nn.Module
+    description: ModelDescription
+    psf: PSF | None = None
+    depth_scale: float = 1.0
+    device: torch.device = CPU
+    average_symmetries: bool = False
+    recalibration: Recalibration | None = None
+
+    @property
+    def sensor_separation_um(self) -> float:
+        """Distance between the sensors of the imager at hand [um]."""
+        return self.depth_scale * self.description.sensor_separation_um
+
+    @property
+    def pixel_pitch_um(self) -> float:
+        """Distance between neighbouring pixels of the imager at hand; without a PSF, of that of the training data."""
+        return self.psf.pixel_pitch_um if self.psf else self.description.pixel_pitch_um
+
+    @property
+    def task(self) -> Task:
+        """The task of the network."""
+        description = self.description
+        return make_task(description.task, description.n_layers, description.classes_um)
+
+    @property
+    def usable_recalibration(self) -> Recalibration | None:
+        """The recalibration, if it was fitted to predictions that are made as this model makes them."""
+        fitted = self.recalibration
+        return fitted if fitted and fitted.average_symmetries == self.average_symmetries else None
+
+    @property
+    def required_psf(self) -> PSF:
+        """The point-spread function of the imager at hand.
+
+        Raises
+        ------
+        InputError
+            If it is not known.
+        """
+        if self.psf is None:
+            raise InputError(
+                f"model {self.description.network}: the point-spread function of the imager is needed; give a PSF."
+            )
+        return self.psf
+
+    @cached_property
+    def forward_model(self) -> ForwardModel:
+        """The forward model of the imager at hand, on the CPU; raises InputError without its PSF."""
+        description = self.description
+        return ForwardModel(self.required_psf, description.n_pixels, description.in_channels, self.sensor_separation_um)
+
+    @property
+    def symmetries(self) -> tuple[Symmetry, ...]:
+        """Symmetries of the point-spread function at hand or, where it is not known, of that of the training data."""
+        return self.psf.symmetries if self.psf else self.description.symmetries
+
+    @torch.inference_mode()
+    def predict(self, measurements: npt.NDArray[Any], *, recalibrate: bool = True) -> NumpyOutputs:
+        """Apply the model to measurements, in float32.
+
+        Parameters
+        ----------
+        measurements : ndarray (N, S, Y, X)
+            Images of the sensors, linear in light, in any unit that the sensors of a sample share.
+        recalibrate : bool
+            Whether to apply the recalibration, if the model has one.
+
+        Returns
+        -------
+        Outputs
+            Of NumPy, float32; with values of the layers for the task `stacks`.
+
+        Raises
+        ------
+        InputError
+            If the measurements do not fit the model, are not finite or have a mean that is not positive.
+        """
+        _check_measurements(self.description, measurements)
+        parts, last_log_time = [], time.perf_counter()
+        for first in range(0, len(measurements), BATCH_SIZE):
+            batch = torch.from_numpy(measurements[first : first + BATCH_SIZE].astype(np.float32)).to(self.device)
+            parts.append(self._predict_batch(batch).map(lambda values: values.cpu().numpy()).arrays())
+            if time.perf_counter() - last_log_time > LOG_INTERVAL_S:
+                last_log_time = time.perf_counter()
+                log.info("%d of %d samples", first + len(batch), len(measurements))
+        outputs = Outputs(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        return self.recalibrate(outputs) if recalibrate else outputs
+
+    def _predict_batch(self, measurements: Tensor) -> Outputs[Tensor]:
+        task = self.task
+
+        def decode(images: Tensor) -> Outputs[Tensor]:
+            return decode_outputs(self.network, task, images, self.depth_scale)
+
+        if not self.average_symmetries:
+            return decode(measurements)
+        swap_sensors = self.description.is_sensor_symmetric and task.spec.has_layer_channels
+        separation_um = self.sensor_separation_um if swap_sensors else None
+        return average_over_symmetries(decode, measurements, self.symmetries, separation_um)
+
+    def recalibrate(self, outputs: NumpyOutputs) -> NumpyOutputs:
+        """Recalibrated probabilities and standard deviations of depths, of outputs as the network predicts them.
+
+        They are unchanged if the model has no recalibration, or one for predictions that are made in another way.
+        """
+        fitted, sds_um = self.usable_recalibration, outputs.predicted_depth_sds_um
+        if fitted is None:
+            return outputs
+        return replace(
+            outputs,
+            output=fitted.probabilities(outputs.output),
+            predicted_depth_sds_um=None if sds_um is None else fitted.depth_sds(sds_um),
+        )
+
+    def layer_depths(self, outputs: NumpyOutputs) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Predicted depths of the layers with their standard deviations [um], with the shape that the outputs have.
+
+        Of a model that predicts none, they are the mean and the standard deviation in its training data, `(L,)`.
+        """
+        if outputs.predicted_depths_um is not None and outputs.predicted_depth_sds_um is not None:
+            return outputs.predicted_depths_um, outputs.predicted_depth_sds_um
+        layers = self.description.layer_depths_um
+        return np.array([layer.mean for layer in layers]), np.array([layer.sd for layer in layers])
+
+
+def load_model(
+    path: str | Path,
+    *,
+    psf: PSF | str | Path | None = None,
+    device: str = "auto",
+    average_symmetries: bool | None = None,
+    recalibration: str | Path | None = "auto",
+    sensor_separation_um: float | None = None,
+) -> Model:
+    """Load a trained model.
+
+    Parameters
+    ----------
+    path : str or Path
+        JSON file; the weights are the safetensors file of the same name beside it.
+    psf : PSF, str or Path, optional
+        Point-spread function of the imager, or its file; needed by networks that know the optics, and to judge
+        reconstructions.
+    device : str
+        Where to compute: ``cpu``, ``cuda``, ``cuda:1``, or ``auto`` for a GPU where there is one.
+    average_symmetries : bool, optional
+        Whether to average predictions over the symmetries of the imager; by default as for the recalibration, and yes
+        without one.
+    recalibration : str or Path, optional
+        File of the recalibration, or None for predictions as the network makes them; with ``auto``, the file
+        ``MODEL.recalibration.json`` beside the model if there is one.
+    sensor_separation_um : float, optional
+        Distance between the sensors of the imager [um]; by default that of the imager of the training data.
+
+    Returns
+    -------
+    Model
+        On the device, in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, damaged or of another kind, two do not belong together, there is no such device, or the
+        distance is not positive.
+    """
+    chosen_device = resolve_device(device)
+    kernels = psf if isinstance(psf, PSF) or psf is None else PSF.load(psf)
+    description, weights = read_model(path, Path(path).with_suffix(".safetensors"))
+    network = description.build_network()
+    network.load_state_dict(weights)
+    depth_scale = _depth_scale(description, sensor_separation_um)
+    if recalibration == "auto":
+        fitted = find_recalibration(path, description.digests.weights)
+    else:
+        fitted = Recalibration.load(recalibration, description.digests.weights) if recalibration else None
+    if average_symmetries is None:
+        average_symmetries = fitted.average_symmetries if fitted else True
+    model = Model(network.eval(), description, kernels, depth_scale, chosen_device, average_symmetries, fitted)
+    if isinstance(network, PhysicsNetwork):
+        network.set_optics(model.forward_model, depth_scale)
+        _warn_of_other_imager(model)
+    network.to(chosen_device)
+    return model
+
+
+def _depth_scale(description: ModelDescription, sensor_separation_um: float | None) -> float:
+    """Separation of the sensors at hand over that of the training data; 1 for one sensor."""
+    if sensor_separation_um is None or description.in_channels == 1:
+        return 1.0
+    if not 0 < sensor_separation_um < math.inf:
+        raise InputError(
+            f"sensor separation: found {sensor_separation_um:g} um; expected a positive number. Correct it."
+        )
+    return sensor_separation_um / description.sensor_separation_um
+
+
+def _warn_of_other_imager(model: Model) -> None:
+    """Log each quantity of an imager that lies outside what a model was trained for."""
+    description, attributes = model.description, model.psf.attributes if model.psf else {}
+    values = {"pixel_pitch_um": model.pixel_pitch_um}
+    values |= {
+        name: float(value) for name in ("fwhm_deg", "standoff_um") if (value := attributes.get(name)) is not None
+    }
+    if description.in_channels > 1:
+        values["sensor_separation_um"] = model.sensor_separation_um
+    for name, (low, high) in description.imager_ranges().items():
+        if name in values and not low <= values[name] <= high:
+            log.warning(
+                "model %s was trained for %s from %g to %g, and %g of this imager is outside; its errors are unknown",
+                description.network,
+                name,
+                low,
+                high,
+                values[name],
+            )
+
+
+def _check_measurements(description: ModelDescription, measurements: npt.NDArray[Any]) -> None:
+    expected = (description.in_channels, description.n_pixels, description.n_pixels)
+    if measurements.shape[1:] != expected:
+        raise InputError(
+            f"measurements: found {measurements.shape[1]} sensors of {' x '.join(map(str, measurements.shape[2:]))} "
+            f"pixels; expected {expected[0]} of {expected[1]} x {expected[2]} for the model {description.network}, "
+            "choose another model or other measurements."
+        )
+    means = measurements.mean((1, 2, 3), dtype=float)
+    valid = np.isfinite(means) & (means > 0)
+    if not valid.all():
+        raise InputError(
+            f"measurements: the mean of sample {np.flatnonzero(~valid)[0]} is {means[~valid][0]:g}; expected positive "
+            "means and no missing values, check the files."
+        )
