@@ -75,7 +75,7 @@ rule cut_slides:
 rule scene_statistics:
     """Coverage, speckle and contrast of the synthetic layers beside those of the published sample."""
     input:
-        shards=project.shards("stack2", "validation"),
+        shards=project.shards(project.config.reference_dataset, "validation"),
         published=project.resource("published_sample.csv"),
     output:
         statistics=project.table("scene_statistics"),

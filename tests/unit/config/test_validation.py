@@ -258,7 +258,7 @@ def test_entries_that_do_not_fit_each_other(base: Any, overlay: str, parts: list
 
 def test_reserved_name(base: Any) -> None:
     base["networks"]["encoder"] = base["networks"]["depth_cnn"]
-    with pytest.raises(InputError, match=r"the name networks\.encoder is reserved"):
+    with pytest.raises(InputError, match=r"networks\.encoder is a reserved name"):
         check_config(base, [])
 
 

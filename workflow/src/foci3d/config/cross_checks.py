@@ -1,17 +1,15 @@
 """How the entries of the configuration must fit each other, which the type of a single key cannot say."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from foci3d.config.architectures import ARCHITECTURES, Architecture, ConvDeconvConfig, ResNetCnnConfig
 from foci3d.config.models import BaselineConfig, Config, DatasetConfig, MatFiles, NetworkConfig
 from foci3d.config.problems import ConfigProblem, KeyPath, dotted, missing_file, problem, unknown_name
 from foci3d.config.target_checks import check_targets
-from foci3d.config.tasks import OutputKind, TaskSpec
+from foci3d.config.tasks import OutputKind
 
-# The dataset of which the statistics of the scenes are computed.
-REFERENCE_DATASET = "stack2"
 RESERVED_NETWORK_NAME = "encoder"
 
 
@@ -27,12 +25,53 @@ def find_conflicts(config: Config) -> Iterator[ConfigProblem]:
     ------
     ConfigProblem
         The key that is best corrected, and a sentence with its dotted name, what was found, what was expected and what
-        to do. Take the first alone: later checks rely on earlier ones.
+        to do. Where names are unknown or intervals reversed, only these.
     """
-    data = (_intervals, _psf_sources, _geometry, _dataset_sources, _shard_counts)
-    networks = (_references, _tasks, _training, _models, _strides, _encoders, _seed_replicates)
-    methods = (_baselines, _test_datasets)
-    return itertools.chain.from_iterable(check(config) for check in (*data, *networks, *methods, check_targets))
+    first = [*_intervals(config), *_names(config)]
+    data = (_psf_sources, _geometry, _dataset_sources, _shard_counts)
+    methods = (_tasks, _training, _architectures, _encoders, _seed_replicates, _baselines, _test_datasets)
+    checks = () if first else (*data, *methods, check_targets)
+    return itertools.chain(first, *(check(config) for check in checks))
+
+
+def _names(config: Config) -> Iterator[ConfigProblem]:
+    """Names that no entry has, and names that are taken."""
+    for path, name, names in _references(config):
+        if name not in names:
+            yield unknown_name(path, name, names)
+    taken = {("networks", name): "is a reserved name" for name in config.networks if name == RESERVED_NETWORK_NAME}
+    taken |= {("baselines", name): "has the name of a network" for name in config.baselines if name in config.networks}
+    methods = {*config.networks, *config.baselines}
+    entries = [name for name in config.benchmark_entries if name in methods]
+    taken |= {("benchmark_entries", name): "has the name of a network or a baseline" for name in entries}
+    for path, reason in taken.items():
+        yield ConfigProblem(path, f"{dotted(path)} {reason}; expected any other name, rename it.")
+
+
+def _references(config: Config) -> Iterator[tuple[KeyPath, str, Iterable[str]]]:
+    """Path and value of each key that holds a name, and the names that it may hold."""
+    networks, datasets = config.networks, config.datasets
+    for name, dataset in datasets.items():
+        yield ("datasets", name, "appearance"), dataset.appearance, config.appearances
+    yield ("pretraining", "dataset"), config.pretraining.dataset, datasets
+    for path, method in _methods(config):
+        yield (*path, "dataset"), method.dataset, datasets
+        for index, test in enumerate(method.test_datasets):
+            yield (*path, "test_datasets", index), test, datasets
+    compared: dict[KeyPath, Iterable[str]] = {
+        ("ablation",): config.ablation,
+        ("layers",): config.layers,
+        ("robustness", "networks"): config.robustness.networks,
+        ("seed_replicates", "networks"): config.seed_replicates.networks,
+    }
+    for path, names in compared.items():
+        yield from (((*path, index), name, networks) for index, name in enumerate(names))
+    for name, files in config.benchmark_entries.items():
+        yield from ((("benchmark_entries", name, test), test, datasets) for test in files)
+    yield ("trust", "network"), config.trust.network, networks
+    yield from ((("figures", name, "network"), shown.network, networks) for name, shown in config.figures)
+    predicting_cells = [name for name, network in networks.items() if network.spec.predicts_cells]
+    yield ("reconstruct", "network"), config.reconstruct.network, predicting_cells
 
 
 def _intervals(config: Config) -> Iterator[ConfigProblem]:
@@ -88,15 +127,12 @@ def _geometry(config: Config) -> Iterator[ConfigProblem]:
 def _dataset_sources(config: Config) -> Iterator[ConfigProblem]:
     for name, dataset in config.datasets.items():
         path = ("datasets", name)
-        if dataset.appearance not in config.appearances:
-            yield unknown_name((*path, "appearance"), dataset.appearance, config.appearances)
         if dataset.scene == "moving" and dataset.n_layers < 2:
             expected = "at least 2 for a cluster to move through"
             yield problem((*path, "n_layers"), dataset.n_layers, expected, "raise it")
         if dataset.empty_layers and dataset.scene != "layers":
-            yield problem(
-                (*path, "empty_layers"), dataset.empty_layers, f"0 where the scene is {dataset.scene}", "change it"
-            )
+            expected = f"0 where the scene is {dataset.scene}"
+            yield problem((*path, "empty_layers"), dataset.empty_layers, expected, "change it")
         if isinstance(dataset.source, MatFiles):
             if dataset.scene != "layers":
                 yield problem((*path, "scene"), dataset.scene, "layers where the source is .mat files", "change it")
@@ -114,23 +150,6 @@ def _shard_counts(config: Config) -> Iterator[ConfigProblem]:
                 yield problem(("shards", split), n_shards, f"at most n_samples.{key}, {n_samples}", "lower it")
 
 
-def _references(config: Config) -> Iterator[ConfigProblem]:
-    if REFERENCE_DATASET not in config.datasets:
-        message = f"datasets has no {REFERENCE_DATASET}; expected it for the statistics of the scenes, add it."
-        yield ConfigProblem(("datasets",), message)
-    if RESERVED_NETWORK_NAME in config.networks:
-        message = f"the name networks.{RESERVED_NETWORK_NAME} is reserved; expected any other name, rename it."
-        yield ConfigProblem(("networks", RESERVED_NETWORK_NAME), message)
-    references: dict[KeyPath, str] = {("pretraining", "dataset"): config.pretraining.dataset}
-    for method_path, method in _methods(config):
-        references[*method_path, "dataset"] = method.dataset
-        for index, dataset in enumerate(method.test_datasets):
-            references[*method_path, "test_datasets", index] = dataset
-    for path, dataset in references.items():
-        if dataset not in config.datasets:
-            yield unknown_name(path, dataset, config.datasets)
-
-
 def _methods(config: Config) -> Iterator[tuple[KeyPath, NetworkConfig | BaselineConfig]]:
     """All networks and baselines with their paths."""
     for name, network in config.networks.items():
@@ -142,7 +161,8 @@ def _methods(config: Config) -> Iterator[tuple[KeyPath, NetworkConfig | Baseline
 def _tasks(config: Config) -> Iterator[ConfigProblem]:
     for name, network in config.networks.items():
         dataset, spec, architecture = config.datasets[network.dataset], network.spec, network.architecture
-        path, whose = ("networks", name, "task"), f"of dataset {network.dataset}"
+        path: KeyPath = ("networks", name, "task")
+        whose = f"of dataset {network.dataset}"
         if spec.single_layer not in (None, dataset.n_layers == 1):
             expected = "a dataset of one layer" if spec.single_layer else "a dataset of more than one layer"
             yield problem(path, spec.name, expected, f"change the task or n_layers {whose}")
@@ -151,18 +171,15 @@ def _tasks(config: Config) -> Iterator[ConfigProblem]:
         if spec.kind is OutputKind.DEPTH_MAP and dataset.n_layers > 1 and dataset.overlap != "remove":
             yield problem(path, spec.name, "layers that do not overlap", f"set overlap {whose} to remove")
         if architecture.is_dense not in (None, spec.is_dense):
-            found, expected = architecture.name, _fitting_architectures(spec)
-            yield problem(("networks", name, "architecture", "name"), found, expected, "change it or the task")
+            fitting = [name for name, settings in ARCHITECTURES.classes.items() if _fits(settings, spec.is_dense)]
+            expected = f"{' or '.join(fitting)} for task {spec.name}"
+            path = ("networks", name, "architecture", "name")
+            yield problem(path, architecture.name, expected, "change it or the task")
 
 
-def _fitting_architectures(spec: TaskSpec) -> str:
-    """The architectures whose outputs are those of a task, in words."""
-    fitting = [
-        name
-        for name, settings in ARCHITECTURES.classes.items()
-        if issubclass(settings, Architecture) and settings.is_dense in (None, spec.is_dense)
-    ]
-    return f"{' or '.join(fitting)} for task {spec.name}"
+def _fits(settings: type[Any], is_dense: bool) -> bool:
+    """Whether an architecture has outputs with pixels, or without."""
+    return issubclass(settings, Architecture) and settings.is_dense in (None, is_dense)
 
 
 def _test_datasets(config: Config) -> Iterator[ConfigProblem]:
@@ -197,41 +214,34 @@ def _fitting_dataset(path: KeyPath, name: str, dataset: DatasetConfig, *splits: 
 def _training(config: Config) -> Iterator[ConfigProblem]:
     sections: dict[KeyPath, Any] = {("networks", name): network for name, network in config.networks.items()}
     for path, section in {**sections, ("pretraining",): config.pretraining}.items():
-        dataset, training = config.datasets[section.dataset], section.training
+        dataset, training, inside = config.datasets[section.dataset], section.training, (*path, "training")
         yield from _fitting_dataset((*path, "dataset"), section.dataset, dataset, "train", "validation")
         if dataset.is_synthetic and training.batch_size > config.n_samples.train:
             expected = f"at most n_samples.train, {config.n_samples.train}"
-            yield problem((*path, "training", "batch_size"), training.batch_size, expected, "lower it")
+            yield problem((*inside, "batch_size"), training.batch_size, expected, "lower it")
         if training.batch_size % config.compute.devices:
             expected = f"a multiple of compute.devices, {config.compute.devices}"
-            yield problem((*path, "training", "batch_size"), training.batch_size, expected, "change one of them")
+            yield problem((*inside, "batch_size"), training.batch_size, expected, "change one of them")
         if training.resample_stacks and not config.is_forward_model_exact:
             expected = "false because new combinations would lack the effects of specimen, light or sensor"
-            yield problem((*path, "training", "resample_stacks"), "true", expected, "change it")
+            yield problem((*inside, "resample_stacks"), "true", expected, "change it")
         if training.imagers and not training.resample_stacks:
             expected = "null because stored measurements are those of the configured imager"
-            remedy = "remove them or set resample_stacks to true"
-            yield problem((*path, "training", "imagers"), "set", expected, remedy)
+            yield problem((*inside, "imagers"), "set", expected, "remove them or set resample_stacks to true")
         if training.validation_interval > training.max_steps:
             expected = f"at most training.max_steps, {training.max_steps}"
-            yield problem(
-                (*path, "training", "validation_interval"), training.validation_interval, expected, "lower it"
-            )
+            yield problem((*inside, "validation_interval"), training.validation_interval, expected, "lower it")
 
 
-def _models(config: Config) -> Iterator[ConfigProblem]:
+def _architectures(config: Config) -> Iterator[ConfigProblem]:
     for name, network in config.networks.items():
+        architecture, path = network.architecture, ("networks", name)
         if network.weights != "trained":
-            yield from missing_file(("networks", name, "weights"), network.weights, "trained or the file of a model")
-
-
-def _strides(config: Config) -> Iterator[ConfigProblem]:
-    for name, network in config.networks.items():
-        architecture = network.architecture
+            yield from missing_file((*path, "weights"), network.weights, "trained or the file of a model")
         if isinstance(architecture, ConvDeconvConfig) and len(architecture.strides) != len(architecture.channels):
             expected = f"one for each of the {len(architecture.channels)} channels"
-            path = ("networks", name, "architecture", "strides")
-            yield problem(path, [*architecture.strides], expected, "add or remove some")
+            found = [*architecture.strides]
+            yield problem((*path, "architecture", "strides"), found, expected, "add or remove some")
 
 
 def _encoders(config: Config) -> Iterator[ConfigProblem]:
@@ -258,12 +268,9 @@ def _encoders(config: Config) -> Iterator[ConfigProblem]:
 
 def _seed_replicates(config: Config) -> Iterator[ConfigProblem]:
     for index, name in enumerate(config.seed_replicates.networks):
-        path = ("seed_replicates", "networks", index)
-        if name not in config.networks:
-            yield unknown_name(path, name, config.networks)
-        elif not config.networks[name].spec.is_dense:
+        if not config.networks[name].spec.is_dense:
             expected = "a network whose output has pixels, as others have no error by layer"
-            yield problem(path, name, expected, "remove it")
+            yield problem(("seed_replicates", "networks", index), name, expected, "remove it")
     seeds = config.seed_replicates.seeds
     if config.seed in seeds:
         expected = f"other seeds than the root, seed: {config.seed}"
@@ -272,12 +279,7 @@ def _seed_replicates(config: Config) -> Iterator[ConfigProblem]:
 
 def _baselines(config: Config) -> Iterator[ConfigProblem]:
     for name, baseline in config.baselines.items():
-        path = ("baselines", name)
-        if name in config.networks:
-            yield ConfigProblem(path, f"{dotted(path)} has the name of a network; expected any other name, rename it.")
-        dataset = config.datasets[baseline.dataset]
-        yield from _fitting_dataset((*path, "dataset"), baseline.dataset, dataset, "validation")
-        if baseline.method.single_layer or baseline.spec.single_layer:
-            if dataset.n_layers > 1:
-                remedy = "choose another dataset or method"
-                yield problem((*path, "dataset"), baseline.dataset, "a dataset of one layer", remedy)
+        dataset, path = config.datasets[baseline.dataset], ("baselines", name, "dataset")
+        yield from _fitting_dataset(path, baseline.dataset, dataset, "validation")
+        if (baseline.method.single_layer or baseline.spec.single_layer) and dataset.n_layers > 1:
+            yield problem(path, baseline.dataset, "a dataset of one layer", "choose another dataset or method")

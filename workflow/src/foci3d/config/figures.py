@@ -16,7 +16,7 @@ class FiguresConfig(Section):
     """What each figure of the paper shows."""
 
     fig2: FigureConfig = Field(description="depth classes")
-    fig3: FigureConfig = Field(description="deblurring")
+    fig3: FigureConfig = Field(description="a layer without blur")
     fig4: FigureConfig = Field(description="a stack and two sensors")
     fig5: FigureConfig = Field(description="a moving cluster")
     fig6: FigureConfig = Field(description="sensitivity and specificity for a moving cluster")

@@ -413,3 +413,8 @@ class Config(Section):
         """Whether measurements are those of the forward model alone, without effects of specimen, light and sensors."""
         beam, electrons = self.illumination.beam_radius_um, self.sensor.full_well_electrons
         return self.specimen == SpecimenConfig() and not (beam or electrons or self.psf.width_relative_sd)
+
+    @property
+    def reference_dataset(self) -> str:
+        """Dataset whose layers the statistics of the scenes describe: that of the network of Fig. 4."""
+        return self.networks[self.figures.fig4.network].dataset

@@ -180,7 +180,7 @@ FIGURES = (
         "Synthetic layers: examples, and their statistics beside those of the published sample.",
         "Data",
         lambda project: {
-            "shards": project.shards("stack2", "validation"),
+            "shards": project.shards(project.config.reference_dataset, "validation"),
             "layers": project.scene_layers,
             "statistics": project.table("scene_statistics"),
         },
