@@ -12,7 +12,7 @@ UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cubla
   nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
 .DEFAULT_GOAL := help
-.PHONY: help env reconstruct demo paper unlock test lint format docs lock clean
+.PHONY: help env reconstruct demo paper unlock check test lint format docs lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,8 +50,17 @@ unlock: env  ## after a run was killed, cancel its jobs of SLURM and release its
 	@sh profiles/slurm/cancel_jobs.sh
 	$(BIN)/snakemake --unlock
 
-test: env  ## the tests, with a small run of the whole workflow
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+# Tests that need a run of the workflow find this one.
+test: env  ## all tests, after a small run of the whole workflow
+	$(SNAKEMAKE) --configfile config/smoke.yaml -- all
+	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+
+check: env  ## in seconds: format, types, imports, and the fast tests of what has changed since the main branch
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -n $(CORES) -q -m "not slow and not workflow" $$($(BIN)/python tests/changed.py)
 
 lint: env  ## what .ci/run checks before the tests
 	$(BIN)/ruff check

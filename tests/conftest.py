@@ -34,6 +34,19 @@ PROJECT = Path(__file__).parents[1]
 ACCEPTANCE = AngularAcceptance(fwhm_deg=36.0, standoff_um=20.0, linear_fill_factor=1.0)
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
 
+NEEDS_SMOKE = {"smoke"}
+NEEDS_SNAKEMAKE = {"snakemake", *NEEDS_SMOKE}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by the fixtures that they use: see `markers` in pyproject.toml."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & NEEDS_SNAKEMAKE:
+            item.add_marker(pytest.mark.workflow)
+        if fixtures & NEEDS_SMOKE:
+            item.add_marker(pytest.mark.smoke)
+
 
 @pytest.fixture(scope="session")
 def config() -> Config:
@@ -107,7 +120,7 @@ def model_description(config: Config) -> ModelDescription:
 def snakemake() -> Snakemake:
     """Run `snakemake` with some arguments in a folder; the result has its output and its exit status.
 
-    Test processes take turns in a folder, as Snakemake refuses to work where another run does.
+    Test processes take turns in a folder, as Snakemake refuses to work where another run does, but for dry runs.
     """
 
     def run(
@@ -115,7 +128,7 @@ def snakemake() -> Snakemake:
     ) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "snakemake", *arguments]
         with (folder / "Snakefile").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(lock, fcntl.LOCK_SH if "--dry-run" in arguments else fcntl.LOCK_EX)
             return subprocess.run(
                 command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False
             )
@@ -146,7 +159,26 @@ def project(copy_project: Callable[[Path], Path], tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def smoke(snakemake: Snakemake) -> Path:
-    """The results of a whole run at the smallest scale, made once."""
+    """The results of a whole run at the smallest scale; what is there already and up to date is not made again."""
     run = snakemake("--cores", "2", "--configfile", "config/smoke.yaml", "--", "all")
     assert run.returncode == 0, run.stdout + run.stderr
     return PROJECT / "results" / "smoke"
+
+
+@pytest.fixture(scope="session")
+def copy_finished(smoke: Path, copy_project: Callable[[Path], Path]) -> Callable[[Path], Path]:
+    """Copy the project after the whole run at the smallest scale into a new folder; returns the folder."""
+
+    def copy(folder: Path) -> Path:
+        copy_project(folder)
+        shutil.copytree(smoke, folder / "results" / "smoke", ignore=shutil.ignore_patterns("logs", "benchmarks"))
+        shutil.copytree(PROJECT / ".snakemake" / "metadata", folder / ".snakemake" / "metadata")
+        return folder
+
+    return copy
+
+
+@pytest.fixture
+def finished(copy_finished: Callable[[Path], Path], tmp_path: Path) -> Path:
+    """A copy of the project after the whole run at the smallest scale, to break: Snakemake runs what is removed."""
+    return copy_finished(tmp_path / "project")

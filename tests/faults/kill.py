@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -157,11 +156,34 @@ def run_undisturbed(project: Path, slurm: bool) -> tuple[dict[str, str], float]:
     return content_digests(project), time.perf_counter() - start
 
 
-def run_with_kills(project: Path, n_kills: int, seed: int, slurm: bool = False) -> Iterator[Kill | JobKill | str]:
+def remove_made(project: Path, kept: set[Path]) -> None:
+    """Remove all results but the files `kept`."""
+    for path in set(result_files(project)) - kept:
+        path.unlink()
+
+
+def run_with_kills(
+    project: Path, expected: dict[str, str], duration_s: float, n_kills: int, seed: int, slurm: bool = False
+) -> Iterator[Kill | JobKill | str]:
     """Kill runs until `n_kills` were killed, and let the last one end.
 
-    Each run continues the killed one before it; after one that has ended, the next starts without results. With SLURM,
-    each run first loses a job.
+    Each run continues the killed one before it; after one that has ended, the next starts with the results that there
+    were at first. With SLURM, each run first loses a job.
+
+    Parameters
+    ----------
+    project : Path
+        Folder of the project; what is in its results must not be written again.
+    expected : dict of str to str
+        Digests of the results of an undisturbed run.
+    duration_s : float
+        Seconds within which a run is killed.
+    n_kills : int
+        Number of runs to kill.
+    seed : int
+        Of the moments.
+    slurm : bool, optional
+        Whether jobs run on SLURM.
 
     Yields
     ------
@@ -170,10 +192,9 @@ def run_with_kills(project: Path, n_kills: int, seed: int, slurm: bool = False) 
         or the results differ from those of an undisturbed run.
     """
     rng = random.Random(seed)
-    expected, duration_s = run_undisturbed(project, slurm)
-    shutil.rmtree(project / RESULTS)
-    complete: dict[str, tuple[int, int]] = {}
-    while n_kills or (project / RESULTS).exists():
+    kept, at_first = set(result_files(project)), complete_files(project)
+    complete, is_clean = at_first, True
+    while n_kills or not is_clean:
         after_s = rng.uniform(0, duration_s)
         start = time.time()
         run = start_run(project, slurm)
@@ -189,7 +210,7 @@ def run_with_kills(project: Path, n_kills: int, seed: int, slurm: bool = False) 
         yield from (f"{name} was complete and is written again" for name in complete if now.get(name) != complete[name])
         if killed:
             n_kills -= 1
-            complete = now
+            complete, is_clean = now, False
             temporary = tuple(path.name for path in result_files(project) if path.name[0] == ".")
             interrupted = tuple(sorted(interrupted_outputs(project, start)))
             yield Kill(round(after_s, 1), interrupted, temporary, len(complete))
@@ -200,8 +221,8 @@ def run_with_kills(project: Path, n_kills: int, seed: int, slurm: bool = False) 
         found = content_digests(project)
         names = sorted(expected.keys() | found.keys())
         yield from (f"{name} differs" for name in names if found.get(name) != expected.get(name))
-        shutil.rmtree(project / RESULTS)
-        complete = {}
+        remove_made(project, kept)
+        complete, is_clean = at_first, True
 
 
 def main() -> None:
@@ -216,7 +237,10 @@ def main() -> None:
         source = Path(__file__).parents[2]
         subprocess.run(["git", "clone", "--quiet", source, project], check=True)
         with one_node_slurm(cluster) if arguments.slurm else nullcontext():
-            for event in run_with_kills(project, arguments.n_kills, arguments.seed, arguments.slurm):
+            expected, duration_s = run_undisturbed(project, arguments.slurm)
+            remove_made(project, set())
+            kills = run_with_kills(project, expected, duration_s, arguments.n_kills, arguments.seed, arguments.slurm)
+            for event in kills:
                 print(json.dumps({"violation": event} if isinstance(event, str) else asdict(event)), flush=True)
                 n_violations += isinstance(event, str)
     sys.exit(f"{n_violations} violations" if n_violations else 0)

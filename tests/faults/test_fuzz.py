@@ -4,6 +4,8 @@ import pytest
 from harness import fuzz, read_files
 from readers import READERS
 
+pytestmark = pytest.mark.slow
+
 N_INPUTS = 40
 
 

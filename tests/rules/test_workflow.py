@@ -10,6 +10,8 @@ import pytest
 
 from foci3d.config.models import Config
 
+pytestmark = pytest.mark.xdist_group("workflow")
+
 MODULE = """
 configfile: "config/config.yaml"
 configfile: "config/smoke.yaml"
@@ -28,7 +30,13 @@ def planned(run: Any) -> Counter[str]:
     return Counter({rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", run.stdout, re.MULTILINE)})
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def project(copy_project: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project's tracked parts, without results, in which nothing runs."""
+    return copy_project(tmp_path_factory.mktemp("workflow") / "project")
+
+
+@pytest.fixture(scope="module")
 def plan(snakemake: Callable[..., Any], project: Path) -> Counter[str]:
     """Jobs of a fresh copy of the project."""
     return planned(snakemake("--dry-run", "--configfile", "config/smoke.yaml", "--", "all", folder=project))
