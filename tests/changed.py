@@ -12,7 +12,7 @@ PROJECT = Path(__file__).parents[1]
 ALWAYS = {"tests/unit/test_structure.py", "tests/unit/config"}
 
 
-def tests_of(files: Iterable[str]) -> Iterator[str]:
+def affected_tests(files: Iterable[str]) -> Iterator[str]:
     """Test files or folders for changed files, named from the folder of the project."""
     yield from ALWAYS
     for parts in (Path(file).parts for file in files):
@@ -39,4 +39,4 @@ def changed_files() -> list[str]:
 
 
 if __name__ == "__main__":
-    print(*sorted({path for path in tests_of(changed_files()) if (PROJECT / path).exists()}))
+    print(*sorted({path for path in affected_tests(changed_files()) if (PROJECT / path).exists()}))

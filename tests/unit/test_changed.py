@@ -1,9 +1,9 @@
-from changed import tests_of
+from changed import affected_tests
 
 ALWAYS = {"tests/unit/config", "tests/unit/test_structure.py"}
 
 
-def test_tests_of_changed_files() -> None:
+def test_tests_affected_by_changed_files() -> None:
     changes = {
         "workflow/src/foci3d/optics/psf.py": {"tests/unit/optics"},
         "workflow/src/foci3d/learning/networks/unet.py": {"tests/unit/learning"},
@@ -15,4 +15,4 @@ def test_tests_of_changed_files() -> None:
         "README.md": set(),
     }
     for file, tests in changes.items():
-        assert set(tests_of([file])) == tests | ALWAYS, file
+        assert set(affected_tests([file])) == tests | ALWAYS, file
