@@ -93,6 +93,11 @@ def test_a_page_names_its_commits_in_one_line(page: Path) -> None:
 
 
 @each(GUIDES)
+def test_pages_use_the_words_of_the_field(page: Path) -> None:
+    assert not re.findall(r"know the optics|knows? of its|unfamiliar|base rate|pictures?\b|remix", page.read_text())
+
+
+@each(GUIDES)
 def test_intervals_are_filled_in(page: Path) -> None:
     assert not re.findall(r"\d \(-?[\d.]+ to -?[\d.]+\)(?!<!--)", page.read_text())
 
