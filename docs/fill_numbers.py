@@ -19,6 +19,9 @@ NUMBER = r"-?\d+(?:\.\d+)?"
 MARKED = re.compile(rf"({NUMBER})(?: \(({NUMBER}) to ({NUMBER})\))?<!--([\w.]+)-->")
 COMMITS = re.compile(r"^.*<!--commits-->$", re.MULTILINE)
 
+FOLDERS = ("", "config/", "docs/**/", "workflow/studies/")
+"""Where the pages lie that are written by hand."""
+
 Row = dict[str, str]
 
 
@@ -77,7 +80,7 @@ def load_numbers(project: Path = PROJECT) -> dict[str, Number]:
 def find_pages(project: Path = PROJECT) -> list[Path]:
     """Pages that are written by hand and may have numbers."""
     generated = project / "docs" / "reference"
-    pages = [*project.glob("*.md"), *project.glob("config/*.md"), *project.glob("docs/**/*.md")]
+    pages = [page for folder in FOLDERS for page in project.glob(f"{folder}*.md")]
     return sorted(page for page in pages if generated not in page.parents)
 
 

@@ -21,7 +21,7 @@ sys.path.append(str(Path(__file__).parent))
 import fill_numbers
 
 PROJECT = Path(__file__).parents[1]
-OUTSIDE = ["config/README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+OUTSIDE = ["config/README.md", "workflow/studies/README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 """Pages of the site that lie elsewhere in the repository, under the same path."""
 
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
