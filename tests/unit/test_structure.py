@@ -61,6 +61,11 @@ def test_nothing_is_unpickled() -> None:
                 assert options.get("allow_pickle", "False") == "False", path
 
 
+def test_only_optics_renders() -> None:
+    """Layers are convolved with kernels, and measurements transformed, by the forward model alone."""
+    assert {path.parent.name for path in MODULES if "torch.fft" in path.read_text()} == {"optics"}
+
+
 def test_packages_only_import() -> None:
     lazy = {"__all__", "__getattr__", "__dir__"}
     for module in LIBRARY.rglob("__init__.py"):

@@ -243,10 +243,11 @@ class FourierOperator:
     """
 
     def __init__(self, transfer: Tensor, n_pixels: int, margin: int = 0) -> None:
-        self.transfer, self.n_pixels, self.size = transfer, n_pixels, (transfer.shape[-2],) * 2
+        self.transfer, self.n_pixels, self.margin = transfer, n_pixels, margin
+        self.size = (transfer.shape[-2],) * 2
         # The centre of a kernel is at P - 1, which shifts measurements by as many pixels.
-        self.first, self.end = n_pixels - 1 - margin, 2 * n_pixels - 1 + margin
-        self.window = (..., slice(self.first, self.end), slice(self.first, self.end))
+        extent = slice(n_pixels - 1 - margin, 2 * n_pixels - 1 + margin)
+        self.window = (..., extent, extent)
 
     @classmethod
     def from_kernels(cls, kernels: Tensor, margin: int = 0) -> Self:
@@ -254,6 +255,10 @@ class FourierOperator:
         extent = kernels.shape[-1]
         size = next_fast_len(extent + margin, real=True)  # within the window, nothing wraps around
         return cls(torch.fft.rfft2(kernels, (size, size)), (extent + 1) // 2, margin)
+
+    def with_added_kernels(self, kernels: Tensor) -> Self:
+        """The operator whose kernels are the sums of its own and of centred `kernels (..., K, K)`."""
+        return type(self)(self.transfer + torch.fft.rfft2(kernels, self.size), self.n_pixels, self.margin)
 
     @property
     def kernels(self) -> Tensor:
@@ -277,8 +282,8 @@ class FourierOperator:
 
     def spectra(self, measurements: Tensor) -> Tensor:
         """Fourier transforms `(N, S, ...)` of measurements, shifted to where `transfer` puts them."""
-        rest = self.size[0] - self.end
-        return torch.fft.rfft2(functional.pad(measurements, (self.first, rest) * 2))
+        extent = self.window[-1]
+        return torch.fft.rfft2(functional.pad(measurements, (extent.start, self.size[0] - extent.stop) * 2))
 
     def layers(self, spectra: Tensor) -> Tensor:
         """Layers `(N, L, P, P)` from their Fourier transforms."""

@@ -55,8 +55,7 @@ class TrainedWienerBank(Bank):
 
     def images(self, operator: FourierOperator, measurements: Tensor) -> Tensor:
         """Images `(N, S * D, P, P)` of `measurements (N, S, P, P)`."""
-        change = torch.fft.rfft2(self.kernel_change, operator.size)
-        changed = FourierOperator(operator.transfer + change, operator.n_pixels)
+        changed = operator.with_added_kernels(self.kernel_change)
         power = changed.transfer.abs().square() + self.log_regularization.exp()[..., None, None]
         spectra = changed.spectra(measurements)[:, :, None]
         return changed.layers(spectra * changed.transfer.conj() / power).flatten(1, 2)
