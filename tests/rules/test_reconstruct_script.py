@@ -117,7 +117,7 @@ def test_quality_without_and_with_a_recalibration(
     out = reconstruct(IMAGES, (str(tmp_path / "c.json"),))
     (row,) = pd.read_csv(out / "quality.csv").to_dict("records")
     assert row["flagged"] == "yes"  # tissue is not like the noise of this recalibration
-    assert "UNLIKE the training data" in (tmp_path / "reconstruct_sample.log").read_text()
+    assert "OUT-OF-DISTRIBUTION: masks and depths are unreliable" in (tmp_path / "reconstruct_sample.log").read_text()
     raw = trained.predict(np.stack([tifffile.imread(path) for path in IMAGES])[None]).output
     np.testing.assert_allclose(
         tifffile.imread(out / "volume.ome.tif")[0], recalibration.probabilities(raw)[0], atol=1e-5, rtol=1e-4

@@ -197,7 +197,7 @@ def test_reconstruct_uses_the_recalibration_beside_the_model(
     path = tmp_path / "two_sensors.recalibration.json"
     recalibrate_network(model, samples, trust).save(path)
     assert main(["reconstruct", *arguments(acquisition | {"--psf": str(tmp_path / "psf.h5")})]) == 0
-    assert "the training data (score " in capsys.readouterr().out
+    assert "masks and depths are unreliable (score " in capsys.readouterr().out
     (row,) = pd.read_csv(tmp_path / "out" / "quality.csv").to_dict("records")
     assert row["flagged"] == ("yes" if row["score"] > row["score_threshold"] else "no")
     assert 0 < row["abstained"] < 1

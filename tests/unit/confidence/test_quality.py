@@ -106,10 +106,10 @@ def test_line_and_table() -> None:
     good = Quality(0.31, 0.3, 0.5, 1.5, 0.09, "")
     bad = replace(good, score=2.0)
     assert str(good) == (
-        "residual 31% of the contrast (validation: 30%); like the training data (score 0.5, limit 1.5); "
+        "residual 31% of the contrast (validation: 30%); in distribution (score 0.5, threshold 1.5); "
         "abstains from 9% of the pixels"
     )
-    assert "UNLIKE the training data (score 2.0, limit 1.5)" in str(bad)
+    assert "OUT-OF-DISTRIBUTION: masks and depths are unreliable (score 2.0, threshold 1.5)" in str(bad)
     table = quality_table([good, bad, Quality(None, None, None, None, None, "no")])
     assert table["frame"].tolist() == [0, 1, 2]
     assert table["flagged"].tolist() == ["no", "yes", "not available"]

@@ -1,4 +1,4 @@
-"""Fields by tiles, with predictions whose answer for the whole field is known."""
+"""Fields by tiles, with predictions that are known for the whole field."""
 
 import tracemalloc
 from itertools import product
@@ -30,25 +30,25 @@ def test_field_is_the_prediction_for_the_whole(extents: tuple[int, int]) -> None
     np.testing.assert_allclose(output, smooth(measurement[None])[0], atol=1e-3)
 
 
-def test_field_is_the_answer_of_each_tile_away_from_its_borders() -> None:
-    """Each tile has an answer of its own, as with a network that divides by the mean of the tile."""
-    answers: list[np.ndarray] = []
+def test_field_is_the_prediction_of_each_tile_away_from_its_borders() -> None:
+    """Each tile has a prediction of its own, as with a network that divides by the mean of the tile."""
+    predictions: list[np.ndarray] = []
 
     def predict(tiles: np.ndarray) -> NumpyOutputs:
         output = tiles / tiles.mean((1, 2, 3), keepdims=True)
-        answers.extend(output)
+        predictions.extend(output)
         return Outputs(output=output)
 
     measurement = field(2, 512, 512) * np.linspace(1, 3, 512, dtype=np.float32)
     output = predict_field(predict, measurement, TILING).output
     starts, profiles = TILING.starts(512), TILING.weights(512)
-    assert len(answers) == len(starts) ** 2 == 19**2
-    for (y, x), (along_y, along_x), answer in zip(
-        product(starts, starts), product(profiles, profiles), answers, strict=True
+    assert len(predictions) == len(starts) ** 2 == 19**2
+    for (y, x), (along_y, along_x), prediction in zip(
+        product(starts, starts), product(profiles, profiles), predictions, strict=True
     ):
         alone = np.outer(along_y, along_x) == 1
         assert alone[18:33, 18:33].all()
-        np.testing.assert_allclose(output[:, y : y + 51, x : x + 51][:, alone], answer[:, alone], rtol=1e-5)
+        np.testing.assert_allclose(output[:, y : y + 51, x : x + 51][:, alone], prediction[:, alone], rtol=1e-5)
     assert np.abs(np.diff(output / measurement, axis=-1)).max() < 0.05  # 0.2 without ramps
 
 

@@ -44,7 +44,7 @@ def test_depths_are_those_that_the_model_predicts(model_description: ModelDescri
 
 
 def test_a_larger_field_is_reconstructed_by_tiles(model_description: ModelDescription) -> None:
-    """Away from the ramps between tiles, the field is the answer of one tile; foci have the depth where they are."""
+    """Away from the ramps between tiles, the field is that of one tile; foci have the depth where they are."""
     description = model_description.model_copy(update={"task": "stacks", "out_channels": 12})
     model = Model(description.build_network().eval(), description)
     field = np.random.default_rng(1).uniform(1, 2, (2, 40, 29))

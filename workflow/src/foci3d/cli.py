@@ -230,8 +230,8 @@ def reconstruct(
       foci.csv        connected cells: frame, layer, depth and its standard
                       deviation, centre, area, probability
       quality.csv     of each frame: residual of the reconstruction rendered
-                      again, whether the images are unlike the training data,
-                      share of the pixels to abstain from
+                      again, whether the images are out-of-distribution, share
+                      of the pixels to abstain from
       overview.png    measurements, probability maps and layers in space
       view.html       interactive 3-D view
 
@@ -241,8 +241,8 @@ def reconstruct(
     in a file), linear in light, unsaturated and of equal exposure.
 
     The recalibration of a model is MODEL.recalibration.json beside MODEL.json.
-    Without it, probabilities are as predicted, and whether the images are unlike
-    the training data is not available.
+    Without it, probabilities are as predicted, and whether the images are
+    out-of-distribution is not available.
 
     For example:
       foci3d reconstruct --psf psf.h5 --sensor-a a.tif --sensor-b b.tif --out map

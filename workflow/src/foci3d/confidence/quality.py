@@ -1,11 +1,11 @@
-"""How far to trust a reconstruction: its residual, whether it is unlike the training data, and what is uncertain.
+"""How far to trust a reconstruction: its residual, whether it is out-of-distribution, and what is uncertain.
 
 The thresholds come from the recalibration of the network on validation samples. Where a value is not available, a note
 says why; nothing stands in for it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -25,29 +25,29 @@ class Quality:
     Parameters
     ----------
     residual : float or None
-        Part of the measurement that is unexplained, 0 to about 1, see `foci3d.confidence.rendering`.
+        Part of the measurement that is unexplained, 0 to about 1, see `relative_residual`.
     typical_residual : float or None
         Its median on validation samples.
     score : float or None
         Deviation from validation samples, in standard deviations, see `foci3d.confidence.consistency`.
     score_threshold : float or None
-        Score above which a measurement is flagged as unlike the training data.
+        Score above which a measurement is flagged as out-of-distribution.
     abstained : float or None
         Share of the pixels of all layers whose confidence is below that of the recalibration.
     note : str
         Why values are not available, and other reservations; empty if there are none.
     """
 
-    residual: float | None
-    typical_residual: float | None
-    score: float | None
-    score_threshold: float | None
-    abstained: float | None
-    note: str
+    residual: float | None = None
+    typical_residual: float | None = None
+    score: float | None = None
+    score_threshold: float | None = None
+    abstained: float | None = None
+    note: str = ""
 
     @property
     def flagged(self) -> bool | None:
-        """Whether the measurement is unlike the training data."""
+        """Whether the measurement is out-of-distribution, so that masks and depths are unreliable."""
         if self.score is None or self.score_threshold is None:
             return None
         return self.score > self.score_threshold
@@ -59,8 +59,8 @@ class Quality:
             typical = "" if self.typical_residual is None else f" (validation: {self.typical_residual:.0%})"
             parts.append(f"residual {self.residual:.0%} of the contrast{typical}")
         if self.flagged is not None:
-            verdict = "UNLIKE" if self.flagged else "like"
-            parts.append(f"{verdict} the training data (score {self.score:.1f}, limit {self.score_threshold:.1f})")
+            verdict = "OUT-OF-DISTRIBUTION: masks and depths are unreliable" if self.flagged else "in distribution"
+            parts.append(f"{verdict} (score {self.score:.1f}, threshold {self.score_threshold:.1f})")
         if self.abstained is not None:
             parts.append(f"abstains from {self.abstained:.0%} of the pixels")
         return "; ".join([*parts, *([self.note] if self.note else [])])
@@ -68,13 +68,10 @@ class Quality:
 
 def quality_table(qualities: Sequence[Quality]) -> pd.DataFrame:
     """One row per frame: frame (from 0), flagged (yes, no or not available), and the fields of `Quality`."""
-    names = [field.name for field in fields(Quality)]
-    rows = [{name: getattr(quality, name) for name in names} for quality in qualities]
     verdicts = {True: "yes", False: "no", None: "not available"}
-    flagged = [verdicts[quality.flagged] for quality in qualities]
-    table = pd.DataFrame(rows, columns=names)
-    table.insert(0, "frame", range(len(rows)))
-    table.insert(names.index("score_threshold") + 2, "flagged", flagged)
+    table = pd.DataFrame([asdict(quality) for quality in qualities])
+    table.insert(0, "frame", range(len(table)))
+    table.insert(list(table).index("abstained"), "flagged", [verdicts[quality.flagged] for quality in qualities])
     return table
 
 
@@ -103,36 +100,28 @@ def assess_quality(
     Quality
         The quality.
     """
-    recalibration, size = model.usable_recalibration, model.description.n_pixels
-    notes = [] if recalibration else [f"flag and abstention not available: {_why_not_recalibrated(model)}"]
-    residual = score = None
+    recalibration, size, values, notes = model.usable_recalibration, model.description.n_pixels, {}, []
+    if model.recalibration is None:
+        notes.append("flag and abstention not available: the model has no recalibration")
+    elif recalibration is None:
+        which = "averaged" if model.recalibration.average_symmetries else "not averaged"
+        notes.append(f"flag and abstention not available: the recalibration is for predictions {which} over symmetries")
     if model.psf is None:
         notes.append("residual and flag need the point-spread function")
     else:
         depths_um, _ = model.layer_depths(outputs)
-        residual = relative_residual(model.forward_model, measurement, probability, depths_um)
-        if recalibration and recalibration.psf != model.psf.digest:
+        values["residual"] = relative_residual(model.forward_model, measurement, probability, depths_um)
+    if recalibration:
+        values["abstained"] = float((confidence(probability) < recalibration.confidence_threshold).mean())
+    if recalibration and model.psf:
+        values["typical_residual"] = recalibration.typical_residual
+        if recalibration.psf != model.psf.digest:
             notes.append("recalibrated with another point-spread function")
-        if recalibration and measurement.shape[1:] != (size, size):
+        if measurement.shape[1:] != (size, size):
             notes.append(f"flag not available: the recalibration is for fields of {size} x {size} pixels")
-        elif recalibration:
-            batch = outputs.map(lambda values: values[None])
+        else:
+            batch = outputs.map(lambda value: value[None])
             statistics = prediction_statistics(model, measurement[None], batch)
-            score = float(consistency_score(recalibration.reference, statistics)[0])
-    return Quality(
-        residual=residual,
-        typical_residual=recalibration.typical_residual if recalibration and residual is not None else None,
-        score=score,
-        score_threshold=recalibration.reference.threshold if recalibration and score is not None else None,
-        abstained=float((confidence(probability) < recalibration.confidence_threshold).mean())
-        if recalibration
-        else None,
-        note="; ".join(notes),
-    )
-
-
-def _why_not_recalibrated(model: Model) -> str:
-    if model.recalibration is None:
-        return "the model has no recalibration"
-    which = "averaged" if model.recalibration.average_symmetries else "not averaged"
-    return f"the recalibration is for predictions {which} over symmetries"
+            values["score"] = float(consistency_score(recalibration.reference, statistics)[0])
+            values["score_threshold"] = recalibration.reference.threshold
+    return Quality(**values, note="; ".join(notes))

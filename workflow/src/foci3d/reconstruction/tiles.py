@@ -1,11 +1,12 @@
 """Reconstruction of fields larger than the imager that a network is trained for, by overlapping tiles.
 
-Each tile is a measurement of the size that the network knows. Its answer is worst at its borders, where light comes
-from cells outside the tile. So next to a border inside the field a tile is not used, and along a ramp it replaces its
-neighbour, without a seam. Elsewhere the field is the answer of one tile. Memory holds the field and a batch of tiles.
+Each tile is a measurement of the size that the network was trained for. Its prediction is worst at its borders, where
+light comes from cells outside the tile. So next to a border inside the field a tile is not used, and along a ramp it
+replaces its neighbour, without a seam. Elsewhere the field is the prediction of one tile. Memory holds the field and a
+batch of tiles.
 
 Networks divide a measurement by its mean. In a field, this is the mean of the tile, as in training. A tile without
-cells would then be as bright as any other, so its answer is to be judged by its probability of cells.
+cells would then be as bright as any other, so its prediction is to be judged by its probability of cells.
 """
 
 from collections.abc import Callable, Iterator
@@ -99,10 +100,10 @@ def predict_field(
     fields: dict[str, Floats] = {}
     for windows, weights, tiles in _batches(measurement, tiling):
         for name, values in predict(tiles).arrays().items():
-            answers = values if values.ndim == 4 else values[..., None, None]
-            field = fields.setdefault(name, np.zeros((answers.shape[1], *extents), np.float32))
-            for window, weight, answer in zip(windows, weights, answers, strict=True):
-                field[:, *window] += weight * answer
+            predicted = values if values.ndim == 4 else values[..., None, None]
+            field = fields.setdefault(name, np.zeros((predicted.shape[1], *extents), np.float32))
+            for window, weight, tile in zip(windows, weights, predicted, strict=True):
+                field[:, *window] += weight * tile
     return Outputs(**fields)
 
 
