@@ -10,11 +10,14 @@ import pytest
 import tifffile
 import torch
 
+import foci3d
+from foci3d.cli import main
 from foci3d.confidence.recalibration import recalibrate_network
-from foci3d.config.models import TrustConfig
+from foci3d.config.models import TrackingConfig, TrustConfig
 from foci3d.io.samples import Samples
 from foci3d.learning.model import load_model
 from foci3d.learning.model_file import LayerDepth, ModelDescription, save_model
+from foci3d.learning.recalibration import SUFFIX
 from foci3d.optics.psf import PSF
 
 ACQUISITIONS = Path(__file__).parents[2] / "resources" / "acquisitions"
@@ -162,3 +165,51 @@ def test_a_missing_sensor(reconstruct: Callable[[list[str]], Path], tmp_path: Pa
     with pytest.raises(SystemExit):
         reconstruct(IMAGES[:1])
     assert "found 1 sensors of 51 x 51 pixels; expected 2" in (tmp_path / "reconstruct_sample.log").read_text()
+
+
+def test_python_command_line_and_workflow_write_the_same_files(
+    tmp_path: Path, psf: PSF, run_script: Callable[..., str]
+) -> None:
+    """A time series with tracks, by the released model, which is recalibrated."""
+    path, released = tmp_path / "psf.h5", foci3d.released_model("one_sensor")
+    psf.save(path)
+    frames = np.array([tifffile.imread(ACQUISITIONS / f"tissue{number}_a.tif") for number in (1, 2)])
+    images = {"sensor_a": str(tmp_path / "series.npy")}
+    np.save(images["sensor_a"], frames)
+    gates = {"max_lateral_um": 110.0, "max_depth_um": 400.0}
+
+    model = foci3d.load_model(released, psf=path)
+    acquisition = foci3d.Acquisition(sample="tissue", pixel_pitch_um=model.pixel_pitch_um, **images)
+    result = foci3d.reconstruct_acquisition(acquisition, model, tracking=TrackingConfig(**gates, max_gap=0))
+    foci3d.write_reconstruction(result, tmp_path / "python")
+
+    options = {**images, "psf": str(path), "out": str(tmp_path / "command_line"), **gates}
+    arguments = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    assert main(["reconstruct", *arguments]) == 0
+
+    folder = tmp_path / "workflow"
+    run_script(
+        "reconstruct_sample",
+        input={"model": str(released), "psf": str(path), "recalibration": [str(released.with_suffix(SUFFIX))]},
+        output={"volume": str(folder / "volume.ome.tif"), "tracks": str(folder / "tracks")},
+        params={
+            "acquisition": {"sample": "tissue", "pixel_pitch_um": 55.0, **images},
+            "threshold": 0.5,
+            "tracking": {**gates, "max_gap": 0},
+            "device": "auto",
+            "average_symmetries": True,
+        },
+        wildcards={"sample": "tissue"},
+    )
+    contents = [
+        {file.relative_to(way): file.read_bytes() for file in sorted(way.rglob("*")) if file.is_file()}
+        for way in (tmp_path / "python", tmp_path / "command_line", folder)
+    ]
+    assert {str(file) for file in contents[0]} == {
+        *("volume.ome.tif", "foci.csv", "quality.csv", "overview.png", "view.html"),
+        *("tracks/tracks.csv", "tracks/summary.csv", "tracks/tracks.png"),
+    }
+    assert contents[0] == contents[1] == contents[2]
+    probability = model.predict(frames[:, None]).output
+    np.testing.assert_allclose(tifffile.imread(folder / "volume.ome.tif")[:, 0], probability, atol=1e-6)
+    assert set(pd.read_csv(folder / "quality.csv")["flagged"]) <= {"yes", "no"}

@@ -53,6 +53,15 @@ def test_an_imager_outside_the_card_is_warned_of(psf: PSF, caplog: pytest.LogCap
     }
 
 
+@pytest.mark.parametrize("model", ["one_sensor", "two_sensors"], indirect=True)
+def test_occupancy_is_no_probability(model: Model) -> None:
+    """As pages say: their training data have cells in all layers, so it is 1.00 even where there is light alone."""
+    light = np.random.default_rng(0).poisson(1000, (2, model.description.in_channels, 51, 51))
+    occupancy = model.predict(light).occupancy
+    assert occupancy is not None
+    assert (occupancy > 0.995).all()
+
+
 @pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="needs the extra onnx")
 def test_onnx_runtime_gives_the_same(model: Model, tmp_path: Path) -> None:
     import onnxruntime

@@ -1,24 +1,5 @@
 """The predictions file: the output of a method for the test split of a dataset, with inputs and targets.
 
-array           content                                                                    present in
-==============  =========================================================================  ==========================
-output          depth_class: probabilities (N, classes); deblurring: unblurred layer       all files
-                (N, 1, Y, X); depth_map: depth [um], 0 where empty (N, 1, Y, X);
-                masks, stacks: probabilities of a cell (N, L, Y, X)
-target          the true class (N,), layer, depth map, or masks of 0 and 1                 all files
-error           error of each sample (N,)                                                  tasks of the user's own
-measurements    measurements (N, S, Y, X)                                                  all files
-layers          unblurred layers (N, L, Y, X)                                              all files
-masks           where the layers hold cells, 0 or 1 (N, L, Y, X)                           all files
-depths_um       depth of each layer (N, L)                                                 all files
-predicted_*     depth of each layer (`predicted_depths_um`) and its standard         stacks
-                deviation (`predicted_depth_sds_um`) [um] (N, L)
-occupancy       probability that a layer holds cells (N, L)                                stacks
-classes_um      depth of each class (classes,)                                             depth_class
-sequence, step  number of the scene and of the step in it (N,)                             moving clusters
-cluster         footprint of the moving cluster, 0 or 1 (N, Y, X)                          moving clusters
-==============  =========================================================================  ==========================
-=======
 ==============  ======================================================================  ======================
 array           content                                                                 present in
 ==============  ======================================================================  ======================
@@ -31,7 +12,8 @@ masks           where the layers hold cells, 0 or 1 (N, L, Y, X)                
 depths_um       depth of each layer (N, L)                                              all files
 predicted_*,    values of each layer (N, L): depth (`predicted_depths_um`) and its      tasks with values of
 occupancy       standard deviation (`predicted_depth_sds_um`) [um], score of whether    the layers
-                it holds cells, 0 to 1
+                it holds cells, 0 to 1, and not a probability: 1.00 for every layer
+                where the layers of the training data all hold cells
 classes_um      depth of each class (classes,)                                          depth classes
 sequence, step  number of the scene and of the step in it (N,)                          moving clusters
 cluster         footprint of the moving cluster, 0 or 1 (N, Y, X)                       moving clusters
