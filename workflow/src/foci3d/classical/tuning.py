@@ -95,18 +95,8 @@ that remains, 0 to 1, which is minimised."""
 class TunedMethod:
     """A classical method with all its free parameters.
 
-    Parameters
-    ----------
-    name : str
-        One of `METHODS`.
-    parameters : mapping of str to float
-        The method's parameters by name.
-    smoothing_sigma_px : float
-        Standard deviation of the Gaussian filter behind the method [pixels].
-    postprocess : callable
-        From smoothed layers to the output of the task: an `IsotonicCalibrator`, or the identity for images.
-    error : float
-        Error on the validation samples, 0 to 1.
+    `postprocess` maps layers after a Gaussian filter of `smoothing_sigma_px` [pixels] to the output of the task: an
+    `IsotonicCalibrator`, or the identity for images. `error`, 0 to 1, is that on the validation samples.
     """
 
     name: str

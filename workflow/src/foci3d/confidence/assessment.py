@@ -102,14 +102,10 @@ def assess_trust(
     arrays : mapping of str to ndarray
         Arrays of the predictions: output and target (N, L, Y, X); of a model that predicts depths, these, their
         standard deviations and depths_um, too.
-    recalibration : Recalibration
-        Recalibration of the network.
-    scores : DataFrame
-        From `score_inputs`.
-    n_bootstrap : int
-        Bootstrap resamples of the samples behind each interval.
-    seed : int
-        Seed of the resamples.
+    recalibration, scores
+        Recalibration of the network, and what `score_inputs` gives for it.
+    n_bootstrap, seed : int
+        Bootstrap resamples of the samples behind each interval, and their seed.
 
     Returns
     -------

@@ -92,22 +92,9 @@ def relative_residual(
 ) -> float:
     """Part of a measurement, of a field of any size, that a prediction leaves unexplained.
 
-    Parameters
-    ----------
-    forward : ForwardModel
-        The imager, on the CPU.
-    measurement : ndarray (S, Y, X)
-        Measurement in any unit.
-    probability : ndarray (L, Y, X)
-        Probability of a cell.
-    depths_um : ndarray (L,) or (L, Y, X)
-        Depth of each layer, or maps of it, see `ForwardModel.project_field` [um].
-
-    Returns
-    -------
-    float
-        Root mean square of the residual over the standard deviation of the measurement: 0 if the prediction explains
-        the measurement, 1 if it explains no more than the mean.
+    Root mean square of the residual over the standard deviation of the `measurement (S, Y, X)` in any unit: 0 if the
+    `probability (L, Y, X)` of a cell explains the measurement, 1 if it explains no more than the mean. Depths `(L,)` or
+    maps of them `(L, Y, X)` [um] are those of `ForwardModel.project_field`.
     """
     cells = torch.from_numpy(np.ascontiguousarray(probability, np.float32))
     sources = torch.stack([cells, torch.ones_like(cells)])
@@ -128,12 +115,8 @@ def width_errors(
 
     Parameters
     ----------
-    forward : ForwardModel
-        The imager.
-    measurements : Tensor (N, S, P, P)
-        Measurements in units of their mean.
-    probabilities : Tensor (N, L, P, P)
-        Predicted probabilities of a cell.
+    forward, measurements, probabilities
+        The imager, and Tensors as for `rerender`; measurements in units of their mean.
     depths_um, depth_sds_um : Tensor (N, L)
         Depths of the layers before the measurement is seen, and their standard deviations [um].
 

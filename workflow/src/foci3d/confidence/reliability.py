@@ -39,18 +39,10 @@ def expected_calibration_error(sums: FloatArray) -> FloatArray:
 
 
 def reliability_table(sums: FloatArray) -> pd.DataFrame:
-    """Reliability diagram of each layer.
+    """Reliability diagram of each layer, from the sums `(L, 3, B)` of `reliability_sums` over samples.
 
-    Parameters
-    ----------
-    sums : ndarray (L, 3, B)
-        From `reliability_sums`, summed over samples.
-
-    Returns
-    -------
-    DataFrame
-        One row per layer and bin that is not empty: layer (from 1), predicted (mean probability), observed (share of
-        cells) and share (of the layer's pixels).
+    One row per layer and bin that is not empty: layer (from 1), predicted (mean probability), observed (share of cells)
+    and share (of the layer's pixels).
     """
     counts, predicted, observed = np.moveaxis(sums, -2, 0)
     columns = {
@@ -81,34 +73,19 @@ def selection_sums(probabilities: FloatArray, target: BoolArray, threshold: floa
 
 
 def risk_coverage(probabilities: FloatArray, target: BoolArray) -> pd.DataFrame:
-    """Error among the pixels with the highest confidence, by the share of pixels that these are.
+    """Error among the pixels with the highest confidence, by the share of pixels that these are, pooled over layers.
 
-    Parameters
-    ----------
-    probabilities : ndarray (N, L, Y, X)
-        Predicted probabilities of a cell, 0 to 1.
-    target : ndarray (N, L, Y, X)
-        Whether there is a cell.
-
-    Returns
-    -------
-    DataFrame
-        Columns threshold (confidence, decreasing), coverage (share of pixels), risk (share of wrong pixels among them)
-        and ideal_risk (if all wrong pixels had the lowest confidence); pooled over layers.
+    Columns threshold (confidence, decreasing), coverage (share of pixels), risk (share of wrong pixels among them) and
+    ideal_risk (if all wrong pixels had the lowest confidence), of `probabilities` of the cells in `target`.
     """
     wrong = ((probabilities > CELL_THRESHOLD) != target).ravel()
     bins = np.minimum((confidence(probabilities).ravel() - 0.5) * 2 * CONFIDENCE_BINS, CONFIDENCE_BINS - 1).astype(int)
     counts, errors = (np.bincount(bins, weight, CONFIDENCE_BINS)[::-1].cumsum() for weight in (None, wrong))
     coverage = counts / len(wrong)
-    return (
-        pd.DataFrame(
-            {
-                "threshold": 1 - np.arange(1, CONFIDENCE_BINS + 1) / (2 * CONFIDENCE_BINS),
-                "coverage": coverage,
-                "risk": ratio(errors, counts),
-                "ideal_risk": ratio(np.maximum(coverage - (1 - wrong.mean()), 0), coverage),
-            }
-        )
-        .query("coverage > 0", engine="python")
-        .reset_index(drop=True)
-    )
+    columns = {
+        "threshold": 1 - np.arange(1, CONFIDENCE_BINS + 1) / (2 * CONFIDENCE_BINS),
+        "coverage": coverage,
+        "risk": ratio(errors, counts),
+        "ideal_risk": ratio(np.maximum(coverage - (1 - wrong.mean()), 0), coverage),
+    }
+    return pd.DataFrame(columns)[coverage > 0].reset_index(drop=True)

@@ -70,26 +70,17 @@ def class_accuracy(deviation_um: Tensor, class_width_um: float) -> Tensor:
 def depth_bound(
     psf: PSF, layers: Tensor, depths_um: Tensor, noise_variance: float, class_width_um: float
 ) -> pd.DataFrame:
-    """Bound of depth at each depth of a dataset of single layers.
+    """Bound of depth at each of `depths_um (D,)`, of a dataset of un-blurred single `layers (N, P, P)` [a.u.].
 
-    Parameters
-    ----------
-    psf : PSF
-        Point-spread function, with kernels wide enough to hold its light.
-    layers : Tensor (N, P, P)
-        Un-blurred layers, whose mean power spectrum is that of the scene [a.u.].
-    depths_um : Tensor (D,)
-        Depths, at least a tenth of a class inside those of the point-spread function [um].
-    noise_variance : float
-        Variance of the noise of a pixel [a.u.^2]; 0 for data without noise, for which there is no finite bound.
-    class_width_um : float
-        Width of a depth class [um].
+    The mean power spectrum of the layers is that of the scene; the kernels must hold the light of the point-spread
+    function, whose depths must reach a tenth of a class beyond `depths_um`. `noise_variance` is that of a pixel
+    [a.u.^2].
 
     Returns
     -------
     DataFrame
-        One row per depth, none for data without noise: depth_um, deviation_um as of `depth_deviation_um`, and
-        class_accuracy.
+        One row per depth: depth_um, deviation_um as of `depth_deviation_um`, and class_accuracy. There is none for data
+        without noise, which have no finite bound.
     """
     columns = ["depth_um", "deviation_um", "class_accuracy"]
     if noise_variance == 0:
@@ -107,21 +98,8 @@ def layer_shares(forward: ForwardModel, depths_um: Tensor, scene_power: Tensor, 
     mean-square-error estimate explains the share
     :math:`[S H^* (S H H^* + N)^{-1} H]_{ll}` of layer l; the shares of all layers add up to at most S.
 
-    Parameters
-    ----------
-    forward : ForwardModel
-        Forward operator.
-    depths_um : Tensor (N, L)
-        Distances of the layers from sensor A, for N stacks [um].
-    scene_power : Tensor (P, P)
-        Power spectrum of one un-blurred layer.
-    noise_power : float
-        Power of the noise, above 0.
-
-    Returns
-    -------
-    Tensor (L,)
-        Share of each layer, 0 to 1, weighted with the scene's power and averaged over the stacks.
+    Shares `(L,)`, 0 to 1, are weighted with the power spectrum `scene_power (P, P)` of one un-blurred layer and
+    averaged over stacks of layers at `depths_um (N, L)`. The `noise_power` is above 0.
     """
     system = forward.transfer_function(depths_um).movedim((1, 2), (-2, -1))
     adjoint = scene_power[..., None, None] * system.mH

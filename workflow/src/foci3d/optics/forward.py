@@ -34,19 +34,9 @@ def sensor_distances_um(depths_um: Tensor, n_sensors: int, sensor_separation_um:
 
 
 def periodic_transfer(kernels: Tensor, n_pixels: int) -> Tensor:
-    """Transfer functions of kernels for periodic layers, at the spatial frequencies of a measurement.
+    """Transfer functions of centred `kernels (..., K, K)` for periodic layers of P x P pixels, K odd.
 
-    Parameters
-    ----------
-    kernels : Tensor (..., K, K)
-        Centred kernels, K odd.
-    n_pixels : int
-        Pixels P of a measurement in y and x.
-
-    Returns
-    -------
-    Tensor (..., P, P), complex128
-        Fourier transforms of the kernels, in the order of `torch.fft.fft2`; the sum of a kernel at frequency zero.
+    Fourier transforms `(..., P, P)`, complex128, in the order of `torch.fft.fft2`; the sum of a kernel at frequency 0.
     """
     extent = kernels.shape[-1]
     rest = -extent % n_pixels
@@ -62,17 +52,8 @@ def separable_terms(kernels: Tensor, n_terms: int) -> tuple[Tensor, Tensor]:
     kernel is the one that comes closest to the kernel before (orthogonal Procrustes problem), so that factors between
     two depths can be interpolated: signs agree, and terms may change their order.
 
-    Parameters
-    ----------
-    kernels : Tensor (D, K, K)
-        Kernels.
-    n_terms : int
-        Number of terms T.
-
-    Returns
-    -------
-    Tensor (D, K, T), Tensor (D, K, T)
-        Factors a and b of :math:`k_{yx} \approx \sum_t a_{yt} b_{xt}`, float64.
+    Of `kernels (D, K, K)`, the factors a and b of :math:`k_{yx} \approx \sum_t a_{yt} b_{xt}` with T terms, both
+    `(D, K, T)` and float64.
     """
     left, values, right = torch.linalg.svd(kernels.double(), full_matrices=False)
     root = values[:, None, :n_terms].sqrt()
