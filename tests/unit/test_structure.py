@@ -1,6 +1,8 @@
 """The structure of the library and its scripts, beyond the import contract in pyproject.toml."""
 
 import ast
+import doctest
+import importlib
 import shutil
 import subprocess
 import sys
@@ -64,6 +66,14 @@ def test_nothing_is_unpickled() -> None:
 def test_only_optics_renders() -> None:
     """Layers are convolved with kernels, and measurements transformed, by the forward model alone."""
     assert {path.parent.name for path in MODULES if "torch.fft" in path.read_text()} == {"optics"}
+
+
+@pytest.mark.parametrize(
+    "module", [path for path in MODULES if ">>> " in path.read_text()], ids=lambda path: str(path.relative_to(LIBRARY))
+)
+def test_examples_in_docstrings_are_true(module: Path) -> None:
+    name = ".".join(["foci3d", *module.relative_to(LIBRARY).with_suffix("").parts])
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
 def test_packages_only_import() -> None:
