@@ -39,7 +39,7 @@ def table_outputs(name):
     return {**entries, "markdown": project.table(name, "md")}
 
 
-def add_rule(name, summary, inputs, outputs, params, script):
+def add_rule(name, summary, inputs, outputs, params, script_name):
     """Add a rule that makes figures or a table by a script."""
 
     rule:
@@ -55,9 +55,9 @@ def add_rule(name, summary, inputs, outputs, params, script):
             project.environment
         params:
             **params,
-            code=project.code(script),
+            code=project.code(script_name),
         script:
-            str(project.script(script))
+            str(project.script(script_name))
 
     getattr(rules, name).rule.docstring = summary
 
