@@ -99,25 +99,25 @@ def test_prediction_for_another_measurement_is_flagged(forward):
 
     right, wrong = statistics(0), statistics(1)
     reference = consistency.fit_reference(right[:40], false_alarm_rate=0.05)
-    assert (consistency.consistency_score(reference, right[:40]) > reference.threshold).mean() == pytest.approx(
-        0.05, abs=0.03
+    fitted, others, wrong = (
+        (consistency.consistency_score(reference, values) > reference.threshold).mean()
+        for values in (right[:40], right[40:], wrong[40:])
     )
-    assert (consistency.consistency_score(reference, right[40:]) > reference.threshold).mean() < 0.3
-    assert (consistency.consistency_score(reference, wrong[40:]) > reference.threshold).mean() > 0.9
+    assert fitted == pytest.approx(0.05, abs=0.03)
+    assert others < 0.3
+    assert wrong > 0.9
 
 
-def test_one_sensor_is_enough(make_psf):
-    forward = ForwardModel(make_psf(N_PIXELS), N_PIXELS, 1, 1000.0)
-    masks, depths_um = draw_stacks(2, 4)
-    measurements = forward(masks + 0.3, depths_um).numpy()
-    statistics = consistency.consistency_statistics(forward, measurements, masks.numpy(), DEPTHS_UM, SDS_UM)
-    assert statistics.shape == (2, 2 + len(consistency.BAND_EDGES) - 1)
+@pytest.mark.parametrize("n_sensors", [1, 2])
+@pytest.mark.parametrize("depths_um", [DEPTHS_UM, [-500.0, -400.0, -300.0]], ids=["within", "beyond"])
+@pytest.mark.parametrize("probability", [0.0, 0.5])
+def test_predictions_without_cells_or_beyond_the_depths_have_finite_statistics(
+    make_psf, n_sensors, depths_um, probability
+):
+    forward = ForwardModel(make_psf(N_PIXELS), N_PIXELS, n_sensors, 1000.0)
+    shape = (2, n_sensors, N_PIXELS, N_PIXELS)
+    measurements = 1 + torch.rand(shape, generator=torch.Generator().manual_seed(0)).numpy()
+    probabilities = np.full((2, 3, N_PIXELS, N_PIXELS), probability, np.float32)
+    statistics = consistency.consistency_statistics(forward, measurements, probabilities, depths_um, SDS_UM)
+    assert statistics.shape == (2, 2 + n_sensors * (len(consistency.BAND_EDGES) - 1))
     assert np.isfinite(statistics).all()
-
-
-def test_predictions_without_cells_or_beyond_the_depths_have_finite_statistics(forward):
-    measurements = 1 + torch.rand(2, 2, N_PIXELS, N_PIXELS, generator=torch.Generator().manual_seed(0)).numpy()
-    empty = np.zeros((2, 3, N_PIXELS, N_PIXELS), np.float32)
-    for depths_um in (DEPTHS_UM, [-500.0, -400.0, -300.0]):
-        statistics = consistency.consistency_statistics(forward, measurements, empty, depths_um, SDS_UM)
-        assert np.isfinite(statistics).all()
