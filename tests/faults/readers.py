@@ -36,7 +36,7 @@ from snakemake.utils import update_config
 
 from foci3d.calibration.bead_scan import find_beads, read_scan
 from foci3d.calibration.kernel_file import read_kernel_stack
-from foci3d.config import overlays
+from foci3d.config import validation
 from foci3d.config.models import Config
 from foci3d.config.samples import Acquisition, read_samples
 from foci3d.io import matlab, predictions, shards
@@ -83,7 +83,7 @@ def generated_configs(files: Files) -> st.SearchStrategy[Files]:
 
 
 def read_config() -> None:
-    config = overlays.read_config(["config.yaml"])
+    config = validation.read_config(["config.yaml"])
     names = [*config.networks, *config.datasets, *config.baselines]
     assert all(name.isidentifier() and name.isascii() for name in names)
 

@@ -24,15 +24,24 @@ def refusal(snakemake: Callable[..., Any], project: Path, *arguments: str) -> st
 @pytest.mark.parametrize(
     ("overlay", "line"),
     [
-        ("n_samples: {trian: 5}", "config/mine.yaml: there is no key n_samples.trian; did you mean train?"),
-        ("compute: {threads: many}", 'config/mine.yaml: compute.threads is "many"; expected an integer of at least 1'),
-        ("figures: {fig4: {network: cnn}}", "config/mine.yaml: figures.fig4.network is cnn; expected one of depth_cnn"),
-        ("nets: {depth_cnn: {}}", "config/mine.yaml: the key nets is now networks; rename it."),
+        ("n_samples: {trian: 5}", "config/mine.yaml:1: there is no key n_samples.trian; did you mean train?"),
+        (
+            "compute: {threads: many}",
+            'config/mine.yaml:1: compute.threads is "many"; expected an integer',
+        ),
+        (
+            "figures: {fig4: {network: cnn}}",
+            "config/mine.yaml:1: figures.fig4.network is cnn; expected one of",
+        ),
+        ("seed: 1\nseed: 2", "config/mine.yaml:2: the key seed is given twice, in lines 1 and 2; remove one."),
         (
             "baselines: {stack1_wiener: {test_datasets: [stack2]}}",
-            "config/mine.yaml: baselines.stack1_wiener.test_datasets[0] is",
+            "config/mine.yaml:1: baselines.stack1_wiener.test_datasets[0] is",
         ),
-        ("reconstruct: {samples: none.tsv}", "config/mine.yaml: reconstruct.samples is none.tsv, which does not exist"),
+        (
+            "reconstruct: {samples: none.tsv}",
+            "config/mine.yaml:1: reconstruct.samples is none.tsv",
+        ),
     ],
 )
 def test_configuration(snakemake: Callable[..., Any], project: Path, overlay: str, line: str) -> None:

@@ -140,7 +140,7 @@ def test_validate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.startswith("foci3d: ")
-    assert "mine.yaml: there is no key imager.n_pixel; did you mean n_pixels?" in output.err
+    assert "mine.yaml:1: there is no key imager.n_pixel; did you mean n_pixels?" in output.err
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import foci3d
-from foci3d.config.overlays import read_config
+from foci3d.config.validation import read_config
 
 PROJECT = Path(__file__).parents[2]
 sys.path.append(str(PROJECT / "docs"))

@@ -4,15 +4,18 @@ import os
 import sys
 from pathlib import Path
 
+from foci3d.config.effective import effective_yaml
 from foci3d.config.validation import check_config
 from foci3d.errors import InputError
+from foci3d.io.atomic import atomic_path
 from foci3d.workflow.project import SPLITS, Project
 
 try:
     overlays = workflow.overwrite_configfiles
-    files = [*(file for file in workflow.configfiles if file not in overlays), *overlays]
+    CONFIG_FILES = [*(file for file in workflow.configfiles if file not in overlays), *overlays]
+    GIVEN = dict(config)
     here = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
-    project = Project(check_config(config, files), here.parent, workflow.source_path)
+    project = Project(check_config(GIVEN, CONFIG_FILES), here.parent, workflow.source_path)
     config.update(project.values)  # with defaults, for captions and scripts
     project.acquisitions
 except InputError as error:
@@ -27,6 +30,8 @@ onstart:
         sys.exit(
             f"{folder}: cannot write; expected a folder for results, change its permissions or the key results."
         )
+    with atomic_path(f"{RESULTS}/config.yaml") as path:
+        path.write_text(effective_yaml(project.config, GIVEN, CONFIG_FILES), encoding="utf-8")
 
 
 include: "report.smk"

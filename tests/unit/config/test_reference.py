@@ -5,7 +5,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from foci3d.config.reference import reference_files
+from foci3d.config.reference import overlay_schema, reference_files
 from foci3d.config.schema import config_schema
 
 PROJECT = Path(__file__).parents[3]
@@ -34,24 +34,24 @@ def test_every_key_of_the_configuration_is_on_the_page() -> None:
     assert not missing
 
 
-def test_schema_accepts_the_configuration_and_is_closed() -> None:
-    config = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
-    validator = Draft202012Validator(config_schema())
-    assert list(validator.iter_errors(config)) == []
-    for section in ([], ["imager"], ["networks", "depth_cnn", "training"], ["datasets"]):
-        broken = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
-        node = broken
-        for key in section:
-            node = node[key]
-        node["colour-1"] = 1
+@pytest.mark.parametrize("path", sorted((PROJECT / "config").glob("*.yaml")), ids=lambda path: path.stem)
+def test_schema_accepts_overlays_and_is_closed(path: Path) -> None:
+    validator = Draft202012Validator(overlay_schema(config_schema()))
+    assert list(validator.iter_errors(yaml.safe_load(path.read_text()))) == []
+    for broken in ({"colour-1": 1}, {"imager": {"colour": 1}}, {"networks": {"mine": {"training": {"colour": 1}}}}):
         assert len(list(validator.iter_errors(broken))) == 1
 
 
-def test_schema_requires_the_keys_without_default() -> None:
+def test_sections_are_closed_and_keys_described() -> None:
     sections = [config_schema(), *config_schema()["$defs"].values()]
     assert len(sections) > 25
     for section in sections:
         assert section["additionalProperties"] is False
         for key, node in section["properties"].items():
-            assert (key in section.get("required", [])) == ("default" not in node)
             assert "description" in node or "$ref" in node, key
+
+
+def test_page_shows_defaults() -> None:
+    page = reference_files()["docs/reference/configuration.md"]
+    assert "| `networks.<name>.training.weight_decay` | `0.01` | a number of at least 0 |" in page
+    assert "| `imager.n_pixels` |  | an integer of at least 16 |  | pixels of" in page

@@ -184,7 +184,8 @@ def validate(config: Files, /, *, base: Path = Path("config/config.yaml")) -> No
 
     Merges the files as Snakemake does (the base, then each overlay; the last
     value wins) and checks every key, its type and range, and how the entries
-    fit each other. The table of samples is checked when Snakemake starts.
+    fit each other; reports every problem with its file and line. The table of
+    samples is checked when Snakemake starts.
 
     For example:
       foci3d validate config/quick.yaml config/mine.yaml
@@ -194,9 +195,9 @@ def validate(config: Files, /, *, base: Path = Path("config/config.yaml")) -> No
     config
         Overlays, in the order of --configfile.
     base
-        Configuration that holds every key.
+        Configuration that the overlays change.
     """
-    from foci3d.config.overlays import read_config
+    from foci3d.config.validation import read_config
 
     overlays = [file for file in config if file.resolve() != base.resolve()]
     checked = read_config([base, *overlays])

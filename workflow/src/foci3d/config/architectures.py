@@ -30,8 +30,8 @@ class CnnFcConfig(Architecture):
 
     name: Literal["cnn_fc"] = Field(description="architecture")
     channels: Some[Count] = Field(description="channels of each convolution")
-    kernel_size: KernelSize = Field(description="width of the convolutions [pixels]")
-    hidden_features: Count = Field(description="units of the hidden layer")
+    kernel_size: KernelSize = Field(default=5, description="width of the convolutions [pixels]")
+    hidden_features: Count = Field(default=256, description="units of the hidden layer")
 
 
 @ARCHITECTURES.add("conv_deconv")
@@ -43,7 +43,7 @@ class ConvDeconvConfig(Architecture):
     name: Literal["conv_deconv"] = Field(description="architecture")
     channels: Some[Count] = Field(description="channels of each convolution")
     strides: Some[Stride] = Field(description="stride of each convolution")
-    kernel_size: KernelSize = Field(description="width of the convolutions [pixels]")
+    kernel_size: KernelSize = Field(default=7, description="width of the convolutions [pixels]")
 
 
 @ARCHITECTURES.add("resnet_cnn")
@@ -53,9 +53,11 @@ class ResNetCnnConfig(Architecture):
     is_dense = True
 
     name: Literal["resnet_cnn"] = Field(description="architecture")
-    encoder: Literal["pretrained", "random"] = Field(description="weights that the encoder starts from")
-    stem_stride: StemStride = Field(description="stride of the first convolution")
-    head_channels: Count = Field(description="channels of the head")
+    encoder: Literal["pretrained", "random"] = Field(
+        default="pretrained", description="weights that the encoder starts from"
+    )
+    stem_stride: StemStride = Field(default=2, description="stride of the first convolution")
+    head_channels: Count = Field(default=64, description="channels of the head")
 
 
 class DepthGridConfig(Architecture):
@@ -64,14 +66,16 @@ class DepthGridConfig(Architecture):
     is_dense = True
 
     depth_range_um: Interval = Field(description="depths at which the measurements are deconvolved [um]")
-    n_depths: int = Field(ge=2, description="number of these depths")
+    n_depths: int = Field(default=10, ge=2, description="number of these depths")
 
 
 class PhysicsConfig(DepthGridConfig):
     """Settings that the networks with an encoder behind regularized inverses share."""
 
-    n_regularizations: Count = Field(description="trained regularizations at each of these depths")
-    channels: Some[Count] = Field(description="channels of each level of the encoder; the resolution halves in between")
+    n_regularizations: Count = Field(default=1, description="trained regularizations at each of these depths")
+    channels: Some[Count] = Field(
+        default=(24, 48, 96, 192), description="channels of each level of the encoder; the resolution halves in between"
+    )
 
 
 @ARCHITECTURES.add("physics_unet")
@@ -79,7 +83,7 @@ class PhysicsUNetConfig(PhysicsConfig):
     """U-Net behind regularized inverses of the forward operator."""
 
     name: Literal["physics_unet"] = Field(description="architecture")
-    attention: bool = Field(description="self-attention at the coarsest level")
+    attention: bool = Field(default=False, description="self-attention at the coarsest level")
 
 
 @ARCHITECTURES.add("physics_encoder")
@@ -89,7 +93,7 @@ class PhysicsEncoderConfig(PhysicsConfig):
     is_dense = False
 
     name: Literal["physics_encoder"] = Field(description="architecture")
-    hidden_features: Count = Field(description="units of the hidden layer")
+    hidden_features: Count = Field(default=256, description="units of the hidden layer")
 
 
 @ARCHITECTURES.add("joint_unet")
@@ -104,8 +108,10 @@ class UnrolledUNetConfig(DepthGridConfig):
     """U-Net behind unrolled proximal gradient steps."""
 
     name: Literal["unrolled_unet"] = Field(description="architecture")
-    channels: Some[Count] = Field(description="channels of each level of the encoder; the resolution halves in between")
-    attention: bool = Field(description="self-attention at the coarsest level")
+    channels: Some[Count] = Field(
+        default=(24, 48, 96, 192), description="channels of each level of the encoder; the resolution halves in between"
+    )
+    attention: bool = Field(default=False, description="self-attention at the coarsest level")
     n_steps: Count = Field(description="gradient steps")
     proximal_channels: Count = Field(description="channels of the network between gradient steps")
 

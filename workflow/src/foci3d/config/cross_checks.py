@@ -212,7 +212,8 @@ def _fitting_dataset(path: KeyPath, name: str, dataset: DatasetConfig, *splits: 
 
 
 def _training(config: Config) -> Iterator[ConfigProblem]:
-    sections: dict[KeyPath, Any] = {("networks", name): network for name, network in config.networks.items()}
+    trained = {name: network for name, network in config.networks.items() if network.weights == "trained"}
+    sections: dict[KeyPath, Any] = {("networks", name): network for name, network in trained.items()}
     for path, section in {**sections, ("pretraining",): config.pretraining}.items():
         dataset, training, inside = config.datasets[section.dataset], section.training, (*path, "training")
         yield from _fitting_dataset((*path, "dataset"), section.dataset, dataset, "train", "validation")

@@ -1,6 +1,6 @@
 """The configuration as typed models: the one definition of every key, with its type, range and meaning.
 
-All keys are required and no others are allowed, so that what ran is what the configuration says. Models are frozen.
+`config.yaml` holds what the paper says; other keys have a default here. No others are allowed. Models are frozen.
 Numbers are strict: 64.0 is no integer, "1e4" and infinity are no numbers. `foci3d.config.cross_checks` and
 `foci3d.config.target_checks` say how entries must fit each other. `workflow/schemas/config.schema.yaml` and
 `docs/reference/configuration.md` are generated from here.
@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator
+from pydantic import Field, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
 from foci3d.config.architectures import ARCHITECTURES, Architecture
@@ -56,40 +56,84 @@ class OpticsConfig(Section):
 
     fwhm_deg: float = Field(gt=0, lt=180, description="full width at half maximum of the angular acceptance [degrees]")
     standoff_um: NonNegative = Field(description="thickness of filter and passivation above the pixels [um]")
-    linear_fill_factor: float = Field(gt=0, le=1, description="light-sensitive width of a pixel [pitches]")
+    linear_fill_factor: float = Field(
+        default=1.0, gt=0, le=1, description="light-sensitive width of a pixel [pitches] [assumed]"
+    )
 
 
 class ScanConfig(Section):
     """A z-scan of beads or pinholes."""
 
-    stack: Text = Field(description="TIFF stack, one frame per depth, or `simulated`")
-    depths: Text = Field(description="CSV file with the column depth_um, or `simulated`")
-    pixel_pitch_um: Positive = Field(description="pixel pitch of the frames [um]")
-    saturation: Positive = Field(description="reading at which a pixel is saturated")
+    stack: Text = Field(
+        default="simulated", description="TIFF stack, one frame per depth, or `simulated`: a pinhole scan of psf.optics"
+    )
+    depths: Text = Field(
+        default="simulated", description="CSV file with the column depth_um, one row per frame, or `simulated`"
+    )
+    pixel_pitch_um: Positive = Field(
+        default=55.0, description="pixel pitch of the frames, which may differ from that of the imager [um] [assumed]"
+    )
+    saturation: Positive = Field(
+        default=4095.0, description="reading at which a pixel is saturated, as of a 12-bit ADC"
+    )
 
 
 class ScanSimulationConfig(Section):
     """The simulated scan."""
 
-    depths_um: Annotated[Many[Positive], Field(min_length=2)] = Field(description="depth of each frame [um]")
-    frame_pixels: int = Field(ge=16, description="pixels of a frame in y and in x")
-    n_beads: Count = Field(description="pinholes in a frame")
-    peak_electrons: Positive = Field(description="electrons in the brightest pixel of each frame")
-    read_noise_electrons: NonNegative = Field(description="standard deviation of the read noise [electrons]")
-    background_electrons: NonNegative = Field(description="mean background [electrons]")
+    depths_um: Annotated[Many[Positive], Field(min_length=2)] = Field(
+        default=(
+            25.0,
+            50.0,
+            100.0,
+            150.0,
+            200.0,
+            300.0,
+            400.0,
+            500.0,
+            600.0,
+            800.0,
+            1000.0,
+            1200.0,
+            1400.0,
+            1600.0,
+            1800.0,
+            2000.0,
+        ),
+        description="depth of each frame [um]",
+    )
+    frame_pixels: int = Field(
+        default=101,
+        ge=16,
+        description="pixels of a frame in y and in x; more than the imager has show tails of kernels",
+    )
+    n_beads: Count = Field(default=3, description="pinholes in a frame")
+    peak_electrons: Positive = Field(default=500.0, description="electrons in the brightest pixel of each frame")
+    read_noise_electrons: NonNegative = Field(
+        default=20.0, description="standard deviation of the read noise [electrons]"
+    )
+    background_electrons: NonNegative = Field(default=100.0, description="mean background [electrons]")
 
 
 class PsfConfig(Section):
     """The point-spread function."""
 
-    source: Literal["scan", "optics", "file"] = Field(description="where the point-spread function comes from")
-    kernel_model: Literal["parametric", "radial", "empirical"] = Field(description="kernels that a scan gives")
+    source: Literal["scan", "optics", "file"] = Field(
+        default="scan", description="a z-scan of beads or pinholes, the designed optics, or your own kernels"
+    )
+    kernel_model: Literal["parametric", "radial", "empirical"] = Field(
+        default="parametric",
+        description="kernels of a scan: fitted angular acceptance, measured radial profile or measured image; the last "
+        "two need depth_range_um inside the scan",
+    )
     depth_range_um: Interval = Field(description="depths that the kernels cover [um]")
-    depth_step_um: Positive = Field(description="depth between kernels [um]")
-    scan: ScanConfig = Field(description="a bead or pinhole scan")
-    simulation: ScanSimulationConfig = Field(description="the simulated scan")
+    depth_step_um: Positive = Field(default=5.0, description="depth between kernels, interpolated in between [um]")
+    scan: ScanConfig = Field(default_factory=ScanConfig, description="a bead or pinhole scan")
+    simulation: ScanSimulationConfig = Field(default_factory=ScanSimulationConfig, description="the simulated scan")
     optics: OpticsConfig = Field(description="the imager's optics as designed")
-    file: Text = Field(description="HDF5 file of kernels, or `none`")
+    file: Text = Field(
+        default="none", description="HDF5 file of kernels (depth, y, x) and depths_um for the source `file`, or `none`"
+    )
     width_relative_sd: float = Field(
         default=0.0,
         ge=0,
@@ -101,22 +145,31 @@ class PsfConfig(Section):
 class SceneConfig(Section):
     """Appearance of a synthetic layer of cells; intervals are sampled uniformly, anew for each layer."""
 
-    perlin_backend: Literal["batched", "noise_package"] = Field(description="implementation of the Perlin noise")
+    perlin_backend: Literal["batched", "noise_package"] = Field(
+        default="batched",
+        description="Perlin noise with a new lattice for each image, or of the package `noise` (slow, one lattice)",
+    )
     octaves: int = Field(ge=1, le=8, description="octaves of the noise")
-    persistence: FractionInterval = Field(description="amplitude of an octave relative to the one before")
+    persistence: FractionInterval = Field(
+        description="amplitude of an octave relative to the one before; low: round foci"
+    )
     lattice_cells: PositiveInterval = Field(description="lattice cells across the image")
     threshold: Interval = Field(description="noise (0 to 1) above which there are cells")
-    intensity_cv: Interval = Field(description="coefficient of variation of a cell pixel")
+    intensity_cv: Interval = Field(description="coefficient of variation of a cell pixel, log-normal")
     tumour_to_background: PositiveInterval = Field(description="ratio of the means")
-    background_cv: Interval = Field(description="coefficient of variation of a background pixel")
+    background_cv: Interval = Field(description="coefficient of variation of a background pixel, log-normal")
     texture_sigma_px: Interval = Field(
-        description="standard deviation of the Gaussian filter that correlates neighbouring pixels [pixels]"
+        default=(0.0, 0.0),
+        description="standard deviation of the Gaussian filter that correlates neighbouring pixels [pixels] [measured]",
     )
     edge_sigma_px: Interval = Field(
-        description="standard deviation of the Gaussian filter that softens the borders of cells, not of masks [pixels]"
+        default=(0.0, 0.0),
+        description="standard deviation of the Gaussian filter that softens borders of cells, not of masks [pixels]",
     )
     gain: PositiveInterval = Field(description="mean of the cell pixels [a.u.]")
-    cluster_coverage: Fraction = Field(description="largest share of the image that a moving cluster covers")
+    cluster_coverage: Fraction = Field(
+        default=0.1, description="largest share of the image that a moving cluster covers [assumed]"
+    )
 
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
@@ -189,9 +242,9 @@ class SampleCounts(Section):
 class ShardCounts(Section):
     """Files that each split is written to."""
 
-    train: Count = Field(description="files of a training split")
-    validation: Count = Field(description="files of a validation split")
-    test: Count = Field(description="files of a test split")
+    train: Count = Field(default=5, description="files of a training split; the samples do not depend on it")
+    validation: Count = Field(default=2, description="files of a validation split")
+    test: Count = Field(default=2, description="files of a test split")
 
 
 class MatFiles(Section):
@@ -220,17 +273,22 @@ Source = Annotated[
 class DatasetConfig(Section):
     """A dataset."""
 
-    source: Source = Field(description="`synthetic`, or MATLAB files (.mat) by split")
-    scene: Literal["layers", "moving", "slides"] = Field(description="what a sample shows")
-    appearance: Text = Field(description="appearance of synthetic layers, one of appearances")
+    source: Source = Field(default="synthetic", description="`synthetic`, or MATLAB files (.mat) by split")
+    scene: Literal["layers", "moving", "slides"] = Field(
+        default="layers",
+        description="independent layers, a moving cluster, or real images (the last two only for tests)",
+    )
+    appearance: Text = Field(default="paper", description="appearance of synthetic layers, one of appearances")
     n_layers: Count = Field(description="layers of a sample")
     sensors: Literal["A", "AB"] = Field(description="sensors that measure a sample")
     depth_range_um: Interval = Field(description="depths of the layers [um]")
-    depth_step_um: NonNegative = Field(description="step of the depths [um], or 0 for continuous depths")
-    minimum_gap_um: NonNegative = Field(description="least distance between neighbouring layers [um]")
-    overlap: Literal["keep", "remove"] = Field(description="what happens to cells where layers overlap")
+    depth_step_um: NonNegative = Field(
+        default=0.0, description="step of the depths from the start of the range [um], or 0 for continuous depths"
+    )
+    minimum_gap_um: NonNegative = Field(default=0.0, description="least distance between neighbouring layers [um]")
+    overlap: Literal["keep", "remove"] = Field(default="keep", description="what happens to cells where layers overlap")
     empty_layers: float = Field(
-        ge=0, lt=1, description="probability that a layer holds no cells; such layers come last"
+        default=0.0, ge=0, lt=1, description="probability that a layer holds no cells; such layers come last"
     )
 
     @property
@@ -254,21 +312,47 @@ class DatasetConfig(Section):
 class SlidesConfig(Section):
     """Real microscope images as layers."""
 
-    image: Literal["human_mitosis", "ihc"] = Field(description="fluorescent nuclei, or colon tissue with a DAB stain")
-    binning: Count = Field(description="pixels of the image averaged into one of the imager, along each axis")
-    n_stacks: Count = Field(description="stacks of crops, of which no two overlap")
+    image: Literal["human_mitosis", "ihc"] = Field(
+        default="human_mitosis",
+        description="fluorescent nuclei of human cells, or colon tissue with a DAB stain: resources/README.md",
+    )
+    binning: Count = Field(
+        default=2, description="pixels of the image averaged into one of the imager, along each axis"
+    )
+    n_stacks: Count = Field(
+        default=6, description="stacks of crops, of which no two overlap; 25 crops of 51 x 51 pixels fit side by side"
+    )
 
 
-class NetworkConfig(Section):
+class MethodConfig(Section):
+    """A network or classical method, fitted to one dataset and tested on some."""
+
+    dataset: Text = Field(
+        description="dataset that it is trained and validated on, or that its parameters are chosen on"
+    )
+    test_datasets: TestDatasets = Field(
+        default=(), description="datasets that it is tested on", json_schema_extra={"default": ["<dataset>"]}
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _test_on_its_dataset(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and isinstance(values.get("dataset"), str):
+            return {"test_datasets": [values["dataset"]], **values}
+        return values
+
+
+class NetworkConfig(MethodConfig):
     """A network."""
 
-    dataset: Text = Field(description="dataset that the network is trained on")
-    test_datasets: TestDatasets = Field(description="datasets that the network is tested on")
     task: NetworkTask = Field(description="what the network predicts")
     architecture: Annotated[Architecture, ARCHITECTURES] = Field(description="layers of the network")
-    training: TrainingConfig = Field(description="how the network is trained")
-    average_symmetries: bool = Field(description="average predictions over the symmetries of the imager")
+    training: TrainingConfig = Field(default_factory=TrainingConfig, description="how the network is trained")
+    average_symmetries: bool = Field(
+        default=False, description="average predictions over the exact symmetries of the imager"
+    )
     weights: str = Field(
+        default="trained",
         pattern=r"^trained$|\.json$",
         description="`trained`, or the JSON file of a model that takes the place of the training",
     )
@@ -288,26 +372,27 @@ class PretrainingConfig(Section):
     """The weights that a pretrained encoder starts from."""
 
     weights: str = Field(
-        pattern=r"^synthetic$|\.(safetensors|pt)$", description="`synthetic` or a local .safetensors or .pt file"
+        default="synthetic",
+        pattern=r"^synthetic$|\.(safetensors|pt)$",
+        description="`synthetic`: pretrained on the dataset; or a local .safetensors or .pt file of a ResNet-18",
     )
-    dataset: Text = Field(description="dataset of the pretext task")
+    dataset: Text = Field(description="dataset of the pretext task: the depth and the coverage of each layer")
     training: TrainingConfig = Field(description="how the encoder is pretrained")
 
 
-class BaselineConfig(Section):
-    """A classical method on test datasets."""
+class BaselineConfig(MethodConfig):
+    """A classical method on test datasets, which it is given the depths of."""
 
-    dataset: Text = Field(description="dataset whose validation split the parameters are chosen on")
-    test_datasets: TestDatasets = Field(description="datasets that the method is tested on")
     task: ClassicalTask = Field(description="what the method predicts")
     method: Annotated[ClassicalMethod, CLASSICAL_METHODS] = Field(
         description="the classical method and the candidates for each of its parameters"
     )
     smoothing_sigma_px: Some[NonNegative] = Field(
-        description="candidates for the standard deviation of the Gaussian filter behind the method [pixels]"
+        default=(0.0,),
+        description="candidates for the standard deviation of the Gaussian filter behind the method [pixels]",
     )
     depth_sd_um: NonNegative = Field(
-        description="standard deviation of the errors of the depths that the method is given [um]"
+        default=0.0, description="standard deviation of the errors of the depths that the method is given [um]"
     )
 
     @property
@@ -319,18 +404,27 @@ class BaselineConfig(Section):
 class TrackingConfig(Section):
     """Foci followed through the frames of a time series."""
 
-    max_lateral_um: Positive = Field(description="largest lateral distance that a focus moves from frame to frame [um]")
-    max_depth_um: Positive = Field(description="largest distance in depth that a focus moves from frame to frame [um]")
-    max_gap: int = Field(ge=0, description="frames for which a focus may be missing and is the same focus afterwards")
+    max_lateral_um: Positive = Field(
+        default=110.0, description="largest lateral distance that a focus moves from frame to frame: two pixels [um]"
+    )
+    max_depth_um: Positive = Field(
+        default=400.0,
+        description="largest distance in depth that a focus moves from frame to frame: to the next layer only [um]",
+    )
+    max_gap: int = Field(
+        default=0, ge=0, description="frames for which a focus may be missing and is the same focus afterwards"
+    )
 
 
 class ReconstructConfig(Section):
     """Reconstruction of acquisitions."""
 
-    samples: Text = Field(description="table of acquisitions")
+    samples: Text = Field(default="config/samples.tsv", description="table of acquisitions")
     network: Text = Field(description="network that reconstructs")
-    threshold: Fraction = Field(description="probability above which a pixel holds a cell")
-    tracking: TrackingConfig = Field(description="foci followed through the frames of a time series")
+    threshold: Fraction = Field(default=0.5, description="probability above which a pixel holds a cell")
+    tracking: TrackingConfig = Field(
+        default_factory=TrackingConfig, description="foci followed through the frames of a time series"
+    )
 
 
 class TrustConfig(Section):
@@ -338,26 +432,41 @@ class TrustConfig(Section):
 
     network: Text = Field(description="network that is tested, of a task with masks")
     dataset: Text = Field(description="one of its test_datasets")
-    n_samples: int = Field(ge=10, description="validation samples to fit to, and samples of each kind of inputs")
-    coverage: Fraction = Field(description="share of the pixels that a map does not abstain from, on validation")
-    false_alarm_rate: Fraction = Field(description="share of the validation samples that are flagged")
+    n_samples: int = Field(
+        default=200, ge=10, description="validation samples to fit to, and samples of each kind of inputs"
+    )
+    coverage: Fraction = Field(
+        default=0.9, description="share of the pixels that a map does not abstain from, on validation"
+    )
+    false_alarm_rate: Fraction = Field(default=0.05, description="share of the validation samples that are flagged")
 
 
 class BoundsConfig(Section):
     """Bounds set by the optics."""
 
     power_snr: Positive = Field(
-        description="mean power of a layer over that of the noise, for the share of each layer that is recoverable"
+        default=1e4,
+        description="mean power of a layer over that of white noise, for the recoverable share in Fig. 4b [assumed]",
     )
 
 
 class ComputeConfig(Section):
     """The machine."""
 
-    device: Literal["auto", "cpu", "cuda"] = Field(description="where networks run")
-    precision: Literal["auto", "float32", "bfloat16"] = Field(description="arithmetic of training")
-    threads: Count = Field(description="threads of each training and prediction")
-    devices: Count = Field(description="GPUs of one training, or processes on the CPU, which share its threads")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="where networks run; auto: on a GPU if there is one"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="arithmetic of training; auto: bfloat16 where it is faster"
+    )
+    threads: Count = Field(
+        default=1,
+        description="threads of each training and prediction; two at once with one thread each are faster than in turn "
+        "with two",
+    )
+    devices: Count = Field(
+        default=1, description="GPUs of one training, or processes on the CPU, which share its threads"
+    )
 
 
 class Config(Section):
@@ -366,34 +475,36 @@ class Config(Section):
     results: str = Field(
         pattern=r"^[^\s{}]+$", description="a folder below which everything is written, without spaces or braces"
     )
-    seed: int = Field(ge=0, description="root of every random number")
-    plugins: Many[Text] = Field(description="Python files that register networks, methods or tasks of your own")
+    seed: int = Field(default=2022, ge=0, description="root of every random number")
+    plugins: Many[Text] = Field(
+        default=(), description="Python files that register networks, methods or tasks of your own"
+    )
     imager: ImagerConfig = Field(description="the imager")
     psf: PsfConfig = Field(description="the point-spread function")
     appearances: Named[SceneConfig] = Field(min_length=1, description="appearances of synthetic layers by name")
     specimen: SpecimenConfig = Field(
-        default=SpecimenConfig(), description="effects of the specimen, which the paper leaves out"
+        default_factory=SpecimenConfig, description="effects of the specimen, which the paper leaves out"
     )
     illumination: IlluminationConfig = Field(
-        default=IlluminationConfig(), description="the light on the specimen, which is even in the paper"
+        default_factory=IlluminationConfig, description="the light on the specimen, which is even in the paper"
     )
     sensor: SensorConfig = Field(
-        default=SensorConfig(), description="noise and read-out of the sensors, which the paper leaves out"
+        default_factory=SensorConfig, description="noise and read-out of the sensors, which the paper leaves out"
     )
     n_samples: SampleCounts = Field(description="samples in each split of each dataset")
-    shards: ShardCounts = Field(description="files that each split is written to")
+    shards: ShardCounts = Field(default_factory=ShardCounts, description="files that each split is written to")
     datasets: Named[DatasetConfig] = Field(min_length=1, description="the datasets by name")
-    slides: SlidesConfig = Field(description="real images as layers")
+    slides: SlidesConfig = Field(default_factory=SlidesConfig, description="real images as layers")
     networks: Named[NetworkConfig] = Field(min_length=1, description="the networks by name")
     pretraining: PretrainingConfig = Field(description="the weights that `encoder: pretrained` starts from")
     seed_replicates: SeedReplicatesConfig = Field(
-        default=SeedReplicatesConfig(), description="what is trained again with other seeds"
+        default_factory=SeedReplicatesConfig, description="what is trained again with other seeds"
     )
     ablation: Names = Field(default=(), description="networks whose trainings the target `ablation` compares")
     layers: Names = Field(
         default=(), description="networks that the target `layers` compares by the numbers of layers and sensors"
     )
-    baselines: Named[BaselineConfig] = Field(description="the classical methods by name")
+    baselines: Named[BaselineConfig] = Field(default={}, description="the classical methods by name")
     benchmark_entries: Named[Named[Text]] = Field(
         default={},
         description="predictions of other methods for the benchmark, .h5 or .npz, by name of the method and dataset",
@@ -402,11 +513,11 @@ class Config(Section):
     reconstruct: ReconstructConfig = Field(description="reconstruction of acquisitions")
     trust: TrustConfig = Field(description="how far to trust predictions")
     robustness: RobustnessConfig = Field(
-        default=RobustnessConfig(), description="errors of the imager under which networks are tested"
+        default_factory=RobustnessConfig, description="errors of the imager under which networks are tested"
     )
-    bounds: BoundsConfig = Field(description="bounds set by the optics")
-    n_bootstrap: int = Field(ge=10, description="resamplings behind every confidence interval")
-    compute: ComputeConfig = Field(description="the machine")
+    bounds: BoundsConfig = Field(default_factory=BoundsConfig, description="bounds set by the optics")
+    n_bootstrap: int = Field(default=1000, ge=10, description="resamplings behind every confidence interval")
+    compute: ComputeConfig = Field(default_factory=ComputeConfig, description="the machine")
 
     @property
     def is_forward_model_exact(self) -> bool:

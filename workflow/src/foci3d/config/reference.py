@@ -3,9 +3,11 @@
 ``python -m foci3d.config.reference`` writes them again after a change of the models; a test compares.
 """
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -18,8 +20,10 @@ PAGE = """# Configuration keys
 
 {generated}
 
-`config/config.yaml` holds every key with its value for the paper and the origin of that value. All keys are required,
-and no others are allowed. [config/README.md](../../config/README.md) shows how to write an overlay.
+`config/config.yaml` holds the values of the paper with their origin. A key that it leaves out has the default below;
+one without a default is required in its section. No other keys are allowed. Marks of origin: [assumed] by foci3d,
+[measured] on the sample image that the authors published. [config/README.md](../../config/README.md) shows how to
+write an overlay.
 
 {sections}
 """
@@ -28,10 +32,18 @@ and no others are allowed. [config/README.md](../../config/README.md) shows how 
 def reference_files() -> dict[str, str]:
     """Contents of all generated files by path in the project."""
     return {
-        "workflow/schemas/config.schema.yaml": _as_yaml(config_schema()),
+        "workflow/schemas/config.schema.yaml": _as_yaml(overlay_schema(config_schema())),
         "workflow/schemas/samples.schema.yaml": _as_yaml(json_schema(Acquisition, "Row of the table of samples")),
         "docs/reference/configuration.md": reference_page(config_schema()),
     }
+
+
+def overlay_schema(schema: Any) -> Any:
+    """The schema of an overlay, which may leave out any key."""
+    if isinstance(schema, Mapping):
+        renamed = {"anyOf" if key == "oneOf" else key: part for key, part in schema.items() if key != "required"}
+        return {key: overlay_schema(part) for key, part in renamed.items()}
+    return [overlay_schema(part) for part in schema] if isinstance(schema, list) else schema
 
 
 def _as_yaml(schema: JsonSchema) -> str:
@@ -39,8 +51,8 @@ def _as_yaml(schema: JsonSchema) -> str:
 
 
 def reference_page(schema: JsonSchema) -> str:
-    """Markdown page with a table of key, value, unit and meaning for each section."""
-    head = "| key | value | unit | meaning |\n|---|---|---|---|\n"
+    """Markdown page with a table of key, default, value, unit and meaning for each section."""
+    head = "| key | default | value | unit | meaning |\n|---|---|---|---|---|\n"
     top: list[str] = []
     sections: list[str] = []
     for key, node in schema["properties"].items():
@@ -58,8 +70,8 @@ def _sentence(node: JsonSchema, schema: JsonSchema) -> str:
     return f"{description[0].upper()}{description[1:]}."
 
 
-def _rows(key: str, node: JsonSchema, schema: JsonSchema, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
-    """Key, value, unit and meaning of a key, or of all keys below it."""
+def _rows(key: str, node: JsonSchema, schema: JsonSchema, prefix: str = "") -> Iterator[tuple[str, ...]]:
+    """Key, default, value, unit and meaning of a key, or of all keys below it."""
     node = resolve(node, schema)
     if "properties" in node:
         for name, child in node["properties"].items():
@@ -80,11 +92,12 @@ def _rows(key: str, node: JsonSchema, schema: JsonSchema, prefix: str = "") -> I
                 yield from _rows(key, choice, schema, prefix)
 
 
-def _row(key: str, node: JsonSchema, description: str, prefix: str) -> tuple[str, str, str, str]:
+def _row(key: str, node: JsonSchema, description: str, prefix: str) -> tuple[str, ...]:
     unit = re.search(r" \[(?!assumed|measured|paper)(.*?)\]", description)
     meaning = description.replace(unit[0], "") if unit else description
     value = expected_type(node) if {"type", "enum"} & node.keys() else "text or a mapping of keys"
-    return f"`{key}`", value, unit[1] if unit else "", prefix + meaning
+    default = f"`{json.dumps(node['default'], ensure_ascii=False)}`" if "default" in node else ""
+    return f"`{key}`", default, value, unit[1] if unit else "", prefix + meaning
 
 
 def main() -> None:

@@ -60,7 +60,7 @@ def schema_at(path: Iterable[Key], config: Any, root: JsonSchema | None = None) 
     node, value = root, config
     for key in path:
         node = _choose(node, value, root)
-        if isinstance(key, int):
+        if isinstance(key, int) and "patternProperties" not in node:
             item = node["prefixItems"][key] if "prefixItems" in node else node["items"]
             node = {"description": node.get("description", ""), **item}
         elif key in node.get("properties", {}):

@@ -28,16 +28,25 @@ class ImagerRangesConfig(Section):
 class TrainingConfig(Section):
     """How a network is trained."""
 
-    max_steps: Count = Field(description="optimiser steps")
-    batch_size: Count = Field(description="samples in a step")
-    optimizer: Literal["adamw", "muon"] = Field(description="optimizer; muon: Muon for hidden layers, AdamW beside it")
-    max_learning_rate: Positive = Field(description="peak of the one-cycle schedule")
-    weight_decay: NonNegative = Field(description="weight decay")
-    weight_averaging: float = Field(ge=0, lt=1, description="decay per step of the weights' moving average, or 0")
-    augment: bool = Field(description="flips, rotations and, where it is exact, the exchange of the sensors")
-    resample_stacks: bool = Field(description="new combinations and depths of the stored layers in each step")
-    imagers: ImagerRangesConfig | None = Field(
-        description="imagers with other optics and noise to train for, or null: the configured imager alone"
+    max_steps: Count = Field(default=5000, description="optimiser steps")
+    batch_size: Count = Field(default=16, description="samples in a step")
+    optimizer: Literal["adamw", "muon"] = Field(
+        default="adamw", description="optimizer; muon: Muon for hidden layers, AdamW beside it"
     )
-    validation_interval: Count = Field(description="steps between validations")
-    patience: Count = Field(description="validations without a new best before stopping")
+    max_learning_rate: Positive = Field(default=0.002, description="peak of the one-cycle schedule")
+    weight_decay: NonNegative = Field(default=0.01, description="weight decay")
+    weight_averaging: float = Field(
+        default=0.0, ge=0, lt=1, description="decay per step of the weights' moving average, or 0"
+    )
+    augment: bool = Field(
+        default=True, description="flips, rotations and, where it is exact, the exchange of the sensors"
+    )
+    resample_stacks: bool = Field(
+        default=True, description="new combinations and depths of the stored layers in each step"
+    )
+    imagers: ImagerRangesConfig | None = Field(
+        default=None,
+        description="imagers with other optics and noise to train for, or null: the configured imager alone",
+    )
+    validation_interval: Count = Field(default=250, description="steps between validations")
+    patience: Count = Field(default=30, description="validations without a new best before stopping")

@@ -1,0 +1,99 @@
+"""Configuration files: read with the line of each key, and merged as Snakemake merges them."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from foci3d.config.problems import KeyPath, dotted
+from foci3d.errors import InputError
+
+MERGE_TAG = "tag:yaml.org,2002:merge"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A configuration file.
+
+    Parameters
+    ----------
+    file : str
+        Path from the working directory.
+    content : mapping
+        Keys and values.
+    lines : mapping of tuple to int
+        Line of each key; that of a merged key (``<<``) is where it is written.
+    repeated : tuple of str
+        A sentence about each key that is given twice.
+    """
+
+    file: str
+    content: Mapping[str, Any]
+    lines: Mapping[KeyPath, int]
+    repeated: tuple[str, ...]
+
+    def place(self, path: KeyPath) -> str:
+        """``file:line`` of the key at `path` or of its section, or the file alone where it has neither."""
+        lines = [self.lines[key] for key in (path, path[:-1]) if key in self.lines]
+        return f"{self.file}:{lines[0]}" if lines else self.file
+
+
+def read_document(file: str | Path) -> Document:
+    """Read a configuration file.
+
+    Raises
+    ------
+    InputError
+        If the file is not readable as YAML, or is no mapping of keys.
+    """
+    name, lines, repeated = os.path.relpath(file), dict[KeyPath, int](), dict[int, str]()
+    try:
+        loader = yaml.SafeLoader(Path(file).read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        _collect_keys(node, (), lines, repeated)
+        content = loader.construct_document(node) if node else None
+    except OSError as error:
+        raise InputError(
+            f"{name}: cannot be read ({error.strerror}); expected a YAML file. Correct the path."
+        ) from error
+    except RecursionError as error:
+        raise InputError(f"{name}: keys are nested too deeply or contain themselves. Remove levels.") from error
+    except (ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or a date such as 2000-99-99
+        raise InputError(f"{name}: not valid YAML ({' '.join(str(error).split())}); correct this line.") from error
+    if not isinstance(content, Mapping):
+        raise InputError(f"{name}: expected keys at the top level, found {type(content).__name__}. Add keys.")
+    return Document(name, content, lines, tuple(f"{name}:{line}: {text}" for line, text in repeated.items()))
+
+
+def _collect_keys(node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int], repeated: dict[int, str]) -> None:
+    """Enter the line of each key below `node` in `lines`, and what is wrong with keys given twice in `repeated`."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    own = [(key, value) for key, value in node.value if key.tag != MERGE_TAG]
+    for _, merged in (pair for pair in node.value if pair[0].tag == MERGE_TAG):
+        for part in reversed(merged.value) if isinstance(merged, yaml.SequenceNode) else [merged]:
+            _collect_keys(part, path, lines, repeated)
+    first_lines: dict[str, int] = {}
+    for key, value in own:
+        line, below = key.start_mark.line + 1, (*path, str(key.value))
+        if key.value in first_lines:
+            places = f"in lines {first_lines[key.value]} and {line}"
+            repeated[line] = f"the key {dotted(below)} is given twice, {places}; remove one."
+        first_lines.setdefault(str(key.value), line)
+        lines[below] = line
+        _collect_keys(value, below, lines, repeated)
+
+
+def merge(config: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with the values of an overlay; mappings are merged key by key, other values replaced."""
+    merged = dict(config)
+    for key, value in overlay.items():
+        before = merged.get(key)
+        if isinstance(value, Mapping):
+            merged[key] = merge(before if isinstance(before, Mapping) else {}, value)
+        else:
+            merged[key] = value
+    return merged
