@@ -11,8 +11,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 from safetensors import safe_open
 
+from foci3d.config.models import Config
+from foci3d.config.validation import read_config
 from foci3d.evaluation.scorecard import COLUMNS
 
 PROJECT = Path(__file__).parents[2]
@@ -109,6 +112,13 @@ def plan(snakemake: Callable[..., Any], tmp_path: Path) -> Plan:
         return Counter({rule: n for rule, n in jobs.items() if rule not in ("all", "total")})
 
     return plan_after
+
+
+def test_the_effective_configuration_is_beside_the_results(smoke: Path) -> None:
+    text = (smoke / "config.yaml").read_text()
+    files = [PROJECT / "config" / name for name in ("config.yaml", "smoke.yaml")]
+    assert Config.model_validate(yaml.safe_load(text)) == read_config(files)
+    assert "results: results/smoke  # config/smoke.yaml:" in text
 
 
 def test_a_comment_runs_nothing(smoke: Path, plan: Plan) -> None:

@@ -12,8 +12,9 @@ from foci3d.config.effective import effective_yaml
 from foci3d.config.models import Config
 from foci3d.config.validation import check_config
 
-CONFIG = Path(__file__).parents[3] / "config"
-OVERLAYS = ["config.yaml", "quick.yaml", "smoke.yaml", "tissue.yaml"]
+PROJECT = Path(__file__).parents[3]
+CONFIG = PROJECT / "config"
+FILES = sorted([*CONFIG.glob("*.yaml"), *PROJECT.glob("workflow/studies/*/config.yaml")])
 
 
 def leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -38,10 +39,10 @@ def test_config_yaml_is_short() -> None:
     assert len(text.splitlines()) <= 260
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
-def test_no_value_only_repeats_a_default_or_config_yaml(name: str) -> None:
-    base = {} if name == "config.yaml" else read_document(CONFIG / "config.yaml").content
-    overlay = read_document(CONFIG / name).content
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PROJECT)))
+def test_no_value_only_repeats_a_default_or_config_yaml(file: Path) -> None:
+    base = {} if file == CONFIG / "config.yaml" else read_document(CONFIG / "config.yaml").content
+    overlay = read_document(file).content
     config = Config.model_validate(merge(base, overlay))
     repeated = []
     for path in leaves(overlay):
