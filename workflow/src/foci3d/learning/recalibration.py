@@ -30,14 +30,9 @@ MIN_PROBABILITY = 1e-6
 class ProbabilityRecalibration(Section):
     r"""Calibrated probabilities from those of a network, with two parameters for each layer.
 
-    :math:`\operatorname{logit} p' = a_l \operatorname{logit} p + b_l` (Platt, Advances in Large Margin Classifiers,
-    1999). The scale is the inverse of a temperature. The shift is needed where probabilities are averaged over
-    symmetries, which moves them away from 0 and 1 by unequal amounts.
-
-    Parameters
-    ----------
-    scales, shifts : tuple of L floats
-        :math:`a_l` and :math:`b_l`.
+    :math:`\operatorname{logit} p' = a_l \operatorname{logit} p + b_l` with L `scales` and `shifts` (Platt, Advances in
+    Large Margin Classifiers, 1999). A scale is the inverse of a temperature. A shift is needed where probabilities are
+    averaged over symmetries, which moves them away from 0 and 1 by unequal amounts.
 
     Examples
     --------
@@ -78,14 +73,9 @@ def _logits(probabilities: FloatArray) -> FloatArray:
 class DepthRecalibration(Section):
     """Calibrated standard deviations of depths from those of a network, with a factor for each layer.
 
-    The factor makes the 68 % interval hold that share of the validation samples, with the correction for a finite
-    sample of split conformal prediction (Lei et al., J. Am. Stat. Assoc. 113, 2018). A quantile, as the few depths that
-    are far off would widen all intervals if the factor were a root mean square.
-
-    Parameters
-    ----------
-    scales : tuple of L floats
-        The factors.
+    The `scales` of the L layers make the 68 % interval hold that share of the validation samples, with the correction
+    for a finite sample of split conformal prediction (Lei et al., J. Am. Stat. Assoc. 113, 2018). They are quantiles,
+    as the few depths that are far off would widen all intervals if they were root mean squares.
     """
 
     scales: tuple[float, ...]
@@ -112,18 +102,8 @@ class DepthRecalibration(Section):
 class ConsistencyReference(Section):
     """Distribution of the statistics of `foci3d.confidence.consistency` on validation samples.
 
-    Parameters
-    ----------
-    width_mean : float
-        Mean of the width errors.
-    band_means : tuple of float
-        Means of the residual bands.
-    band_precision : tuple of tuple of float
-        Inverse of their covariance.
-    means, sds : tuple of 3 floats
-        Of the deviations of width, entropy and residual.
-    threshold : float
-        Score above which a sample is flagged.
+    Means of the width errors and of the residual bands, with the inverse of the covariance of these; means and standard
+    deviations of the deviations of width, entropy and residual; and the score above which a sample is flagged.
     """
 
     width_mean: float
