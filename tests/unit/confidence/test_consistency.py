@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import nnls
 from torch import Tensor
 
 from foci3d.confidence import consistency
@@ -47,6 +48,17 @@ def test_residual_of_a_right_and_of_a_wrong_prediction_for_a_field(forward):
     measurement = forward.project_field(torch.from_numpy(layers)[None].float(), torch.from_numpy(depths_um)).sum(1)[0]
     assert consistency.relative_residual(forward, 7 * measurement.numpy(), cells, depths_um) < 1e-3
     assert 0.2 < consistency.relative_residual(forward, measurement.numpy(), cells[::-1], depths_um) < 1.0
+
+
+def test_fit_of_layers_is_that_of_scipy():
+    rendered, measurements = (
+        torch.from_numpy(np.random.default_rng(0).random(shape)) for shape in ((3, 5, 40), (3, 40))
+    )
+    coefficients, fitted = consistency.fit_layers(rendered, measurements - 0.4)
+    for columns, values, found, total in zip(rendered, measurements - 0.4, coefficients, fitted, strict=True):
+        expected, _ = nnls(columns.T.numpy(), values.numpy())
+        assert found.tolist() == pytest.approx(expected, abs=1e-4)
+        assert total.numpy() == pytest.approx(expected @ columns.numpy(), abs=1e-4)
 
 
 def test_no_gain_or_background_is_negative(forward):
