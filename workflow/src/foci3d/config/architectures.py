@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from foci3d.config.fields import Count, Interval, KernelSize, Section, Some, StemStride, Stride
+from foci3d.config.fields import Count, Interval, KernelSize, Section, Some, StemStride, Stride, key
 from foci3d.config.registry import Registry
 
 ARCHITECTURES = Registry("architecture")
@@ -19,7 +19,7 @@ class Architecture(Section):
     is_dense: ClassVar[bool | None] = None
     """Whether the outputs have pixels; None for a network that gives what the task needs."""
 
-    name: str = Field(description="architecture")
+    name: str = key("architecture")
 
 
 @ARCHITECTURES.add("cnn_fc")
@@ -28,10 +28,10 @@ class CnnFcConfig(Architecture):
 
     is_dense = False
 
-    name: Literal["cnn_fc"] = Field(description="architecture")
-    channels: Some[Count] = Field(description="channels of each convolution")
-    kernel_size: KernelSize = Field(default=5, description="width of the convolutions [pixels]")
-    hidden_features: Count = Field(default=256, description="units of the hidden layer")
+    name: Literal["cnn_fc"] = key("architecture")
+    channels: Some[Count] = key("channels of each convolution")
+    kernel_size: KernelSize = key("width of the convolutions [pixels]", 5)
+    hidden_features: Count = key("units of the hidden layer", 256)
 
 
 @ARCHITECTURES.add("conv_deconv")
@@ -40,10 +40,10 @@ class ConvDeconvConfig(Architecture):
 
     is_dense = True
 
-    name: Literal["conv_deconv"] = Field(description="architecture")
-    channels: Some[Count] = Field(description="channels of each convolution")
-    strides: Some[Stride] = Field(description="stride of each convolution")
-    kernel_size: KernelSize = Field(default=7, description="width of the convolutions [pixels]")
+    name: Literal["conv_deconv"] = key("architecture")
+    channels: Some[Count] = key("channels of each convolution")
+    strides: Some[Stride] = key("stride of each convolution")
+    kernel_size: KernelSize = key("width of the convolutions [pixels]", 7)
 
 
 @ARCHITECTURES.add("resnet_cnn")
@@ -52,12 +52,10 @@ class ResNetCnnConfig(Architecture):
 
     is_dense = True
 
-    name: Literal["resnet_cnn"] = Field(description="architecture")
-    encoder: Literal["pretrained", "random"] = Field(
-        default="pretrained", description="weights that the encoder starts from"
-    )
-    stem_stride: StemStride = Field(default=2, description="stride of the first convolution")
-    head_channels: Count = Field(default=64, description="channels of the head")
+    name: Literal["resnet_cnn"] = key("architecture")
+    encoder: Literal["pretrained", "random"] = key("weights that the encoder starts from", "pretrained")
+    stem_stride: StemStride = key("stride of the first convolution", 2)
+    head_channels: Count = key("channels of the head", 64)
 
 
 class DepthGridConfig(Architecture):
@@ -65,25 +63,23 @@ class DepthGridConfig(Architecture):
 
     is_dense = True
 
-    depth_range_um: Interval = Field(description="depths at which the measurements are deconvolved [um]")
-    n_depths: int = Field(default=10, ge=2, description="number of these depths")
+    depth_range_um: Interval = key("depths at which the measurements are deconvolved [um]")
+    n_depths: int = key("number of these depths", 10, ge=2)
 
 
 class PhysicsConfig(DepthGridConfig):
     """Settings that the networks with an encoder behind regularized inverses share."""
 
-    n_regularizations: Count = Field(default=1, description="trained regularizations at each of these depths")
-    channels: Some[Count] = Field(
-        default=(24, 48, 96, 192), description="channels of each level of the encoder; the resolution halves in between"
-    )
+    n_regularizations: Count = key("trained regularizations at each of these depths", 1)
+    channels: Some[Count] = key("channels of each level of the encoder, each of half the resolution", (24, 48, 96, 192))
 
 
 @ARCHITECTURES.add("physics_unet")
 class PhysicsUNetConfig(PhysicsConfig):
     """U-Net behind regularized inverses of the forward operator."""
 
-    name: Literal["physics_unet"] = Field(description="architecture")
-    attention: bool = Field(default=False, description="self-attention at the coarsest level")
+    name: Literal["physics_unet"] = key("architecture")
+    attention: bool = key("self-attention at the coarsest level", False)
 
 
 @ARCHITECTURES.add("physics_encoder")
@@ -92,49 +88,47 @@ class PhysicsEncoderConfig(PhysicsConfig):
 
     is_dense = False
 
-    name: Literal["physics_encoder"] = Field(description="architecture")
-    hidden_features: Count = Field(default=256, description="units of the hidden layer")
+    name: Literal["physics_encoder"] = key("architecture")
+    hidden_features: Count = key("units of the hidden layer", 256)
 
 
 @ARCHITECTURES.add("joint_unet")
 class JointUNetConfig(PhysicsUNetConfig):
     """U-Net behind inverses of the forward operator that combine the sensors."""
 
-    name: Literal["joint_unet"] = Field(description="architecture")  # type: ignore[assignment]
+    name: Literal["joint_unet"] = key("architecture")  # type: ignore[assignment]
 
 
 @ARCHITECTURES.add("unrolled_unet")
 class UnrolledUNetConfig(DepthGridConfig):
     """U-Net behind unrolled proximal gradient steps."""
 
-    name: Literal["unrolled_unet"] = Field(description="architecture")
-    channels: Some[Count] = Field(
-        default=(24, 48, 96, 192), description="channels of each level of the encoder; the resolution halves in between"
-    )
-    attention: bool = Field(default=False, description="self-attention at the coarsest level")
-    n_steps: Count = Field(description="gradient steps")
-    proximal_channels: Count = Field(description="channels of the network between gradient steps")
+    name: Literal["unrolled_unet"] = key("architecture")
+    channels: Some[Count] = key("channels of each level of the encoder, each of half the resolution", (24, 48, 96, 192))
+    attention: bool = key("self-attention at the coarsest level", False)
+    n_steps: Count = key("gradient steps")
+    proximal_channels: Count = key("channels of the network between gradient steps")
 
 
 @ARCHITECTURES.add("multiwiener")
 class MultiWienerConfig(DepthGridConfig):
     """Wiener deconvolution with trained kernels, then a U-Net: MultiWienerNet."""
 
-    name: Literal["multiwiener"] = Field(description="architecture")
-    channels: FiveCounts = Field(description="channels of the five levels; the resolution halves in between")
+    name: Literal["multiwiener"] = key("architecture")
+    channels: FiveCounts = key("channels of the five levels; the resolution halves in between")
 
 
 @ARCHITECTURES.add("sbrnet")
 class SBRNetConfig(DepthGridConfig):
     """Two branches of residual blocks, for the measurements and for their adjoint: SBR-Net."""
 
-    name: Literal["sbrnet"] = Field(description="architecture")
-    channels: Count = Field(description="channels of all convolutions")
-    n_blocks: Count = Field(description="residual blocks of each branch")
+    name: Literal["sbrnet"] = key("architecture")
+    channels: Count = key("channels of all convolutions")
+    n_blocks: Count = key("residual blocks of each branch")
 
 
 class EncoderConfig(Architecture):
     """ResNet-18 with a linear head: the encoder of a `resnet_cnn` while it is pretrained."""
 
     name: Literal["encoder"] = "encoder"
-    stem_stride: StemStride = Field(description="stride of the first convolution")
+    stem_stride: StemStride = key("stride of the first convolution")

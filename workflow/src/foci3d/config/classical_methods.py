@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
-
-from foci3d.config.fields import Count, Positive, Section, Some
+from foci3d.config.fields import Count, Positive, Section, Some, key
 from foci3d.config.registry import Registry
 
 CLASSICAL_METHODS = Registry("classical method")
@@ -18,7 +16,7 @@ class ClassicalMethod(Section):
     single_layer: ClassVar[bool] = False
     """Whether the method is for samples of one layer only."""
 
-    name: str = Field(description="classical method")
+    name: str = key("classical method")
 
     @property
     def candidates(self) -> dict[str, tuple[float, ...]]:
@@ -30,7 +28,7 @@ class ClassicalMethod(Section):
 class IdentityConfig(ClassicalMethod):
     """The measurement itself."""
 
-    name: Literal["identity"] = Field(description="classical method")
+    name: Literal["identity"] = key("classical method")
 
 
 @CLASSICAL_METHODS.add("wiener")
@@ -39,8 +37,8 @@ class WienerConfig(ClassicalMethod):
 
     single_layer = True
 
-    name: Literal["wiener"] = Field(description="classical method")
-    balance: Some[Positive] = Field(description="candidates for the weight of the prior")
+    name: Literal["wiener"] = key("classical method")
+    balance: Some[Positive] = key("candidates for the weight of the prior")
 
 
 @CLASSICAL_METHODS.add("richardson_lucy")
@@ -49,28 +47,28 @@ class RichardsonLucyConfig(ClassicalMethod):
 
     single_layer = True
 
-    name: Literal["richardson_lucy"] = Field(description="classical method")
-    iterations: Some[Count] = Field(description="candidates for the number of iterations")
+    name: Literal["richardson_lucy"] = key("classical method")
+    iterations: Some[Count] = key("candidates for the number of iterations")
 
 
 @CLASSICAL_METHODS.add("back_projection")
 class BackProjectionConfig(ClassicalMethod):
     """Adjoint of the forward operator."""
 
-    name: Literal["back_projection"] = Field(description="classical method")
+    name: Literal["back_projection"] = key("classical method")
 
 
 @CLASSICAL_METHODS.add("layered_wiener")
 class LayeredWienerConfig(ClassicalMethod):
     """Joint Tikhonov solution for all layers."""
 
-    name: Literal["layered_wiener"] = Field(description="classical method")
-    noise_to_signal: Some[Positive] = Field(description="candidates for the power of the noise over that of a layer")
+    name: Literal["layered_wiener"] = key("classical method")
+    noise_to_signal: Some[Positive] = key("candidates for the power of the noise over that of a layer")
 
 
 @CLASSICAL_METHODS.add("nonnegative_least_squares")
 class NonnegativeLeastSquaresConfig(ClassicalMethod):
     """Non-negative least squares for all layers, stopped early."""
 
-    name: Literal["nonnegative_least_squares"] = Field(description="classical method")
-    iterations: Some[Count] = Field(description="candidates for the number of iterations")
+    name: Literal["nonnegative_least_squares"] = key("classical method")
+    iterations: Some[Count] = key("candidates for the number of iterations")

@@ -48,3 +48,19 @@ class Section(BaseModel):
     """A part of the configuration: closed, frozen and strict."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def key(description: str, default: Any = ..., **limits: Any) -> Any:
+    """A key of a section.
+
+    Parameters
+    ----------
+    description : str
+        Meaning, with the unit, and with the origin of the default in square brackets.
+    default : object, optional
+        Value of a key that is left out, or the section of which it has the defaults; without it the key is required.
+    **limits
+        Further arguments of `pydantic.Field`, such as the range.
+    """
+    given = {"default_factory": default} if isinstance(default, type) else {"default": default}
+    return Field(description=description, **given, **limits)

@@ -5,9 +5,7 @@ import math
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
-
-from foci3d.config.fields import Positive, Section, Text
+from foci3d.config.fields import Positive, Section, Text, key
 from foci3d.config.models import ImagerConfig
 from foci3d.errors import InputError
 
@@ -19,25 +17,17 @@ class Acquisition(Section):
     Snakemake runs. ``file.h5:/name`` is an array in an HDF5 or MATLAB file.
     """
 
-    sample: str = Field(
-        pattern="^[A-Za-z_][A-Za-z0-9_-]*$", description="name, and folder of the results: letters, digits, - and _"
-    )
-    sensor_a: Text = Field(description="image or time series of sensor A: TIFF, OME-TIFF, PNG, NPY, HDF5 or .mat")
-    sensor_b: str = Field(
-        "", description="the same of sensor B, or the same file if it holds both; empty for an imager with one sensor"
-    )
-    pixel_pitch_um: Positive = Field(description="pixel pitch of the images; that of the imager [um]")
-    mirrored: Literal["yes", "no"] = Field(
-        "no", description="whether the image of sensor B is mirrored in x against that of sensor A"
-    )
-    dark_a: str = Field("", description="image of sensor A without light, to subtract")
-    dark_b: str = Field("", description="the same of sensor B")
-    flat_a: str = Field("", description="image of sensor A under even light, to divide by")
-    flat_b: str = Field("", description="the same of sensor B")
-    frame_interval_s: Positive | None = Field(
-        None, description="time between frames of a series [s]; empty if unknown or in the metadata"
-    )
-    description: str = Field("", description="free text")
+    sample: str = key("name, and folder of the results: letters, digits, - and _", pattern="^[A-Za-z_][A-Za-z0-9_-]*$")
+    sensor_a: Text = key("image or time series of sensor A: TIFF, OME-TIFF, PNG, NPY, HDF5 or .mat")
+    sensor_b: str = key("the same of sensor B, or the same file if it holds both; empty for one sensor", "")
+    pixel_pitch_um: Positive = key("pixel pitch of the images; that of the imager [um]")
+    mirrored: Literal["yes", "no"] = key("whether the image of sensor B is mirrored in x against sensor A", "no")
+    dark_a: str = key("image of sensor A without light, to subtract", "")
+    dark_b: str = key("the same of sensor B", "")
+    flat_a: str = key("image of sensor A under even light, to divide by", "")
+    flat_b: str = key("the same of sensor B", "")
+    frame_interval_s: Positive | None = key("time between frames [s]; empty if unknown or in the metadata", None)
+    description: str = key("free text", "")
 
     @property
     def sensors(self) -> list[str]:

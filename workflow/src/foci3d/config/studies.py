@@ -4,7 +4,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from foci3d.config.fields import Count, Many, Names, NonNegative, Positive, Section, Seeds
+from foci3d.config.fields import Count, Many, Names, NonNegative, Positive, Section, Seeds, key
 
 
 class SeedReplicate(NamedTuple):
@@ -17,8 +17,8 @@ class SeedReplicate(NamedTuple):
 class SeedReplicatesConfig(Section):
     """Networks that are trained again with other seeds."""
 
-    networks: Names = Field(default=(), description="networks")
-    seeds: Seeds = Field(default=(2023, 2024), description="seeds of the trainings, other than the root seed")
+    networks: Names = key("networks", ())
+    seeds: Seeds = key("seeds of the trainings, other than the root seed", (2023, 2024))
 
     @property
     def by_name(self) -> dict[str, SeedReplicate]:
@@ -30,28 +30,14 @@ class SeedReplicatesConfig(Section):
 class RobustnessConfig(Section):
     """Imagers and specimens on which trained networks are tested, without training again."""
 
-    networks: Names = Field(default=(), description="networks that are tested, each on the test split of its dataset")
-    n_samples: Count = Field(default=200, description="test samples, or all where there are fewer")
-    psf_width_errors: Many[Annotated[float, Field(gt=-1, lt=1)]] = Field(
-        default=(-0.25, -0.1, 0.1, 0.25),
-        description="relative errors of the PSF's width: real minus calibrated, over calibrated",
+    networks: Names = key("networks that are tested, each on the test split of its dataset", ())
+    n_samples: Count = key("test samples, or all where there are fewer", 200)
+    psf_width_errors: Many[Annotated[float, Field(gt=-1, lt=1)]] = key(
+        "relative errors of the PSF's width", (-0.25, -0.1, 0.1, 0.25)
     )
-    full_well_electrons: Many[Positive] = Field(
-        default=(2e3, 2e4, 2e5), description="electrons of a full pixel, with shot and read noise [assumed]"
-    )
-    read_noise_electrons: NonNegative = Field(
-        default=20.0, description="standard deviation of that read noise [electrons] [assumed]"
-    )
-    lateral_offsets_um: Many[float] = Field(
-        default=(25.0, 50.0, 100.0), description="displacement of sensor B in x [um]"
-    )
-    scatter_per_mm: Many[Positive] = Field(
-        default=(0.2, 0.5, 0.87), description="reduced scattering coefficient of the tissue [1/mm]"
-    )
-    layer_spacings_um: Many[Positive] = Field(
-        default=(100.0, 150.0, 200.0, 300.0),
-        description="distance between layers, which are equidistant about the mean depth of the samples [um]",
-    )
-    separation_errors_um: Many[float] = Field(
-        default=(-100.0, -50.0, 50.0, 100.0), description="real minus assumed distance between the sensors [um]"
-    )
+    full_well_electrons: Many[Positive] = key("electrons of a full pixel, with noise [assumed]", (2e3, 2e4, 2e5))
+    read_noise_electrons: NonNegative = key("standard deviation of that read noise [electrons] [assumed]", 20.0)
+    lateral_offsets_um: Many[float] = key("displacement of sensor B in x [um]", (25.0, 50.0, 100.0))
+    scatter_per_mm: Many[Positive] = key("reduced scattering coefficient of the tissue [1/mm]", (0.2, 0.5, 0.87))
+    layer_spacings_um: Many[Positive] = key("distance between equidistant layers [um]", (100.0, 150.0, 200.0, 300.0))
+    separation_errors_um: Many[float] = key("real minus assumed sensor separation [um]", (-100.0, -50.0, 50.0, 100.0))
