@@ -248,17 +248,19 @@ def test_all_entries_that_do_not_fit_are_reported_with_the_file_that_brings_them
 ) -> None:
     overlay = """# Entries that config.yaml does not contradict by itself.
 networks:
+  depth_cnn: {dataset: dept}
   deblur_cnn:
     training:
       max_steps: 100
 compute: {devices: 32}
-figures: {fig4: {network: depth_cnn, dataset: depth}}
+figures: {fig4: {network: deblur_cnn, dataset: deblur}}
 """
     lines = [line.split("mine.yaml")[1] for line in problems(base, overlay, tmp_path)]
     for start in (
-        ":4: networks.deblur_cnn.training.validation_interval is 250; expected at most training.max_steps, 100",
+        ":3: networks.depth_cnn.dataset is dept; expected one of",
+        ":5: networks.deblur_cnn.training.validation_interval is 250; expected at most training.max_steps, 100",
         ": networks.stack1_cnn.training.batch_size is 16; expected a multiple of compute.devices, 32",
-        ":7: figures.fig4.network is depth_cnn with task depth_class",
+        ":8: figures.fig4.network is deblur_cnn with task deblurring",
     ):
         assert [line for line in lines if line.startswith(start)] != [], (start, lines)
 

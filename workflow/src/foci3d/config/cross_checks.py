@@ -1,7 +1,7 @@
 """How the entries of the configuration must fit each other, which the type of a single key cannot say."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from foci3d.config.architectures import ARCHITECTURES, Architecture, ConvDeconvConfig, ResNetCnnConfig
@@ -25,13 +25,29 @@ def find_conflicts(config: Config) -> Iterator[ConfigProblem]:
     ------
     ConfigProblem
         The key that is best corrected, and a sentence with its dotted name, what was found, what was expected and what
-        to do. Where names are unknown or intervals reversed, only these.
+        to do. Checks leave out what depends on a name that does not exist, as that is a problem of its own.
     """
     first = [*_intervals(config), *_names(config)]
-    data = (_psf_sources, _geometry, _dataset_sources, _shard_counts)
-    methods = (_tasks, _training, _architectures, _encoders, _seed_replicates, _baselines, _test_datasets)
-    checks = () if first else (*data, *methods, check_targets)
-    return itertools.chain(first, *(check(config) for check in checks))
+    known = config.model_copy(
+        update={"networks": _known(config, config.networks), "baselines": _known(config, config.baselines)}
+    )
+    data = (_psf_sources, _geometry, _dataset_sources, _shard_counts, _seed_replicates, check_targets)
+    methods = (_tasks, _training, _architectures, _encoders, _baselines, _test_datasets)
+    found = [*(check(config) for check in data), *(check(known) for check in methods)]
+    return itertools.chain(first, *(map(_until_unknown, found) if first else found))
+
+
+def _known(config: Config, methods: Mapping[str, NetworkConfig | BaselineConfig]) -> dict[str, Any]:
+    """The methods whose datasets exist."""
+    names = config.datasets.keys()
+    return {name: method for name, method in methods.items() if {method.dataset, *method.test_datasets} <= names}
+
+
+def _until_unknown(problems: Iterator[ConfigProblem]) -> Iterator[ConfigProblem]:
+    try:
+        yield from problems
+    except KeyError:
+        return
 
 
 def _names(config: Config) -> Iterator[ConfigProblem]:
@@ -106,11 +122,11 @@ def _psf_sources(config: Config) -> Iterator[ConfigProblem]:
 
 
 def _geometry(config: Config) -> Iterator[ConfigProblem]:
-    shallow, deep = config.psf.depth_range_um
+    shallow, deep = sorted(config.psf.depth_range_um)  # `_intervals` reports those that are reversed
     separation_um = config.imager.sensor_separation_um
     covered = f"within psf.depth_range_um [{shallow:g}, {deep:g}]"
     for name, dataset in config.datasets.items():
-        low, high = dataset.depth_range_um
+        low, high = sorted(dataset.depth_range_um)
         path = ("datasets", name, "depth_range_um")
         if low < shallow or high > deep:
             yield problem(path, f"[{low:g}, {high:g}]", f"depths {covered}", "change one of them")
