@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from foci3d.evaluation.benchmark import FrozenDataset
 
 from foci3d.config.metrics import METRICS
 from foci3d.config.models import Config
@@ -18,8 +17,10 @@ from foci3d.config.validation import check_config
 from foci3d.io import shards
 from foci3d.io.samples import Samples
 from foci3d.optics.psf import PSF
+from frozen_datasets import FrozenDataset
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
+PROJECT = Path(__file__).parents[3]
+GUIDE = (PROJECT / "docs" / "extending.md").read_text()
 N_PIXELS, N_LAYERS = 17, 4
 TINY = {"max_steps": 2, "batch_size": 2, "validation_interval": 1}
 
@@ -58,7 +59,7 @@ def files(tmp_path: Path, make_psf: Callable[..., PSF]) -> dict[str, Any]:
 
 
 def test_the_configuration_of_the_guide_is_valid(extended: dict[str, Any]) -> None:
-    checked = check_config(extended, ["config/config.yaml", "config/mine.yaml"])
+    checked = check_config(extended, [PROJECT / "config" / "config.yaml"])
     assert checked.networks["stack2_two_layers"].architecture.channels == 16
     assert checked.networks["stack2_intensity"].task == "layer_intensity"
     assert checked.baselines["stack2_gradient_descent"].method.candidates == {"step": (0.1, 0.3)}
