@@ -36,6 +36,7 @@ def run_rule(run_script, config, psf_path):
                 **params,
             },
             wildcards={"dataset": name, "split": split, "shard": str(shard)},
+            config={"seed": 7},
         )
         return path
 

@@ -10,7 +10,6 @@ import jinja2
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from docutils.core import publish_parts
 from PIL import Image
 from run_script import load_workflow
@@ -254,14 +253,14 @@ def test_every_output_of_the_report_has_a_caption_and_a_category_without_a_prefi
 
 
 @pytest.mark.parametrize("caption", sorted(CAPTIONS))
-def test_captions_are_rendered_with_the_configuration(caption):
-    config = yaml.safe_load((SCRIPTS.parents[1] / "config" / "config.yaml").read_text())
-    snakemake = SimpleNamespace(config=config, wildcards=SimpleNamespace(sample="first"))
+def test_captions_are_rendered_with_the_configuration(config, caption):
+    values = config.model_dump(mode="json")
+    snakemake = SimpleNamespace(config=values, wildcards=SimpleNamespace(sample="first"))
     template = CAPTIONS[caption].read_text()
     text = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(template).render(snakemake=snakemake)
     page = publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["body"]
     assert len(page) > 200
     if caption.startswith("fig") and caption[3:4] != "_":
-        shown = config["figures"][re.sub("[a-c]$", "", caption)]
+        shown = values["figures"][re.sub("[a-c]$", "", caption)]
         assert any(f">{name}<" in page for name in shown.values())
         assert "paper's Fig." in page.replace("&#x27;", "'")
