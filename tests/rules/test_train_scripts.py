@@ -221,7 +221,7 @@ def test_the_description_says_what_the_model_was_made_from(
 ) -> None:
     files = split_files(STACK)
     model = json.loads(Path(train("stack", files)["model"]).read_text())
-    depths_um = shards.read_shards(files["train"])["depths_um"].astype(float)
+    depths_um = shards.read_shards(files["train"]).depths_um.astype(float)
     assert model["layer_depths_um"] == [
         {"mean": pytest.approx(mean), "sd": pytest.approx(sd)}
         for mean, sd in zip(depths_um.mean(0), depths_um.std(0, ddof=1), strict=True)
@@ -357,7 +357,7 @@ def test_a_network_for_many_imagers_serves_another_one(many_imagers: Files, make
     model = load_model(many_imagers["model"], psf=make_psf(N_PIXELS, pixel_pitch_um=70.0), sensor_separation_um=900.0)
     assert model.depth_scale == 0.9
     outputs = model.predict(np.random.default_rng(0).uniform(1, 2, (3, 2, N_PIXELS, N_PIXELS)))
-    assert all(np.isfinite(values).all() for values in outputs.values())
+    assert all(np.isfinite(values).all() for values in outputs.arrays().values())
 
 
 def copy_model(run_script: RunScript, source: str, folder: Path, n_layers: int) -> Files:
