@@ -113,7 +113,7 @@ def test_model_needs_the_psf(forward, make_psf, model_description, tmp_path):
     description = model_description.model_copy(update=change)
     network = build(UNET, forward)
     save_model(network, description, tmp_path / "model.json", tmp_path / "model.safetensors")
-    with pytest.raises(InputError, match="needs the point-spread function"):
+    with pytest.raises(InputError, match="the point-spread function of the imager is needed"):
         load_model(tmp_path / "model.json")
     measurements = torch.rand(1, 2, N_PIXELS, N_PIXELS) + 1
     model = load_model(tmp_path / "model.json", psf=make_psf(N_PIXELS), average_symmetries=False)
