@@ -356,7 +356,7 @@ def read_kernels() -> None:
 
 
 READERS = {
-    "configuration": Reader(config_files, generated_configs, read_config),
+    "configuration": Reader(config_files, generated_configs, read_config, lists_problems=True),
     "samples": Reader(sample_files, generated_samples, read_sample_table),
     "image": Reader(image_files, generated_images, read_images),
     "scan": Reader(scan_files, generated_scans, read_bead_scan),
