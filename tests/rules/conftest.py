@@ -50,7 +50,7 @@ def run_script(tmp_path: Path) -> Callable[..., str]:
             rule=rule,
             input=NamedValues(**input),
             output=NamedValues(**output),
-            params=NamedValues(**params),
+            params=NamedValues(**{"note": "A note.", **params}),
             wildcards=NamedValues(**wildcards),
             log=NamedValues(log=str(log)),
             threads=threads,

@@ -2,6 +2,10 @@
 # in names, inputs and params alone: `add_figure` and `add_table` add them, with their report entries.
 
 import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import jinja2
 
 
 def wildcard_regex(names):
@@ -39,6 +43,13 @@ def table_outputs(name):
     return {**entries, "markdown": project.table(name, "md")}
 
 
+def table_note(name):
+    """The caption of a table as Markdown, which the table shows in its readable forms."""
+    template = jinja2.Template(Path(project.caption(name)).read_text())
+    text = template.render(snakemake=SimpleNamespace(config=config)).strip().replace("``", "`")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
 def add_rule(name, summary, inputs, outputs, params, script_name):
     """Add a rule that makes figures or a table by a script."""
 
@@ -70,5 +81,6 @@ def add_figure(figure):
 
 def add_table(table):
     """Add the rule of a table (`foci3d.workflow.report.Table`)."""
-    inputs, params, rule_name = table.inputs(project), table.params(project), f"make_{table.name}"
+    inputs, rule_name = table.inputs(project), f"make_{table.name}"
+    params = {**table.params(project), "note": table_note(table.name)}
     add_rule(rule_name, table.summary, inputs, table_outputs(table.name), params, rule_name)

@@ -44,6 +44,7 @@ rule assess_trust:
         "../../envs/foci3d.yaml"
     threads: project.value("compute/threads")
     params:
+        note=table_note("trust"),
         n_samples=project.value("trust/n_samples"),
         device=project.value("compute/device"),
         n_bootstrap=project.value("n_bootstrap"),

@@ -30,6 +30,7 @@ def main(
     reliability: Path,
     risk: Path,
     scores: Path,
+    note: str,
     csv: Path,
     html: Path,
     markdown: Path,
@@ -48,7 +49,7 @@ def main(
         with atomic_path(path) as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g")
     table = assess_trust(arrays, fitted, inputs, n_bootstrap, seed)
-    trust_page(table, fitted).save(csv, html, markdown)
+    trust_page(table).save(csv, html, markdown, note)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from foci3d.evaluation.tables import compare, comparison_page, read_summaries
 from foci3d.workflow.job import run_job
 
 
-def main(networks: list[Path], baselines: list[Path], csv: Path, html: Path, markdown: Path) -> None:
-    comparison_page(compare(read_summaries(networks), read_summaries(baselines))).save(csv, html, markdown)
+def main(networks: list[Path], baselines: list[Path], note: str, csv: Path, html: Path, markdown: Path) -> None:
+    comparison_page(compare(read_summaries(networks), read_summaries(baselines))).save(csv, html, markdown, note)
 
 
 if __name__ == "__main__":

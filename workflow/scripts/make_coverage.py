@@ -20,13 +20,14 @@ def main(
     networks: list[str],
     n_bootstrap: int,
     seed: int,
+    note: str,
     csv: Path,
     html: Path,
     markdown: Path,
 ) -> None:
     tables = {network: pd.read_csv(path) for network, path in zip(networks, samples, strict=True)}
     paper_error = pd.read_csv(claims).query(CLAIM, engine="python")["paper"].item()
-    coverage_page(error_by_coverage(tables, paper_error, n_bootstrap, seed)).save(csv, html, markdown)
+    coverage_page(error_by_coverage(tables, paper_error, n_bootstrap, seed)).save(csv, html, markdown, note)
 
 
 if __name__ == "__main__":

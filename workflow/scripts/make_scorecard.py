@@ -12,9 +12,11 @@ from foci3d.evaluation.tables import read_summaries
 from foci3d.workflow.job import run_job
 
 
-def main(summaries: list[Path], claims: Path, classical: list[str], csv: Path, html: Path, markdown: Path) -> None:
+def main(
+    summaries: list[Path], claims: Path, classical: list[str], note: str, csv: Path, html: Path, markdown: Path
+) -> None:
     table = scorecard(pd.read_csv(claims, dtype={"layer": str}), read_summaries(summaries), classical)
-    scorecard_page(table).save(csv, html, markdown)
+    scorecard_page(table).save(csv, html, markdown, note)
 
 
 if __name__ == "__main__":

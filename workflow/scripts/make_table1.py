@@ -11,8 +11,8 @@ from foci3d.evaluation.scorecard import table1, table1_page
 from foci3d.workflow.job import run_job
 
 
-def main(scorecard: Path, layout: Path, csv: Path, html: Path, markdown: Path) -> None:
-    table1_page(table1(pd.read_csv(layout), pd.read_csv(scorecard))).save(csv, html, markdown)
+def main(scorecard: Path, layout: Path, note: str, csv: Path, html: Path, markdown: Path) -> None:
+    table1_page(table1(pd.read_csv(layout), pd.read_csv(scorecard))).save(csv, html, markdown, note)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def test_rows_hold_the_best_validation_and_the_time_of_the_whole_training():
 
 def test_page_has_a_row_for_each_network():
     table = compare_trainings(MODELS, {"a": curve([0.3, 0.2]), "b": curve([0.4])})
-    markdown = ablation_page(table).markdown()
+    markdown = ablation_page(table).markdown("A note.")
     assert "Seconds per step" in markdown
     assert "optimizer adamw" in markdown
     assert markdown.count("\n| ") == 3

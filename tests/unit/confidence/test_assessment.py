@@ -111,7 +111,7 @@ def test_table_of_a_network_without_depths_has_no_intervals(table):
     _, arrays, scores, fitted = table
     summary = assess_trust({name: arrays[name] for name in ("output", "target")}, fitted, scores, 20, 0)
     assert not summary["metric"].str.startswith("depth").any()
-    assert "Depths within their intervals [%]" not in trust_page(summary, fitted).sections
+    assert "Depths within their intervals [%]" not in trust_page(summary).sections
 
 
 def test_table_has_risk_and_coverage(table):
@@ -130,7 +130,7 @@ def test_area_under_the_roc_equals_that_of_scikit_learn(table):
 
 
 def test_page_shows_every_value(table):
-    summary, _, _, fitted = table
-    page = trust_page(summary, fitted)
+    summary, *_ = table
+    page = trust_page(summary)
     cells = sum(section.iloc[:, 1:].ne("").to_numpy().sum() for section in page.sections.values())
     assert cells == len(summary)

@@ -167,12 +167,12 @@ def test_table1_turns_errors_into_accuracies(claims):
 def test_page_escapes_claims_and_colors_verdicts():
     one = stack("a", "b", [0.2, 0.4, 0.4, 0.4])
     page = scorecard.scorecard_page(scorecard.scorecard(claim(claim="errors < 20 & more"), one))
-    assert "<td>errors &lt; 20 &amp; more</td>" in page.html()
-    assert f'<td style="background:{VERDICT_COLORS["missed"]}">missed</td>' in page.html()
+    assert "<td>errors &lt; 20 &amp; more</td>" in page.html("")
+    assert f'<td style="background:{VERDICT_COLORS["missed"]}">missed</td>' in page.html("")
 
 
 def test_pages_load_nothing_from_elsewhere(claims):
-    html = scorecard.scorecard_page(scorecard.scorecard(claims, stack("stack2_cnn", "stack2", [0.1] * 4))).html()
+    html = scorecard.scorecard_page(scorecard.scorecard(claims, stack("stack2_cnn", "stack2", [0.1] * 4))).html("")
     assert "http" not in html
     assert "src=" not in html
     assert "nan" not in html

@@ -24,10 +24,12 @@ def test_table_s1_holds_errors_and_their_reduction_by_the_second_sensor():
 def test_page_shows_numbers_and_headings():
     one = stack("one", "stack1", [0.2, 0.4, 0.4, 0.4])
     page = tables.table_s1_page(tables.table_s1(one, stack("two", "stack2", [0.1, 0.2, 0.3, 0.1])))
-    markdown, html = page.markdown(), page.html()
+    markdown, html = page.markdown("A *note*."), page.html("A *note* on `seeds`.\n\n1 < 2")
     assert "| two       | stack2    | 10 (9 to 11)  | 20 (19 to 21) |" in markdown
     assert "## Error rate [%]" in markdown
+    assert "\n\nA *note*.\n\n" in markdown
     assert "<h2>Error rate [%]</h2>" in html
+    assert "<p>A <em>note</em> on <code>seeds</code>.</p>\n<p>1 &lt; 2</p>" in html
     assert html.count("<table") == 3
 
 
@@ -49,7 +51,7 @@ def test_layers_of_summaries_stay_text(tmp_path):
 def test_saved_files_hold_the_table(tmp_path):
     table = tables.table_s1(stack("one", "x", [0.2] * 4), stack("two", "y", [0.1] * 4))
     paths = [tmp_path / "tables" / f"t.{suffix}" for suffix in ("csv", "html", "md")]
-    tables.table_s1_page(table).save(*paths)
+    tables.table_s1_page(table).save(*paths, "A note.")
     again = pd.read_csv(paths[0], dtype={"layer": str})
     pd.testing.assert_frame_equal(again, table, rtol=1e-5, check_dtype=False)
     assert paths[1].read_text().startswith("<!doctype html>")

@@ -86,18 +86,13 @@ def ablation_page(table: pd.DataFrame) -> TablePage:
         "best_step": "Best step",
         "validation_error": "Validation error [%]",
     }
-    note = (
-        "Lowest error on the validation split during the training of each network, without an average over symmetries. "
-        "Seconds include the validations. Compare networks only if they were trained on the same machine for about "
-        "equal times; fig_ablation shows the whole trainings."
-    )
-    return TablePage("Ablation", note, table, {"": texts.rename(columns=headings)})
+    return TablePage("Ablation", table, {"": texts.rename(columns=headings)})
 
 
-def main(models: list[Path], curves: list[Path], csv: Path, html: Path, markdown: Path) -> None:
+def main(models: list[Path], curves: list[Path], note: str, csv: Path, html: Path, markdown: Path) -> None:
     descriptions = {path.stem: json.loads(path.read_text()) for path in models}
     table = compare_trainings(descriptions, {path.stem: pd.read_csv(path) for path in curves})
-    ablation_page(table).save(csv, html, markdown)
+    ablation_page(table).save(csv, html, markdown, note)
 
 
 if __name__ == "__main__":

@@ -120,11 +120,4 @@ def benchmark_page(table: pd.DataFrame) -> TablePage:
     table : DataFrame
         Summaries (`foci3d.evaluation.scores`) with a column kind: network, classical or entry.
     """
-    note = (
-        "Scores on the frozen test datasets with 95 % bootstrap intervals over test samples. Networks are given the "
-        "measurements alone; networks that know the optics, and classical methods, the point-spread function, too; "
-        "classical methods also the depth of each layer."
-    )
-    return replace(
-        comparison_page(select_metrics(table, lambda spec: spec.benchmark_metrics)), title="Benchmark", note=note
-    )
+    return replace(comparison_page(select_metrics(table, lambda spec: spec.benchmark_metrics)), title="Benchmark")

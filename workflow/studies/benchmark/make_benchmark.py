@@ -14,10 +14,10 @@ from frozen_datasets import benchmark_page
 log = logging.getLogger("foci3d")
 
 
-def main(present: Path, csv: Path, html: Path, markdown: Path, summaries: list[Path] = []) -> None:  # noqa: B006
+def main(present: Path, note: str, csv: Path, html: Path, markdown: Path, summaries: list[Path] = []) -> None:  # noqa: B006
     page = benchmark_page(read_summaries([present, *summaries]).fillna({"kind": "entry"}))
-    page.save(csv, html, markdown)
-    log.info("%s", page.markdown())
+    page.save(csv, html, markdown, note)
+    log.info("%s", page.markdown(note))
 
 
 if __name__ == "__main__":

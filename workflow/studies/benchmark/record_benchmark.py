@@ -18,6 +18,7 @@ def main(
     baselines: list[Path],
     tests: list[Path],
     frozen: Path,
+    note: str,
     csv: Path,
     html: Path,
     markdown: Path,
@@ -25,7 +26,7 @@ def main(
     datasets = read_frozen(frozen)
     for folder, paths in groupby(tests, key=lambda path: path.parent):
         require_frozen(datasets, folder.name, read_shards(list(paths)))
-    benchmark_page(compare(read_summaries(networks), read_summaries(baselines))).save(csv, html, markdown)
+    benchmark_page(compare(read_summaries(networks), read_summaries(baselines))).save(csv, html, markdown, note)
 
 
 if __name__ == "__main__":

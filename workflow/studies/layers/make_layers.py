@@ -63,16 +63,11 @@ def layers_page(table: pd.DataFrame) -> TablePage:
         layers = sorted(name for name in wide.columns if name != "all")
         wide = wide[["all", *layers]].assign(**{"Mean, baseline": means})
         sections[METRICS[str(metric)].heading] = with_headings(wide)
-    note = (
-        "Networks on stacks with different numbers of layers, seen by one sensor or by two. Layers are counted from "
-        "sensor A. Baselines, which ignore the measurement, predict the more frequent class, cell or empty, in all "
-        "pixels of a layer, and the mean depth of the layer. With 95 % intervals over test samples."
-    )
-    return TablePage("Number of layers and of sensors", note, table, sections)
+    return TablePage("Number of layers and of sensors", table, sections)
 
 
-def main(summaries: list[Path], n_sensors: dict[str, int], csv: Path, html: Path, markdown: Path) -> None:
-    layers_page(layers_table(read_summaries(summaries), n_sensors)).save(csv, html, markdown)
+def main(summaries: list[Path], n_sensors: dict[str, int], note: str, csv: Path, html: Path, markdown: Path) -> None:
+    layers_page(layers_table(read_summaries(summaries), n_sensors)).save(csv, html, markdown, note)
 
 
 if __name__ == "__main__":

@@ -31,19 +31,11 @@ def robustness_page(table: pd.DataFrame) -> TablePage:
     for (dataset, metric), part in texts.groupby(["dataset", "metric"], sort=False):
         wide = spread(part, "text", "Measurement", across="network")
         sections[f"{dataset}: {METRICS[str(metric)].heading}"] = wide.fillna("").rename_axis(columns=None).reset_index()
-    note = (
-        "Errors of trained networks on imagers and specimens that differ from those they were trained for. The "
-        "networks are not trained again, and are given the point-spread function of the calibrated imager. The same "
-        "layers are measured through a wider or narrower point-spread function, with shot and read noise, through "
-        "tissue that scatters, at equal distances from each other, or by a sensor B that is displaced sideways or "
-        "stands at another distance. With 95 % intervals over test samples; the resamples are the same in "
-        "all rows, so differences between rows are more certain than the intervals suggest."
-    )
-    return TablePage("Robustness", note, table, sections)
+    return TablePage("Robustness", table, sections)
 
 
-def main(scores: list[Path], csv: Path, html: Path, markdown: Path) -> None:
-    robustness_page(robustness_table(read_summaries(scores))).save(csv, html, markdown)
+def main(scores: list[Path], note: str, csv: Path, html: Path, markdown: Path) -> None:
+    robustness_page(robustness_table(read_summaries(scores))).save(csv, html, markdown, note)
 
 
 if __name__ == "__main__":

@@ -50,16 +50,11 @@ def seeds_page(table: pd.DataFrame) -> TablePage:
         wide.loc["mean"] = by_layer.mean().map(format_number)
         wide.loc["standard deviation"] = by_layer.std().map(format_number)
         sections[f"{network} on {dataset}: {ERROR.axis_label}"] = with_headings(wide)
-    note = (
-        "The same networks trained with several seeds. The seed sets the initial weights, except those of a pretrained "
-        "encoder, and the order, combinations and depths of the training samples. Intervals are over test samples, the "
-        "standard deviation is over seeds: a difference between networks below it is not significant."
-    )
-    return TablePage("Sensitivity to the training seed", note, table, sections)
+    return TablePage("Sensitivity to the training seed", table, sections)
 
 
-def main(summaries: list[Path], root_seed: int, csv: Path, html: Path, markdown: Path) -> None:
-    seeds_page(seed_errors(read_summaries(summaries), root_seed)).save(csv, html, markdown)
+def main(summaries: list[Path], root_seed: int, note: str, csv: Path, html: Path, markdown: Path) -> None:
+    seeds_page(seed_errors(read_summaries(summaries), root_seed)).save(csv, html, markdown, note)
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ def _rows(metric: str, estimate: Estimate, layers: list[str] | str = "all", inpu
     return pd.DataFrame({"metric": metric, "layer": layers, "inputs": inputs, **values})
 
 
-def trust_page(table: pd.DataFrame, recalibration: Recalibration) -> TablePage:
+def trust_page(table: pd.DataFrame) -> TablePage:
     """Format the table of `assess_trust`."""
     texts = table.assign(text=format_estimates(in_units(table)))
     sections = {}
@@ -191,12 +191,4 @@ def trust_page(table: pd.DataFrame, recalibration: Recalibration) -> TablePage:
         if not part.empty:
             wide = part.pivot_table("text", rows, "metric", aggfunc="first", sort=False).reindex(columns=[*names])
             sections[heading] = wide.fillna("").rename(columns=names).rename_axis(columns=None).reset_index()
-    note = (
-        f"How far to trust predictions of {recalibration.network}. Everything is fitted on {recalibration.n_samples} "
-        "validation samples and tested on others. Expected calibration error of the probability of a cell, and shares "
-        "of the depths within their intervals, by layer and in the mean of the layers. Abstention from the "
-        f"{100 * (1 - recalibration.coverage):.0f} % of the pixels that have the least confidence on validation. "
-        "Out-of-distribution inputs are scored by rendering the prediction again. With 95 % intervals over test "
-        "samples."
-    )
-    return TablePage("Trust", note, table, sections)
+    return TablePage("Trust", table, sections)

@@ -123,10 +123,4 @@ def coverage_page(table: pd.DataFrame) -> TablePage:
         "Error by coverage of the scene [%]": wide.rename_axis(index="Coverage [%]", columns=None).reset_index(),
         f"Coverage at which the error is the paper's {paper_error} %": reached,
     }
-    note = (
-        "Mean error of depth maps of two layers without overlap, relative to the largest depth, by the share of the "
-        "pixels that hold cells. Empty pixels count, so sparse scenes have small errors, and so has a map without any "
-        "cells. The coverage at which the error is that of the paper is where a straight line through the errors of "
-        "all samples reaches it. With 95 % intervals over test samples."
-    )
-    return TablePage("Depth maps by coverage of the scene", note, table, sections)
+    return TablePage("Depth maps by coverage of the scene", table, sections)

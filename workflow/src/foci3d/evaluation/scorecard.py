@@ -104,15 +104,7 @@ def scorecard_page(table: pd.DataFrame) -> TablePage:
             "Test dataset": table["dataset"],
         }
     )
-    note = (
-        "The numbers of the paper beside those of its networks and of foci3d's own, which know the optics, on the "
-        "synthetic scenes of foci3d. The authors' scenes may be harder, so a fair comparison is of networks on "
-        "the same data. Surpassed and missed: the 95 % interval over test samples lies wholly on the better or the "
-        "worse side of the paper's number; reproduced: it contains that number. Classical methods are given the "
-        "depths of the layers; the best in a claim's own metric is shown. Baseline: the majority class for masks, a "
-        "uniform guess for depth classes, an empty map for depth maps, the unchanged measurement for deblurring."
-    )
-    return TablePage("Scorecard: the paper's claims and foci3d", note, table, {"": text})
+    return TablePage("Scorecard: the paper's claims and foci3d", table, {"": text})
 
 
 def _named_estimates(table: pd.DataFrame) -> list[str]:
@@ -162,9 +154,4 @@ def table1_page(table: pd.DataFrame) -> TablePage:
             "Baseline": table["baseline"].map(format_number),
         }
     )
-    note = (
-        "Average accuracy of the modules beside that of related work, as in Table 1 of the paper. The works differ in "
-        "task and data, so numbers compare only within one row. Baseline: the accuracy without looking at the "
-        "measurement or, for deblurring, of the unchanged measurement."
-    )
-    return TablePage("Table 1: average accuracy", note, table, {"": text})
+    return TablePage("Table 1: average accuracy", table, {"": text})

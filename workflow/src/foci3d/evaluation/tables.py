@@ -3,6 +3,7 @@
 Each table is computed from summaries (`foci3d.evaluation.scores`) as a tidy frame; `*_page` formats it for reading.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -34,8 +35,6 @@ class TablePage:
     ----------
     title : str
         Heading of the page.
-    note : str
-        One paragraph that explains the table.
     table : DataFrame
         The numbers.
     sections : mapping of str to DataFrame
@@ -43,13 +42,13 @@ class TablePage:
     """
 
     title: str
-    note: str
     table: pd.DataFrame
     sections: Mapping[str, pd.DataFrame]
 
-    def html(self) -> str:
+    def html(self, note: str) -> str:
         """The page as self-contained HTML, with colored verdicts."""
-        body = [f"<h1>{escape(self.title)}</h1>", f"<p>{escape(self.note)}</p>"]
+        words = re.sub(r"\*(\w+)\*", r"<em>\1</em>", re.sub("`([^`]+)`", r"<code>\1</code>", escape(note)))
+        body = [f"<h1>{escape(self.title)}</h1>", *(f"<p>{paragraph}</p>" for paragraph in words.split("\n\n"))]
         for heading, table in self.sections.items():
             body.append(f"<h2>{escape(heading)}</h2>" if heading else "")
             body.append(table.to_html(index=False, border=0, justify="left"))
@@ -59,22 +58,22 @@ class TablePage:
         head = f'<meta charset="utf-8"><title>{escape(self.title)}</title><style>{STYLE}</style>'
         return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{text}\n</body></html>\n'
 
-    def markdown(self) -> str:
+    def markdown(self, note: str) -> str:
         """The page as GitHub-flavoured Markdown."""
-        parts = [f"# {self.title}", self.note]
+        parts = [f"# {self.title}", note]
         for heading, table in self.sections.items():
             parts += [f"## {heading}"] if heading else []
             parts.append(table.to_markdown(index=False, disable_numparse=True))
         return "\n\n".join(parts) + "\n"
 
-    def save(self, csv: Path, html: Path, markdown: Path) -> None:
-        """Write the numbers as CSV and the page as HTML and Markdown."""
+    def save(self, csv: Path, html: Path, markdown: Path, note: str) -> None:
+        """Write the numbers as CSV, and the page with a note, its caption, as HTML and Markdown."""
         with atomic_path(csv) as path:
             self.table.to_csv(path, index=False, float_format="%.6g")
         with atomic_path(html) as path:
-            path.write_text(self.html(), encoding="utf-8")
+            path.write_text(self.html(note), encoding="utf-8")
         with atomic_path(markdown) as path:
-            path.write_text(self.markdown(), encoding="utf-8")
+            path.write_text(self.markdown(note), encoding="utf-8")
 
 
 def read_summaries(paths: Iterable[Path]) -> pd.DataFrame:
@@ -158,17 +157,12 @@ def table_s1_page(table: pd.DataFrame) -> TablePage:
     def by_layer(rows: pd.DataFrame, column: str) -> pd.DataFrame:
         return with_headings(spread(rows, column, ["network", "dataset"]))
 
-    note = (
-        "Error rate by layer, counted from sensor A, with 95 % intervals over test samples. Majority class: the error "
-        "of predicting the more frequent class, cell or empty, in all pixels of a layer. The reduction is relative to "
-        "the error with one sensor."
-    )
     sections = {
         "Error rate [%]": by_layer(texts, "error"),
         "Error rate of the majority class [%]": by_layer(texts, "baseline"),
         "Reduction of the error by the second sensor [%]": by_layer(texts[table["reduction"].notna()], "reduction"),
     }
-    return TablePage("Table S1: error rate by layer, with one sensor and two", note, table, sections)
+    return TablePage("Table S1: error rate by layer, with one sensor and two", table, sections)
 
 
 def compare(networks: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
@@ -213,11 +207,4 @@ def comparison_page(table: pd.DataFrame) -> TablePage:
         if baseline.any():
             text.loc[(TASKS[str(task)].baseline, "baseline"), :] = baseline
         sections[f"{dataset}: {metric.heading}"] = with_headings(text)
-    note = (
-        "Networks beside classical methods on the same test samples. The classical methods are given the depth of each "
-        "layer, exactly or with errors (`baselines.*.depth_sd_um`), which no network is given, and the point-spread "
-        "function that rendered the measurements; their parameters are tuned on validation samples. Baselines: "
-        "identity is the unchanged measurement, majority class predicts the more frequent class, cell or empty, "
-        "everywhere."
-    )
-    return TablePage("Networks and classical methods", note, table, sections)
+    return TablePage("Networks and classical methods", table, sections)
