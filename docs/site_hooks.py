@@ -106,7 +106,8 @@ def _gallery() -> str:
         "Figures of one run at the scale of the paper, described in [the paper at full scale](results/README.md).",
     ]
     for figure in sorted((PROJECT / "docs" / "results" / "figures").glob("*.png")):
-        caption = (PROJECT / "workflow" / "report" / f"{figure.stem}.rst").read_text(encoding="utf-8")
+        (path,) = (PROJECT / "workflow").glob(f"**/{figure.stem}.rst")
+        caption = path.read_text(encoding="utf-8")
         title = TITLES.get(figure.stem) or f"Figure {figure.stem.removeprefix('fig')}"
         text = jinja2.Template(caption).render(snakemake=values).strip().replace("``", "`")
         parts.append(f"## {title}\n\n![{title}](results/figures/{figure.name})\n\n{text}")

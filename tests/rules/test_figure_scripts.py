@@ -20,7 +20,6 @@ from foci3d.evaluation.scores import score, trace_roc
 from foci3d.io.predictions import Predictions
 from foci3d.learning import model as model_module
 from foci3d.workflow import provenance
-from foci3d.workflow.report import PANELS, TABLE_NAMES
 
 WORKFLOW = Path(__file__).parents[2] / "workflow"
 SCRIPTS = WORKFLOW / "scripts"
@@ -235,7 +234,7 @@ def test_only_the_architecture_waits_for_torch(script):
     assert ("torch" in imported) == (script == "figS3")
 
 
-CAPTIONS = {path.stem: path for pattern in ("report/*.rst", "studies/*/*.rst") for path in WORKFLOW.glob(pattern)}
+CAPTIONS = {path.stem: path for pattern in ("report/**/*.rst", "studies/*/*.rst") for path in WORKFLOW.glob(pattern)}
 
 
 def test_every_output_of_the_report_has_a_caption_and_a_category_without_a_prefix():
@@ -248,8 +247,6 @@ def test_every_output_of_the_report_has_a_caption_and_a_category_without_a_prefi
     categories = {entry.category for entry in entries.values()}
     assert len(categories) > 5
     assert not [category for category in categories if ":" in str(category)]
-    reported = {Path(output).stem for output in entries}
-    assert {*PANELS, *TABLE_NAMES} <= reported
 
 
 @pytest.mark.parametrize("caption", sorted(CAPTIONS))

@@ -13,34 +13,25 @@ def wildcard_regex(names):
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
-def report_entry(path, name, category, labels):
+def report_entry(path, name, category, **labels):
     """An output that the report shows with the caption `name`."""
     return report(path, category=category, caption=project.caption(name), labels=labels)
 
 
-def figure_outputs(figure):
-    """The panels of a figure as PNG, with report entries, and as SVG; and its interactive page."""
-    outputs = {}
-    for output, panel in figure.outputs.items():
-        labels = {"figure": panel.removeprefix("fig").removeprefix("_")}
-        png = report_entry(project.figure(panel), panel, figure.category, labels)
-        outputs[output] = [png, project.figure(panel, "svg")]
-    if figure.view:
-        labels = {"figure": f"{figure.view.removeprefix('fig')}, interactive"}
-        page = project.figure(figure.view, "html")
-        outputs["view"] = report_entry(page, figure.view, figure.category, labels)
-    return outputs
+def figure_output(name, category):
+    """A figure or panel as PNG, with its report entry, and as SVG."""
+    label = name.removeprefix("fig").removeprefix("_")
+    return [report_entry(project.figure(name), name, category, figure=label), project.figure(name, "svg")]
 
 
 def table_outputs(name):
-    """A table as CSV and HTML, with report entries, and as Markdown."""
-    labels = {"table": name.removeprefix("table")}
-    forms = {"csv": "values (CSV)", "html": "page"}
-    entries = {
-        suffix: report_entry(project.table(name, suffix), name, "Tables", {**labels, "form": form})
-        for suffix, form in forms.items()
+    """A table as CSV and HTML, with their report entries, and as Markdown."""
+    label = name.removeprefix("table")
+    return {
+        "csv": report_entry(project.table(name), name, "Tables", table=label, form="values (CSV)"),
+        "html": report_entry(project.table(name, "html"), name, "Tables", table=label, form="page"),
+        "markdown": project.table(name, "md"),
     }
-    return {**entries, "markdown": project.table(name, "md")}
 
 
 def table_note(name):
@@ -51,7 +42,7 @@ def table_note(name):
 
 
 def add_rule(name, summary, inputs, outputs, params, script_name):
-    """Add a rule that makes figures or a table by a script."""
+    """Add a rule that makes a table or figures by a script."""
 
     rule:
         name:
@@ -73,14 +64,20 @@ def add_rule(name, summary, inputs, outputs, params, script_name):
     getattr(rules, name).rule.docstring = summary
 
 
-def add_figure(figure):
-    """Add the rule of a figure (`foci3d.workflow.report.Figure`)."""
-    inputs, params = figure.inputs(project), figure.params(project)
-    add_rule(figure.name, figure.summary, inputs, figure_outputs(figure), params, figure.script or figure.name)
+def add_figure(name, summary, category, inputs, params={}, panels=(), script="", view=None):
+    """Add the rule `name` of a figure: of `panels`, which are outputs of their names, or of one output `figure`.
+
+    The script has the name of the rule, or that of a figure that only differs in its inputs. A panel may have an
+    interactive `view`, too.
+    """
+    outputs = {panel: figure_output(panel, category) for panel in panels} or {"figure": figure_output(name, category)}
+    if view:
+        label = f"{view.removeprefix('fig')}, interactive"
+        outputs["view"] = report_entry(project.figure(view, "html"), view, category, figure=label)
+    add_rule(name, summary, inputs, outputs, params, script or name)
 
 
-def add_table(table):
-    """Add the rule of a table (`foci3d.workflow.report.Table`)."""
-    inputs, rule_name = table.inputs(project), f"make_{table.name}"
-    params = {**table.params(project), "note": table_note(table.name)}
-    add_rule(rule_name, table.summary, inputs, table_outputs(table.name), params, rule_name)
+def add_table(name, summary, inputs, params={}):
+    """Add the rule `make_{name}` of a table, and its script's param `note`, the caption."""
+    params = {**params, "note": table_note(name)}
+    add_rule(f"make_{name}", summary, inputs, table_outputs(name), params, f"make_{name}")

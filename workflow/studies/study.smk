@@ -4,7 +4,6 @@ from pathlib import Path
 
 from foci3d.config.models import Config
 from foci3d.workflow.project import Project
-from foci3d.workflow.report import Figure, Table
 
 # The name of the module is that of the folder of the study.
 here = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))

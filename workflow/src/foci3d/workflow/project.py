@@ -345,16 +345,11 @@ class Project:
     def _method(self, name: str) -> NetworkConfig | BaselineConfig:
         return self.config.baselines.get(name) or self.network(name)
 
-    def baseline_datasets(self) -> set[str]:
-        """Names of the datasets that classical methods are tested on."""
-        return {dataset for method in self.config.baselines.values() for dataset in method.test_datasets}
-
-    def depth_map_networks(self) -> list[str]:
-        """Networks that predict depth maps of the dataset of Fig. S1."""
+    def depth_map_tests(self) -> list[tuple[str, str]]:
+        """Networks that predict depth maps of the dataset of Fig. S1, with this dataset."""
         dataset = self.config.figures.figS1.dataset
-        networks = self.config.networks.items()
-        tested = {name: network for name, network in networks if dataset in network.test_datasets}
-        return [name for name, network in tested.items() if network.spec.kind is OutputKind.DEPTH_MAP]
+        tested = {name: network for name, network in self.config.networks.items() if dataset in network.test_datasets}
+        return [(name, dataset) for name, network in tested.items() if network.spec.kind is OutputKind.DEPTH_MAP]
 
     def trust_tables(self) -> dict[str, str]:
         """The numbers behind the figures of a network's reliability."""
@@ -386,22 +381,19 @@ class Project:
         """A figure or panel."""
         return f"{self.results}/figures/{name}.{suffix}"
 
-    def figures(self, panels: Iterable[str]) -> list[str]:
-        """Figures or panels."""
-        return [self.figure(panel) for panel in panels]
-
     def table(self, name: str, suffix: str = "csv") -> str:
         """A table."""
         return f"{self.results}/tables/{name}.{suffix}"
 
-    def tables(self, names: Iterable[str]) -> list[str]:
-        """The values of tables."""
-        return [self.table(name) for name in names]
-
     def caption(self, name: str) -> str:
-        """Caption of a figure or a table."""
-        folder = self.workflow / "studies" / self.study if self.study else self.workflow / "report"
-        return str(folder / f"{name}.rst")
+        """Caption of a figure or a table, in the folder of the study or in that of its kind."""
+        if self.study:
+            return str(self.workflow / "studies" / self.study / f"{name}.rst")
+        return str(next(self.workflow.glob(f"report/**/{name}.rst")))
+
+    def reported(self, kind: str) -> list[str]:
+        """Names of the core's `figures`, panels included, or `tables`: each has a caption."""
+        return sorted(path.stem for path in self.workflow.glob(f"report/{kind}/*.rst"))
 
     def shown(self, figure: str, *kinds: str) -> dict[str, str]:
         """Files of the network and dataset that a figure of the paper shows: predictions, or a kind of scores."""
