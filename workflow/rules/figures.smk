@@ -93,7 +93,7 @@ add_figure(
     "Synthetic layers: examples, and their statistics beside those of the published sample.",
     "Data",
     {
-        "shards": project.shards("stack2", "validation"),
+        "shards": project.shards(project.config.reference_dataset, "validation"),
         "layers": project.scene_layers,
         "statistics": project.table("scene_statistics"),
     },
