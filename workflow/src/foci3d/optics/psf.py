@@ -9,6 +9,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,7 @@ class PSF:
             content.update(tensor.cpu().contiguous().numpy().data)
         return content.hexdigest()[:16]
 
-    @property
+    @cached_property
     def symmetries(self) -> tuple[Symmetry, ...]:
         """Symmetries of the square, a group, that change no kernel by more than `SYMMETRY_TOLERANCE` of its peak."""
         tolerances = SYMMETRY_TOLERANCE * self.kernels.amax((-2, -1))
