@@ -44,10 +44,10 @@ def test_arrays_have_axes_and_units(tmp_path: Path) -> None:
 
 def test_task_of_a_user_has_its_own_error(tmp_path: Path) -> None:
     counts = np.ones((3, 2), np.float32)
-    make_predictions("cell_count", output=counts, target=counts, error=np.zeros(3)).save(tmp_path / "a.h5")
+    make_predictions("depth_coverage", output=counts, target=counts, error=np.zeros(3)).save(tmp_path / "a.h5")
     assert labels(tmp_path / "a.h5") == {
-        "output": ("sample channel", "1"),
-        "target": ("sample channel", "1"),
+        "output": ("sample value", "1"),
+        "target": ("sample value", "1"),
         "error": ("sample", "1"),
         "sequence": ("sample", "1"),
     }
@@ -55,5 +55,5 @@ def test_task_of_a_user_has_its_own_error(tmp_path: Path) -> None:
 
 def test_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     hdf5.write(tmp_path / "a.h5", hdf5.FileFormat("foci3d-shard", 2), {}, {})
-    with pytest.raises(InputError, match="expected a file of kind foci3d-predictions version 2, found kind foci3d-sh"):
+    with pytest.raises(InputError, match="expected a file of kind foci3d-predictions version 3, found kind foci3d-sh"):
         Predictions.load(tmp_path / "a.h5")
