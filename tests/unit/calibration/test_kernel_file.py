@@ -82,7 +82,8 @@ def changed(index, value):
         ({"depths_um": [0, 300, 700]}, "the kernels cover 0 to 700 um; expected psf.depth_range_um, 50 to 800 um"),
         ({"pitch_um": 40.0}, "pixel_pitch_um is 40.0; expected 55 um"),
         ({"pitch_um": None}, "pixel_pitch_um is None; expected 55 um"),
-        ({"name": "psf"}, "found ['depths_um', 'psf']; expected the arrays kernels"),
+        ({"name": "psf"}, "there is no array kernels; found depths_um, psf"),
+        ({"values": changed((0, 0, 0), 0) + 0.001 * changed((0, 0, 0), 0).max()}, "the border of kernel"),
     ],
 )
 def test_violated_convention_is_named(write, changes, message):

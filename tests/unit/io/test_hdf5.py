@@ -140,5 +140,6 @@ def test_file_of_version_1_is_refused_in_one_line(file: Path) -> None:
     with pytest.raises(InputError) as raised:
         hdf5.read(file, FORMAT)
     assert str(raised.value).endswith(
-        "expected a file of kind foci3d-test version 2, found kind foci3d-test version 1. Delete it and run again."
+        "expected a file of kind foci3d-test version 2, found kind foci3d-test version 1. "
+        "Correct the path, or run again what wrote it."
     )

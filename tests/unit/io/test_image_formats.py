@@ -12,7 +12,8 @@ import tifffile
 from PIL import Image
 
 from foci3d.errors import InputError
-from foci3d.io.image_formats import MAX_BYTES, read_image_file
+from foci3d.io.image_file import MAX_BYTES
+from foci3d.io.image_formats import read_image_file
 
 IMAGE = np.random.default_rng(0).integers(100, 3000, (51, 61)).astype(np.uint16)
 SERIES = np.stack([IMAGE, IMAGE[::-1]])
@@ -68,7 +69,7 @@ def test_truncated_file(path: Path) -> None:
 
 def test_damaged_bytes_give_values_or_one_line(path: Path) -> None:
     content, rng = path.read_bytes(), np.random.default_rng(1)
-    for _ in range(60):
+    for _ in range(60 if path.suffix in (".tif", ".npy", ".png") else 6):
         damaged = bytearray(content)
         for place in rng.integers(0, min(len(content), 2000), 8):
             damaged[place] = rng.integers(256)

@@ -97,7 +97,7 @@ def test_integer_types_give_one_answer(read: Read, dark: bool) -> None:
         (lambda image: np.full_like(image, 7), ["every pixel is 7", "contrast"]),
         (lambda image: image.clip(0, 2500), ["have the largest value", "saturated"]),
         (lambda image: np.stack([image, image.clip(0, 2500)]), ["frame 1: ", "saturated"]),
-        (lambda image: np.stack([[image] * 3] * 2), ["2 x 3 x 51 x 51", "one image per time"]),
+        (lambda image: np.stack([[image] * 3] * 2), ["2 x 3 x 51 x 51", "(frame, sensor, y, x)"]),
     ],
 )
 def test_unsuitable_image_is_explained(

@@ -22,10 +22,13 @@ import numpy.typing as npt
 import torch
 
 from foci3d.errors import InputError
-from foci3d.io.hdf5 import read_foreign_array
+from foci3d.io.foreign_hdf5 import read_array
 from foci3d.optics.psf import PSF
 
 log = logging.getLogger(__name__)
+
+MAX_OFFSET_SHARE = 0.02
+"""Share of a kernel's light that an offset at the level of its border may hold."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -82,18 +85,12 @@ def resample(path: str | Path, psf: PSF, depths_um: torch.Tensor) -> PSF:
 
 def _read(path: str | Path) -> tuple[Floats, Floats, Any]:
     try:
+        arrays = {name: read_array(path, name)[0].astype(np.float64) for name in ("kernels", "depths_um")}
         with h5py.File(path, "r") as file:
-            if not {"kernels", "depths_um"} <= set(file):
-                raise InputError(
-                    f"{path}: found {sorted(file)}; expected the arrays kernels (depth, y, x) and depths_um (depth)."
-                )
-            kernels, depths_um = (
-                read_foreign_array(file[name]).astype(np.float64) for name in ("kernels", "depths_um")
-            )
-            return kernels, depths_um, file.attrs.get("pixel_pitch_um")
+            return arrays["kernels"], arrays["depths_um"], file.attrs.get("pixel_pitch_um")
     except InputError:
         raise
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except Exception as error:  # what a damaged file lets h5py raise is without limits
         raise InputError(
             f"{path}: not a readable HDF5 file ({error}); expected the arrays kernels and depths_um. Export it again."
         ) from error
@@ -128,12 +125,32 @@ def _check_kernels(path: str | Path, kernels: Floats) -> None:
         raise InputError(
             f"{path}: kernel {kernels.sum((1, 2)).argmin()} is empty; expected a positive sum for each kernel."
         )
+    _check_border(path, kernels)
     shifts = _centroids(kernels) - size // 2
     if np.abs(shifts).max() > 0.5:
         index = np.abs(shifts).max(1).argmax()
         raise InputError(
             f"{path}: the centroid of kernel {index} is {shifts[index, 0]:+.1f} pixels in y and "
             f"{shifts[index, 1]:+.1f} in x from its central pixel; expected at most half a pixel. Centre the kernels."
+        )
+
+
+def _check_border(path: str | Path, kernels: Floats) -> None:
+    """Refuse kernels on an offset, which would scatter light over the whole field.
+
+    The narrowest kernel has no light at its border, so what is there is taken for an offset under all of them.
+    """
+    border = np.ones(kernels.shape[1:], bool)
+    border[1:-1, 1:-1] = False
+    sums = kernels.sum((1, 2))
+    shares = kernels[:, border].mean(1) * border.size / sums
+    narrowest = shares.argmin()
+    if shares[narrowest] > MAX_OFFSET_SHARE:
+        raise InputError(
+            f"{path}: the border of kernel {narrowest}, which has the least light there, is at "
+            f"{kernels[narrowest][border].mean() / kernels[narrowest].max():.2g} of its peak; as an offset this is "
+            f"{shares[narrowest]:.0%} of its light, expected at most {MAX_OFFSET_SHARE:.0%}. Subtract the background, "
+            "or save wider kernels."
         )
 
 

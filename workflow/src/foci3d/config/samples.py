@@ -1,31 +1,36 @@
 """The table of acquisitions to reconstruct."""
 
-import csv
-import math
+import codecs
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from foci3d.config.fields import Positive, Section, Text, key
+from pydantic import Field, ValidationError
+
+from foci3d.config.fields import Positive, Section, key
 from foci3d.config.models import ImagerConfig
 from foci3d.errors import InputError
+
+Location = Annotated[str, Field(pattern=r"^[^<>{}\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
+"""Path of a file. Reports and wildcards would take these characters for markup."""
 
 
 class Acquisition(Section):
     """A row of the table: images that the sensors recorded of one specimen.
 
     Columns may have any order; those with a default may be left out. Paths are relative to the folder in which
-    Snakemake runs. ``file.h5:/name`` is an array in an HDF5 or MATLAB file.
+    Snakemake runs. ``file.h5:/name`` is one of several images in an HDF5, MATLAB or TIFF file.
     """
 
     sample: str = key("name, and folder of the results: letters, digits, - and _", pattern="^[A-Za-z_][A-Za-z0-9_-]*$")
-    sensor_a: Text = key("image or time series of sensor A: TIFF, OME-TIFF, PNG, NPY, HDF5 or .mat")
-    sensor_b: str = key("the same of sensor B, or the same file if it holds both; empty for one sensor", "")
+    sensor_a: Location = key("image or time series of sensor A: TIFF, OME-TIFF, PNG, NPY, HDF5 or .mat", min_length=1)
+    sensor_b: Location = key("the same of sensor B, or the same file if it holds both; empty for one sensor", "")
     pixel_pitch_um: Positive = key("pixel pitch of the images; that of the imager [um]")
     mirrored: Literal["yes", "no"] = key("whether the image of sensor B is mirrored in x against sensor A", "no")
-    dark_a: str = key("image of sensor A without light, to subtract", "")
-    dark_b: str = key("the same of sensor B", "")
-    flat_a: str = key("image of sensor A under even light, to divide by", "")
-    flat_b: str = key("the same of sensor B", "")
+    dark_a: Location = key("image of sensor A without light, to subtract", "")
+    dark_b: Location = key("the same of sensor B", "")
+    flat_a: Location = key("image of sensor A under even light, to divide by", "")
+    flat_b: Location = key("the same of sensor B", "")
     frame_interval_s: Positive | None = key("time between frames [s]; empty if unknown or in the metadata", None)
     description: str = key("free text", "")
 
@@ -47,17 +52,25 @@ def split_array_name(location: str) -> tuple[str, str]:
     return (path, name) if separator and Path(path).suffix.lower() in CONTAINERS else (location, "")
 
 
-CONTAINERS = {".h5", ".hdf5", ".mat"}
-"""Suffixes of files that hold several arrays."""
+CONTAINERS = {".h5", ".hdf5", ".mat", ".tif", ".tiff"}
+"""Suffixes of files that may hold several images."""
 
 PATHS = ["sensor_a", "sensor_b", "dark_a", "dark_b", "flat_a", "flat_b"]
 """Columns with a path."""
 
-NUMBERS = ["pixel_pitch_um", "frame_interval_s"]
-"""Columns with a number."""
-
 COLUMNS = [*Acquisition.model_fields]
 REQUIRED = [name for name, field in Acquisition.model_fields.items() if field.is_required()]
+
+
+EXPECTED = {
+    "sample": "a letter, then letters, digits, - and _, because the name becomes a folder; rename it",
+    "mirrored": "yes or no; correct it",
+    "pixel_pitch_um": "a positive number of micrometres; correct it",
+    "frame_interval_s": "a positive number of seconds; correct it or leave it empty",
+}
+"""What a column must hold, and what to do, for messages; the other columns hold paths."""
+
+NEEDED = "a path without < > { } and control characters; add it or rename the file"
 
 
 def read_samples(path: str | Path, imager: ImagerConfig, sensors: str) -> dict[str, Acquisition]:
@@ -66,7 +79,8 @@ def read_samples(path: str | Path, imager: ImagerConfig, sensors: str) -> dict[s
     Parameters
     ----------
     path : str or Path
-        Tab-separated file with fields of `Acquisition` as columns; lines that start with # are comments.
+        Tab-separated file with fields of `Acquisition` as columns, as editors and spreadsheets write it; lines that
+        start with # are comments, quotes are text.
     imager : ImagerConfig
         The imager.
     sensors : str
@@ -82,14 +96,8 @@ def read_samples(path: str | Path, imager: ImagerConfig, sensors: str) -> dict[s
     InputError
         If a column, a name, an image or a pitch is missing or does not fit.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-        rows = list(csv.reader((line for line in lines if line and not line.startswith("#")), delimiter="\t"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"{path}: not a readable table ({error}); expected a tab-separated file, correct reconstruct.samples."
-        ) from error
-    columns = rows[0] if rows else []
+    rows = _read_rows(path)
+    columns = next(rows, [])
     if not set(REQUIRED) <= set(columns) <= set(COLUMNS) or len(set(columns)) < len(columns):
         optional = [name for name in COLUMNS if name not in REQUIRED]
         raise InputError(
@@ -97,58 +105,66 @@ def read_samples(path: str | Path, imager: ImagerConfig, sensors: str) -> dict[s
             f"{', '.join(optional)}, separated by tabs, correct the first line."
         )
     acquisitions: dict[str, Acquisition] = {}
-    for number, cells in enumerate(rows[1:], start=1):
-        row = dict.fromkeys(COLUMNS, "") | dict(zip(columns, map(str.strip, cells), strict=False))
-        name = row["sample"]
-        problem = _cells_problem(len(cells), len(columns)) or _row_problem(row, imager, sensors)
-        if problem:
-            raise InputError(f"{path}: sample {name or number}: {problem}.")
-        if name in acquisitions:
+    for number, cells in enumerate(rows, start=1):
+        given = {column: cell for column, cell in zip(columns, cells, strict=False) if cell}
+        name = given.get("sample", number)
+        try:
+            if len(cells) > len(columns):
+                raise InputError(f"{len(cells)} cells; expected {len(columns)} separated by tabs, remove some")
+            acquisition = _parse_row(given)
+            _require_fit(acquisition, imager, sensors)
+        except InputError as error:
+            raise InputError(f"{path}: sample {name}: {error}.") from error
+        if acquisition.sample in acquisitions:
             raise InputError(f"{path}: sample {name} is listed twice; expected each name once, rename one.")
-        given = {column: value for column, value in row.items() if value}
-        numbers = {column: float(given[column]) for column in NUMBERS if column in given}
-        acquisitions[name] = Acquisition.model_validate({**given, **numbers})
+        acquisitions[acquisition.sample] = acquisition
     return acquisitions
 
 
-def _cells_problem(n_cells: int, n_columns: int) -> str:
-    if n_cells > n_columns:
-        return f"the row has {n_cells} cells; expected {n_columns} separated by tabs, remove some"
-    return ""
+def _read_rows(path: str | Path) -> Iterator[list[str]]:
+    """Cells of each row that has any, without empty ones at its end."""
+    try:
+        content = Path(path).read_bytes()
+        is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = content.decode("utf-16" if is_utf_16 else "utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: not a readable table ({error}); expected tab-separated UTF-8, correct reconstruct.samples."
+        ) from error
+    # Not splitlines, for which a line also ends at characters that may be part of a text.
+    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        cells = [cell.strip() for cell in line.rstrip().split("\t")]
+        if any(cells) and not line.startswith("#"):
+            yield cells
 
 
-def _row_problem(row: dict[str, str], imager: ImagerConfig, sensors: str) -> str:
-    """What is wrong with a row; empty if nothing is."""
-    if not row["sample"].replace("-", "_").isidentifier() or not row["sample"].isascii():
-        return "the name becomes a folder; expected a letter, then letters, digits, - and _, rename it"
-    for column in ["sensor_a", "sensor_b"][: len(sensors)]:
-        if not row[column]:
-            return (
-                f"{column} is empty; expected an image because reconstruct.network sees sensors {sensors}, add its path"
-            )
-    if len(sensors) == 1 and row["sensor_b"]:
-        return "sensor_b has an image, but reconstruct.network sees sensor A alone; leave sensor_b empty"
-    if len(sensors) == 1 and (row["dark_b"] or row["flat_b"] or row["mirrored"] == "yes"):
-        return "there is no sensor_b for dark_b, flat_b or mirrored; leave them empty"
+def _parse_row(given: dict[str, str]) -> Acquisition:
+    """Acquisition of the cells that are not empty; numbers are text."""
+    try:
+        return Acquisition.model_validate(given, strict=False)
+    except ValidationError as error:
+        column = str(error.errors()[0]["loc"][0])
+        found = given.get(column, "empty")
+        raise InputError(f"{column} is {found}; expected {EXPECTED.get(column, NEEDED)}") from error
+
+
+def _require_fit(acquisition: Acquisition, imager: ImagerConfig, sensors: str) -> None:
+    """Raise InputError where an acquisition does not fit the imager, the network or the disk."""
+    only_a = len(sensors) == 1
+    if not only_a and not acquisition.sensor_b:
+        raise InputError(
+            f"sensor_b is empty; expected an image because reconstruct.network sees sensors {sensors}, add its path"
+        )
+    if only_a and acquisition.sensor_b:
+        raise InputError("sensor_b has an image, but reconstruct.network sees sensor A alone; leave sensor_b empty")
+    if only_a and (acquisition.dark_b or acquisition.flat_b or acquisition.mirrored == "yes"):
+        raise InputError("there is no sensor_b for dark_b, flat_b or mirrored; leave them empty")
     for column in PATHS:
-        file = split_array_name(row[column])[0]
+        file = split_array_name(getattr(acquisition, column))[0]
         if file and not Path(file).is_file():
-            return f"{column} is {file}, which does not exist; expected an image, correct the path"
-    if row["mirrored"] not in ("", "yes", "no"):
-        return f"mirrored is {row['mirrored']}; expected yes or no, correct it"
-    interval = row["frame_interval_s"]
-    if interval and not _is_positive(interval):
-        return f"frame_interval_s is {interval}; expected a positive number of seconds, correct it or leave it empty"
-    if not (_is_positive(row["pixel_pitch_um"]) and float(row["pixel_pitch_um"]) == imager.pixel_pitch_um):
-        return (
-            f"pixel_pitch_um is {row['pixel_pitch_um'] or 'empty'}; expected {imager.pixel_pitch_um:g}, the "
+            raise InputError(f"{column} is {file}, which does not exist; expected an image, correct the path")
+    if acquisition.pixel_pitch_um != imager.pixel_pitch_um:
+        raise InputError(
+            f"pixel_pitch_um is {acquisition.pixel_pitch_um:g}; expected {imager.pixel_pitch_um:g}, the "
             "imager.pixel_pitch_um that the networks are trained for, correct the one that is wrong"
         )
-    return ""
-
-
-def _is_positive(text: str) -> bool:
-    try:
-        return 0 < float(text) < math.inf
-    except ValueError:
-        return False

@@ -42,6 +42,9 @@ NUMBERS = "biuf"
 MAX_COMPRESSION = 1032
 """The most that the deflate algorithm compresses."""
 
+DAMAGE = (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, AttributeError)
+"""What h5py raises on a damaged file."""
+
 Attribute = str | int | float | bool
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -187,16 +190,19 @@ def open_checked(path: str | Path, kind: FileFormat) -> Iterator[h5py.File]:
         file = h5py.File(path, "r")
     except OSError as error:
         raise InputError(
-            f"{path}: not a readable HDF5 file; it is damaged or of another format. Delete it and run again."
+            f"{path}: not a readable HDF5 file; expected one of kind {kind.name}, which foci3d writes. Correct the "
+            "path, or run again what wrote it."
         ) from error
     with file:
-        with _report_damage(path):
+        try:
             attributes = read_attributes(file)
+        except DAMAGE as error:
+            raise InputError(f"{path}: the file is damaged ({error}). Run again what wrote it.") from error
         found = [str(attributes.get(name)) for name in ("kind", "version")]
         if found != [kind.name, str(kind.version)]:
             raise InputError(
                 f"{path}: expected a file of kind {kind.name} version {kind.version}, found kind {found[0]} version "
-                f"{found[1]}. Delete it and run again."
+                f"{found[1]}. Correct the path, or run again what wrote it."
             )
         yield file
 
@@ -257,27 +263,6 @@ def memmap_arrays(path: str | Path, kind: FileFormat, names: Sequence[str]) -> A
         return {name: _load(file, name, path, memmap=True) for name in names}
 
 
-def read_foreign_array(data: h5py.Dataset) -> npt.NDArray[Any]:
-    """Values of an array of a file that need not follow the conventions, such as one compressed by the user.
-
-    Nothing is allocated before it is certain that the file can hold the values. A digest is verified if there is one.
-
-    Raises
-    ------
-    ValueError
-        If the array holds no numbers, fewer values than its shape says, or others than its digest says.
-    """
-    if data.dtype.kind not in NUMBERS:
-        raise ValueError(f"{data.name} holds no numbers")
-    if data.external or data.is_virtual or data.nbytes > MAX_COMPRESSION * data.id.get_storage_size():
-        raise ValueError(f"{data.name} is incomplete")
-    values = data[...]
-    digest = hashlib.sha256(values.data).hexdigest()
-    if read_attributes(data).get("sha256", digest) != digest:
-        raise ValueError(f"{data.name} does not match its digest")
-    return values
-
-
 def read_attributes(item: h5py.File | h5py.Dataset) -> dict[str, Any]:
     """Attributes of an open file or array; text as str."""
     return {name: value.decode() if isinstance(value, bytes) else value for name, value in item.attrs.items()}
@@ -316,5 +301,5 @@ def _report_damage(path: str | Path) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, AttributeError) as error:
+    except DAMAGE as error:
         raise InputError(f"{path}: the file is damaged ({error}). Delete it and run again.") from error

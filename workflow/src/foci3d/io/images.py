@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from foci3d.config.samples import Acquisition
 from foci3d.errors import InputError
-from foci3d.io.image_formats import ImageFile, read_image_file
+from foci3d.io.image_file import ImageFile, format_shape
+from foci3d.io.image_formats import read_image_file
 from foci3d.io.matlab import MEASUREMENT
 
 MAX_SHARE_OF_MAXIMUM = 0.01
@@ -72,14 +73,11 @@ def read_acquisition(acquisition: Acquisition, min_pixels: int) -> Measurements:
         intervals_s.append(file.frame_interval_s)
         if sensors[-1].shape != sensors[0].shape:
             raise InputError(
-                f"{path}: found {_size(sensors[-1])} (frames x y x x), but {_size(sensors[0])} in sensor_a of sample "
-                f"{acquisition.sample}; expected images of one specimen at the same times. Crop or split them."
+                f"{path}: found {format_shape(sensors[-1].shape)} (frames x y x x), but "
+                f"{format_shape(sensors[0].shape)} in sensor_a of sample {acquisition.sample}; expected images of "
+                "one specimen at the same times. Crop or split them."
             )
     return Measurements(np.stack(sensors, 1), acquisition.frame_interval_s or intervals_s[0])
-
-
-def _size(array: npt.NDArray[Any]) -> str:
-    return " x ".join(map(str, array.shape))
 
 
 def _check_pitch(path: str, file: ImageFile, pixel_pitch_um: float) -> None:
@@ -93,7 +91,7 @@ def _check_pitch(path: str, file: ImageFile, pixel_pitch_um: float) -> None:
 def _select_frames(path: str, file: ImageFile, channel: int | None) -> npt.NDArray[Any]:
     """Frames `(T, Y, X)` of one sensor: of one of two channels, or of all there is."""
     values, axes = file.values, file.axes
-    found = f"found {_size(values)} with the axes {' '.join(axes)}"
+    found = f"found {format_shape(values.shape)} with the axes {' '.join(axes)}"
     if "S" in axes:
         raise InputError(f"{path}: {found}, which means colours; expected grey images. Convert them.")
     if "Y" not in axes or "X" not in axes or values.size == 0:
@@ -126,8 +124,8 @@ def _find_problem(image: npt.NDArray[Any], min_pixels: int) -> str:
         return f"the type of the values is {image.dtype}; expected integers or real numbers. Export it again"
     if min(image.shape) < min_pixels:
         return (
-            f"the image has {_size(image)} pixels; expected at least {min_pixels} x {min_pixels}, the pixels of the "
-            "imager. Record a larger field, or train networks for smaller ones (imager.n_pixels)"
+            f"the image has {format_shape(image.shape)} pixels; expected at least {min_pixels} x {min_pixels}, the "
+            "pixels of the imager. Record a larger field, or train networks for smaller ones (imager.n_pixels)"
         )
     with np.errstate(over="ignore"):
         n_bad = image.size - np.isfinite(image.astype(np.float32)).sum()
@@ -168,9 +166,8 @@ def _read_reference(path: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64
     """Mean `(Y, X)` over the frames of a dark or flat image."""
     frames = _select_frames(path, read_image_file(path), None)
     if frames.shape[1:] != shape or not np.isfinite(frames).all():
-        expected = " x ".join(map(str, shape))
         raise InputError(
-            f"{path}: found {_size(frames)} (frames x y x x); expected finite values in {expected} pixels, those of "
-            "the images that it corrects. Record it with the same region."
+            f"{path}: found {format_shape(frames.shape)} (frames x y x x); expected finite values in "
+            f"{format_shape(shape)} pixels, those of the images that it corrects. Record it with the same region."
         )
     return frames.mean(0, dtype=np.float64)

@@ -1,7 +1,6 @@
 """What a file holds: kind, attributes and arrays, for every file that foci3d reads or writes."""
 
 import json
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,15 +8,14 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 import tifffile
 from PIL import Image
-from safetensors import SafetensorError, safe_open
-from scipy.io import whosmat
-from scipy.io.matlab import MatReadError
+from safetensors import safe_open
 
 from foci3d.errors import InputError
-from foci3d.io import hdf5
+from foci3d.io import hdf5, matlab_arrays
+from foci3d.io.image_formats import read_image_file
+from foci3d.io.tiff import image_names, open_alone
 
 
 @dataclass(frozen=True)
@@ -82,30 +80,11 @@ def inspect_file(path: str | Path) -> FileSummary:
         return read(path)
     except InputError:
         raise
-    except READING_ERRORS as error:
-        reason = " ".join(str(error).split())
+    except Exception as error:  # what decoders raise for damaged bytes is without limits
+        reason = " ".join(str(error).split())[:150] or type(error).__name__
         raise InputError(
             f"{path}: not a readable {path.suffix} file ({reason}); it is damaged or of another format."
         ) from error
-
-
-READING_ERRORS = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    SyntaxError,
-    NotImplementedError,
-    MemoryError,
-    struct.error,
-    MatReadError,
-    SafetensorError,
-    tifffile.TiffFileError,
-    Image.DecompressionBombError,
-)
-"""What the libraries raise on a damaged file."""
 
 
 def _inspect_hdf5(path: Path) -> FileSummary:
@@ -155,38 +134,57 @@ def _count(array: ArraySummary) -> int:
 
 
 def _inspect_tiff(path: Path) -> FileSummary:
-    with tifffile.TiffFile(path) as file:
-        series, is_ome = file.series[0], file.is_ome
-        values, axes = series.asarray(), " ".join(series.axes.lower())
-        pixels = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]["Pixels"] if is_ome else {}
-    sizes = {
+    with open_alone(path) as file:
+        kind = "OME-TIFF image" if file.is_ome else "ImageJ TIFF" if file.is_imagej else "TIFF image"
+        arrays = tuple(
+            ArraySummary(name, series.shape, str(series.dtype), " ".join(series.axes.lower()))
+            for name, series in zip(image_names(file), file.series, strict=True)
+        )
+        sizes = _pixel_sizes(file.ome_metadata) if file.is_ome and len(arrays) == 1 else {}
+    return FileSummary(kind, {**sizes, **_statistics(path, len(arrays))}, arrays)
+
+
+def _pixel_sizes(ome_metadata: str | None) -> dict[str, str]:
+    pixels = tifffile.xml2dict(ome_metadata or "")["OME"]["Image"]["Pixels"]
+    return {
         f"pixel_size_{axis.lower()}": f"{pixels[f'PhysicalSize{axis}']} {pixels.get(f'PhysicalSize{axis}Unit', 'µm')}"
         for axis in "XYZ"
         if f"PhysicalSize{axis}" in pixels
     }
-    return _image_summary("OME-TIFF image" if is_ome else "TIFF image", values, axes, sizes)
 
 
 def _inspect_png(path: Path) -> FileSummary:
-    with Image.open(path) as image:
-        values = np.asarray(image)
-        return _image_summary(f"{image.format} image", values, "y x" if values.ndim == 2 else "y x color", {})
+    with Image.open(path, formats=["PNG"]) as image:
+        axes = "y x" if len(image.getbands()) == 1 else "y x color"
+        summary = ArraySummary("image", image.size[::-1], image.mode, axes)
+    return FileSummary("PNG image", _statistics(path), (summary,))
 
 
 def _inspect_npy(path: Path) -> FileSummary:
-    return _image_summary("NumPy array", np.load(path, mmap_mode="r", allow_pickle=False), "", {})
+    values = np.load(path, mmap_mode="r", allow_pickle=False)
+    summary = ArraySummary("image", values.shape, str(values.dtype))
+    return FileSummary("NumPy array", _statistics(path), (summary,))
 
 
-def _image_summary(kind: str, values: npt.NDArray[Any], axes: str, attributes: Mapping[str, Any]) -> FileSummary:
-    statistics = {"minimum": values.min().item(), "mean": float(values.mean()), "maximum": values.max().item()}
-    share = float((values == values.max()).mean())
-    summary = ArraySummary("image", values.shape, str(values.dtype), axes)
-    return FileSummary(kind, {**attributes, **statistics, "share_of_pixels_at_maximum": share}, (summary,))
+def _statistics(path: Path, n_images: int = 1) -> dict[str, Any]:
+    """Statistics of the values of an image, or why it is no measurement."""
+    if n_images > 1:
+        return {}
+    try:
+        values = read_image_file(path).values
+    except InputError as error:
+        return {"not_a_measurement": str(error).removeprefix(f"{path}: ")}
+    return {
+        "minimum": values.min().item(),
+        "mean": float(values.mean()),
+        "maximum": values.max().item(),
+        "share_of_pixels_at_maximum": float((values == values.max()).mean()),
+    }
 
 
 def _inspect_matlab(path: Path) -> FileSummary:
-    arrays = (ArraySummary(name, tuple(shape), kind) for name, shape, kind in whosmat(path))
-    return FileSummary("MATLAB file", {}, tuple(arrays))
+    shapes = matlab_arrays.array_shapes(path)
+    return FileSummary("MATLAB file", {}, tuple(ArraySummary(name, shape, "number") for name, shape in shapes.items()))
 
 
 def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:

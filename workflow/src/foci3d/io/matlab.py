@@ -20,11 +20,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pymatreader
-from scipy.io.matlab import matfile_version
 
 from foci3d.config.models import DatasetConfig
 from foci3d.errors import InputError
+from foci3d.io import matlab_arrays
 from foci3d.io.hdf5 import MAX_COMPRESSION, Arrays
 from foci3d.io.samples import NumpySamples, Samples
 
@@ -57,9 +56,7 @@ def read_stacks(path: str | Path, dataset: DatasetConfig, n_pixels: int) -> Nump
         If the file is not a MATLAB file, lacks a variable, or holds one that does not fit.
     """
     with _report_damage(path):
-        if matfile_version(str(path))[0] == 0:
-            raise ValueError("version 4")
-        shapes = {name: tuple(shape) for name, shape, _ in pymatreader.whosmat(path)}
+        shapes = matlab_arrays.array_shapes(path)
     problem = _find_shape_problem(shapes, dataset, n_pixels, Path(path).stat().st_size)
     if not problem:
         values = _read_variables(path, {name: shapes[name] for name in _sample_shapes(dataset, n_pixels)})
@@ -81,7 +78,7 @@ def _report_damage(path: str | Path) -> Iterator[None]:
     """Turn whatever the readers of MATLAB files raise on a damaged one into an InputError: any exception."""
     try:
         yield
-    except MemoryError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:
         raise InputError(
@@ -121,10 +118,8 @@ def _find_shape_problem(
 
 
 def _read_variables(path: str | Path, shapes: Mapping[str, tuple[int, ...]]) -> Arrays:
-    """Variables in their full shapes, because the reader drops axes of length 1."""
     with _report_damage(path):
-        values = pymatreader.read_mat(path, variable_names=list(shapes))
-        return {name: np.asarray(values[name], float).reshape(shape) for name, shape in shapes.items()}
+        return {name: values.astype(float) for name, values in matlab_arrays.read_arrays(path, shapes).items()}
 
 
 def _find_value_problem(values: Arrays, dataset: DatasetConfig) -> str:

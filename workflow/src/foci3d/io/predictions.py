@@ -80,7 +80,7 @@ class Predictions:
         del attributes["kind"], attributes["version"]
         missing = {"network", "dataset", "task"} - attributes.keys() or {"output", "target"} - arrays.keys()
         if missing:
-            raise InputError(f"{path}: {', '.join(sorted(missing))} is missing. Delete the file and run again.")
+            raise InputError(f"{path}: {', '.join(sorted(missing))} is missing. Delete it and run again.")
         names = {name: str(attributes.pop(name)) for name in ("network", "dataset", "task")}
         return cls(**names, arrays=arrays, attributes=attributes)
 
