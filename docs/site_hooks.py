@@ -7,15 +7,17 @@ and links to files that are no pages become the path of the file.
 import posixpath
 import re
 import sys
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import jinja2
-import yaml
 from mkdocs.structure.files import File, Files
+from rich.console import Console
 
-from foci3d.cli import make_parser
+from foci3d.cli import app
+from foci3d.config.validation import read_config
 
 sys.path.append(str(Path(__file__).parent))
 import fill_numbers
@@ -99,8 +101,8 @@ def _correct(match: re.Match[str], source: str, files: Files) -> str:
 
 def _gallery() -> str:
     """Each figure of the record with the caption of the report."""
-    configuration = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text(encoding="utf-8"))
-    values = SimpleNamespace(config=configuration)
+    configuration = read_config([PROJECT / "config" / "config.yaml"])
+    values = SimpleNamespace(config=configuration.model_dump(mode="json"))
     parts = [
         "# Gallery of figures",
         "Figures of one run at the scale of the paper, described in [the paper at full scale](results/README.md).",
@@ -147,9 +149,13 @@ def _formats() -> str:
 
 
 def _command_line() -> str:
-    parser = make_parser()
-    (commands,) = [action for action in parser._actions if isinstance(action.choices, dict)]
-    parts = [f"# Command line\n\n```text\n{parser.format_help()}```"]
-    for name, command in commands.choices.items():
-        parts.append(f"## foci3d {name}\n\n```text\n{command.format_help()}```")
+    parts = [f"# Command line\n\n```text\n{_help()}```"]
+    parts += [f"## foci3d {name}\n\n```text\n{_help(name)}```" for name in app if not name.startswith("-")]
     return "\n\n".join(parts) + "\n"
+
+
+def _help(*command: str) -> str:
+    """What `foci3d COMMAND --help` prints."""
+    console = Console(file=StringIO(), width=100)
+    app.help_print(list(command), console=console)
+    return console.file.getvalue().lstrip()

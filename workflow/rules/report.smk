@@ -65,7 +65,7 @@ def add_rule(name, summary, inputs, outputs, params, script_name):
 
 
 def add_figure(name, summary, category, inputs, params={}, panels=(), script="", view=None):
-    """Add the rule `name` of a figure: of `panels`, which are outputs of their names, or of one output `figure`.
+    """Add the rule `name` of a figure, with `panels` as outputs of their names, or with one output `figure`.
 
     The script has the name of the rule, or that of a figure that only differs in its inputs. A panel may have an
     interactive `view`, too.
