@@ -15,12 +15,12 @@ PLUGINS = {
     "kubernetes": ["snakemake_executor_plugin_kubernetes", "snakemake_storage_plugin_fs"],
     "generic": ["snakemake_executor_plugin_cluster_generic"],
 }
+RULE = re.compile(r"^(?:rule (\w+):|use rule \w+ as (\w+) |add_figure\(\s*\"(\w+)\")", re.MULTILINE)
 RULES = {
-    name
-    for file in (PROJECT / "workflow").rglob("*.smk")
-    for name in re.findall(r"^(?:rule (\w+):|use rule \w+ as (\w+) )", file.read_text(), re.MULTILINE)
-    for name in name
-    if name
+    next(filter(None, names))
+    for pattern in ("*.smk", "Snakefile")
+    for file in (PROJECT / "workflow").rglob(pattern)
+    for names in RULE.findall(file.read_text())
 }
 
 

@@ -229,8 +229,10 @@ def small_predictions(path: Path) -> None:
 
 
 def small_kernels(path: Path) -> None:
+    kernels = np.zeros(small_psf().kernels.shape)
+    kernels[:, kernels.shape[1] // 2, kernels.shape[2] // 2] = 1
     with h5py.File(path, "w") as file:
-        file["kernels"] = small_psf().kernels.numpy()
+        file["kernels"] = kernels
         file["depths_um"] = small_psf().depths_um.numpy()
         file.attrs["pixel_pitch_um"] = 55.0
 
