@@ -118,9 +118,9 @@ def test_arrays_by_name(tmp_path: Path) -> None:
         file["elsewhere"] = h5py.ExternalLink("other.h5", "a")
     np.testing.assert_array_equal(read_image_file(f"{path}:/group/b").values, IMAGE + 1)
     np.testing.assert_array_equal(read_image_file(path, "a").values, IMAGE)
-    with pytest.raises(InputError, match=r"two.h5: found a, group/b; expected one image. .* two.h5:/name"):
+    with pytest.raises(InputError, match=r"two.h5: found 2 images: a, group/b; expected one image. .* two.h5:/a"):
         read_image_file(path)
-    with pytest.raises(InputError, match=r"two.h5: found a, group/b; expected c"):
+    with pytest.raises(InputError, match=r"two.h5: found 2 images: a, group/b; expected c"):
         read_image_file(f"{path}:/c", "a")
 
 

@@ -88,7 +88,7 @@ def test_onnx_runtime_gives_the_predictions(
     export_onnx(model, tmp_path / "model.onnx")
 
     measurements = 7 * np.random.default_rng(0).random((3, 2, N_PIXELS, N_PIXELS), np.float32) + 1
-    expected = model.predict(measurements)
+    expected = model.predict(measurements).arrays()
     session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
     names = [value.name for value in session.get_outputs()]
     assert names == [*expected]

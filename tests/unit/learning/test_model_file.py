@@ -83,7 +83,7 @@ def test_a_description_of_another_kind_or_version(files: Files, content: object)
         ({"colour": 1}, "colour: Extra inputs are not permitted"),
         ({"precision": "float16"}, "precision: Input should be 'float32' or 'bfloat16'"),
         ({"architecture": {"name": "mine"}}, r"architecture.name: expected one of .*conv_deconv"),
-        ({"training": {}}, "training.max_steps: Field required"),
+        ({"training": {"max_steps": 0}}, "training.max_steps: Input should be greater than or equal to 1"),
     ],
 )
 def test_a_description_with_a_wrong_key(
