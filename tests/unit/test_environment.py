@@ -50,7 +50,8 @@ def imported_distributions(folder: Path) -> set[str]:
                 modules |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 modules.add(node.module.split(".")[0])
-    local = {path.stem for path in (*folder.iterdir(), *folder.rglob("*.py"))} | {"foci3d"}
+    scripts = [path for name in ("workflow", "docs") for path in (PROJECT / name).rglob("*.py")]
+    local = {path.stem for path in (*folder.iterdir(), *folder.rglob("*.py"), *scripts)} | {"foci3d"}
     installed = packages_distributions()
     known = {"mpl_toolkits": ["matplotlib"], "pydantic_core": ["pydantic"]}
     found = [{**installed, **known}.get(module, [module]) for module in modules - local - set(sys.stdlib_module_names)]
