@@ -34,7 +34,7 @@ OVERLAY = "networks: {stack2_physics: {training: {max_steps: 40, validation_inte
 CONFIGURATION = ("--configfile", "config/smoke.yaml", "config/kill.yaml")
 LOCAL = ("--cores", "1")
 SLURM = ("--profile", "profiles/slurm", "--cores", "2", "--slurm-init-seconds-before-status-checks", "3")
-NOT_RESULTS = ("logs", "benchmarks")
+NOT_RESULTS = ("logs", "benchmarks", "config.yaml")
 
 
 @dataclass(frozen=True)
