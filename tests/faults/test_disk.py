@@ -97,7 +97,8 @@ def test_file_from_the_future(snakemake: Callable[..., Any], imported: Path) -> 
 def test_two_runs_at_once(imported: Path) -> None:
     command = [sys.executable, "-m", "snakemake", *RUN]
     first = subprocess.Popen(command, cwd=imported, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (imported / ".snakemake" / "locks").exists() or not any((imported / ".snakemake" / "locks").iterdir()):
+    # One lock for the inputs, then one for the outputs, which the second run meets.
+    while not any((imported / ".snakemake" / "locks").glob("*.output.lock")):
         assert first.poll() is None
         time.sleep(0.01)
     first.send_signal(signal.SIGSTOP)  # a short job would end before the second run has started
