@@ -1,0 +1,134 @@
+"""Errors of the released network on images of another simulator, one row per condition: scenes, and a real imager's flaws.
+
+`PYTHONPATH=workflow/src python tests/independent/conditions.py --n 40 --out conditions.csv` prints a table with 95 %
+bootstrap intervals over scenes and writes it. `--conditions "offset 1 x" hot` selects the conditions that contain a text.
+"""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scenes
+import torch
+from imager import FWHM_DEG, N_PIXELS, PITCH_UM, STANDOFF_UM, Imperfections, measure
+
+import foci3d
+from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
+from foci3d.optics.psf import PSF, depth_grid
+
+N_BOOTSTRAP = 2000
+NOISELESS = float("inf")
+METRICS = {
+    "error_percent": "error [%]",
+    "depth_error_um": "depths [um]",
+    "flagged_percent": "flagged [%]",
+    "coverage_95_percent": "depths in 95 % interval [%]",
+    "abstained_percent": "abstained [%]",
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Scenes that a generator draws, seen by an imager with flaws; layers reach `margin_px` beyond the sensors."""
+
+    layer: str = "blobs"
+    flaws: Imperfections = Imperfections()
+    margin_px: int = 0
+
+    def samples(self, n_samples: int) -> Iterator[tuple[np.ndarray, scenes.Scene]]:
+        """Measurements `(S, P, P)` with their scenes, of the part that the sensors see."""
+        inside = slice(self.margin_px, self.margin_px + N_PIXELS)
+        for seed in range(n_samples):
+            scene = scenes.make_scene(getattr(scenes, self.layer), seed, N_PIXELS + 2 * self.margin_px)
+            seen = scene.layers[:, inside, inside], scene.masks[:, inside, inside]
+            yield measure(scene.layers, scene.depths_um, self.flaws, seed), scenes.Scene(*seen, scene.depths_um)
+
+
+CONDITIONS = {
+    "nothing": Condition(),
+    "nothing, no noise": Condition(flaws=Imperfections(full_well_electrons=NOISELESS)),
+    "nothing, 10 000 electrons": Condition(flaws=Imperfections(full_well_electrons=1e4)),
+    **{f"offset {ratio:g} x": Condition(flaws=Imperfections(offset=ratio)) for ratio in (0.5, 1, 5)},
+    "offset 1 x, 10 000 electrons": Condition(flaws=Imperfections(offset=1, full_well_electrons=1e4)),
+    "offset of A alone 1 x": Condition(flaws=Imperfections(offset=1, offset_b=0)),
+    "5 hot pixels": Condition(flaws=Imperfections(n_hot=5)),
+    "dead column": Condition(flaws=Imperfections(n_dead_columns=1)),
+    **{f"gain of B {gain:g}": Condition(flaws=Imperfections(gain_b=gain)) for gain in (0.8, 0.9, 0.95, 1.2)},
+    **{f"B shifted {s:g} px": Condition(flaws=Imperfections(shift_b_px=(0.8 * s, -0.6 * s))) for s in (0.5, 1, 2, 3)},
+    **{f"B turned {angle:g} degrees": Condition(flaws=Imperfections(rotation_b_deg=angle)) for angle in (1, 2)},
+    **{f"separation {um:+g} um": Condition(flaws=Imperfections(separation_error_um=um)) for um in (50, 100)},
+    **{f"PSF {width:+.0%}": Condition(flaws=Imperfections(psf_width=1 + width)) for width in (0.1, -0.1)},
+    "tissue 25 px beyond": Condition(margin_px=25),
+    "speckled discs": Condition("speckled_discs"),
+    "smooth discs": Condition("smooth_discs"),
+    "single cells": Condition("single_cells"),
+    "filaments": Condition("filaments"),
+    "spheres": Condition("spheres"),
+    "nuclei": Condition("nuclei"),
+    "nuclei, half magnification": Condition("small_nuclei"),
+}
+
+
+def described_psf() -> PSF:
+    """The point-spread function of the imager as it is described, without its flaws."""
+    depths_um = depth_grid((0.0, 2000.0), 10.0)
+    optics = AngularAcceptance(fwhm_deg=FWHM_DEG, standoff_um=STANDOFF_UM, linear_fill_factor=1.0)
+    kernels = acceptance_kernels(optics, depths_um, N_PIXELS, PITCH_UM)
+    return PSF(kernels.float(), depths_um.float(), PITCH_UM, {"source": "optics"})
+
+
+def score(result: foci3d.Reconstruction, scene: scenes.Scene) -> dict[str, float]:
+    """Metrics of one reconstruction; depths of layers that hold cells."""
+    occupied = scene.masks.any((1, 2))
+    errors_um = np.abs(np.array(result.depths_um) - scene.depths_um)[occupied]
+    return {
+        "error_percent": 100 * float((result.mask != scene.masks).mean()),
+        "depth_error_um": float(errors_um.mean()),
+        "flagged_percent": 100.0 * bool(result.quality.flagged),
+        "coverage_95_percent": 100 * float((errors_um <= 1.96 * np.array(result.depth_sds_um)[occupied]).mean()),
+        "abstained_percent": 100 * (result.quality.abstained or 0.0),
+    }
+
+
+def summarize(name: str, scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean and 95 % bootstrap interval of each metric over the scenes."""
+    rng = np.random.default_rng(0)
+    means = scores.to_numpy()[rng.integers(0, len(scores), (N_BOOTSTRAP, len(scores)))].mean(1)
+    low, high = np.quantile(means, (0.025, 0.975), axis=0)
+    columns = {"metric": scores.columns, "value": scores.mean().to_numpy(), "ci_low": low, "ci_high": high}
+    return pd.DataFrame({"condition": name, "n": len(scores), **columns})
+
+
+def format_table(table: pd.DataFrame) -> str:
+    """One line per condition, with the interval of each metric."""
+    texts = table.assign(text=[f"{r.value:.1f} ({r.ci_low:.1f} to {r.ci_high:.1f})" for r in table.itertuples()])
+    wide = texts.pivot_table("text", ["condition", "n"], "metric", aggfunc="first", sort=False)
+    return wide.rename(columns=METRICS).to_string()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n", type=int, default=40, help="scenes of each condition")
+    parser.add_argument("--conditions", nargs="*", default=[""], help="texts in the names of conditions; default: all")
+    parser.add_argument("--out", type=Path, help="CSV file to write")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    model = foci3d.load_model(foci3d.released_model("two_sensors"), psf=described_psf(), device="cpu")
+    chosen = {name: each for name, each in CONDITIONS.items() if any(text in name for text in arguments.conditions)}
+    tables = []
+    for name, condition in chosen.items():
+        samples = condition.samples(arguments.n)
+        scores = pd.DataFrame([score(foci3d.reconstruct(images, model), scene) for images, scene in samples])
+        tables.append(summarize(name, scores))
+        print(format_table(tables[-1]), flush=True)
+    table = pd.concat(tables, ignore_index=True)
+    print(format_table(table))
+    if arguments.out:
+        table.to_csv(arguments.out, index=False, float_format="%.3f")
+
+
+if __name__ == "__main__":
+    main()
