@@ -56,6 +56,11 @@ def test_value_on_the_command_line(snakemake: Callable[..., Any], project: Path)
     assert '--config: seed is "abc"; expected an integer' in output
 
 
+def test_another_working_directory(snakemake: Callable[..., Any], project: Path, tmp_path: Path) -> None:
+    output = refusal(snakemake, project, "--dry-run", *SMOKE, "--directory", str(tmp_path))
+    assert f"{tmp_path}: found no config/config.yaml; expected the folder of the project." in output
+
+
 def test_acquisition_without_an_image(snakemake: Callable[..., Any], project: Path) -> None:
     (project / "resources" / "acquisitions" / "tissue1_b.tif").unlink()
     output = refusal(snakemake, project, "--dry-run")

@@ -57,6 +57,7 @@ def reconstruct(
                 "tracking": {"max_lateral_um": 110.0, "max_depth_um": 300.0, "max_gap": 0},
                 "device": "cpu",
                 "average_symmetries": False,
+                "unusable_frames": "skip",
             },
             wildcards={"sample": "tissue1"},
         )
@@ -149,22 +150,25 @@ def test_an_image_that_does_not_fit(reconstruct: Callable[[list[str]], Path], tm
 
 
 def test_a_time_series(reconstruct: Callable[[list[str]], Path], tmp_path: Path) -> None:
-    np.save(tmp_path / "series.npy", np.stack([tifffile.imread(IMAGES)] * 3))
+    image = tifffile.imread(IMAGES)
+    np.save(tmp_path / "series.npy", np.stack([image, np.zeros_like(image), image, image]))
     out = reconstruct([str(tmp_path / "series.npy")] * 2)
     with tifffile.TiffFile(out / "volume.ome.tif") as file:
         assert file.series[0].axes == "TCZYX"
-        assert file.series[0].shape == (3, 3, 2, 51, 51)
+        assert file.series[0].shape == (4, 3, 2, 51, 51)
+        assert [np.isnan(frame).all() for frame in file.asarray()] == [False, True, False, False]
+    assert "series.npy: frame 1: every pixel is 0" in pd.read_csv(out / "quality.csv")["note"][1]
     foci, tracks = pd.read_csv(out / "foci.csv"), pd.read_csv(out / "tracks" / "tracks.csv")
-    assert sorted(foci["frame"].unique()) == [0, 1, 2]
+    assert sorted(foci["frame"].unique()) == [0, 2, 3]
     assert len(tracks) == len(foci)
-    assert set(pd.read_csv(out / "tracks" / "summary.csv")["n_foci"]) == {3}
+    assert set(pd.read_csv(out / "tracks" / "summary.csv")["n_foci"]) == {1, 2}
     assert {path.name for path in (out / "tracks").iterdir()} == {"tracks.csv", "summary.csv", "tracks.png"}
 
 
 def test_a_missing_sensor(reconstruct: Callable[[list[str]], Path], tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
         reconstruct(IMAGES[:1])
-    assert "found 1 sensors of 51 x 51 pixels; expected 2" in (tmp_path / "reconstruct_sample.log").read_text()
+    assert "found 1 x 1 x 51 x 51; expected samples of 2 sensors" in (tmp_path / "reconstruct_sample.log").read_text()
 
 
 def test_python_command_line_and_workflow_write_the_same_files(
@@ -198,6 +202,7 @@ def test_python_command_line_and_workflow_write_the_same_files(
             "tracking": {**gates, "max_gap": 0},
             "device": "auto",
             "average_symmetries": True,
+            "unusable_frames": "refuse",
         },
         wildcards={"sample": "tissue"},
     )

@@ -1,6 +1,7 @@
 """The command line, called as a user calls it."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -114,6 +115,22 @@ def test_python_m_foci3d_reports_an_error_in_one_line() -> None:
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr == "foci3d: none.h5: file not found; expected a file to inspect. Correct the path.\n"
+
+
+def run_inspect(path: Path, ending: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    script = f'"$1" -m foci3d inspect "$2" {ending}'
+    command = ["bash", "-o", "pipefail", "-c", script, "bash", sys.executable, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+
+def test_output_for_a_reader_that_stops_and_a_terminal_without_umlauts(tmp_path: Path) -> None:
+    path = tmp_path / "ä.json"
+    path.write_text(json.dumps({f"key{number}": "µ\x1b[2J\nnext" for number in range(5000)}))
+    closed = run_inspect(path, "| head -n 1")
+    assert (closed.stdout, closed.stderr) == (f"{path}: JSON file\n", "")
+    ascii_only = run_inspect(path, PYTHONIOENCODING="ascii")
+    assert (ascii_only.returncode, ascii_only.stderr) == (0, "")
+    assert "  key7     \\xb5\\x1b[2J next\n" in ascii_only.stdout
 
 
 def test_inspect(tmp_path: Path, make_psf: Callable[..., PSF], capsys: pytest.CaptureFixture[str]) -> None:
@@ -244,6 +261,8 @@ def test_reconstruct_reports_errors_in_one_line(
         ({"--max-depth-um": "100"}, "found one of --max-lateral-um and --max-depth-um; expected both"),
         ({"--device": "cuda:7"}, "device cuda:7: torch finds no such device; expected auto, cpu"),
         ({"--psf": acquisition["--sensor-a"]}, "not a readable HDF5 file"),
+        ({"--sensor-a": "a{b}.tif"}, "sensor_a is a{b}.tif; expected a path without < > { }"),
+        ({"--sensor-a": "x" * 300 + ".tif"}, "xxx.tif: file not found"),
         ({"--out": str(tmp_path / "a.tif" / "out")}, "Not a directory"),
     ):
         assert main(["reconstruct", *arguments(acquisition | change)]) == 1
@@ -251,6 +270,20 @@ def test_reconstruct_reports_errors_in_one_line(
         assert message in error
         assert len(error.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_holds_one_result(tmp_path: Path, acquisition: dict[str, str]) -> None:
+    """A series with tracks, then one image."""
+    image = tifffile.imread(acquisition["--sensor-a"])
+    series = {f"--sensor-{name}": str(tmp_path / f"series_{name}.tif") for name in "ab"}
+    for path in series.values():
+        tifffile.imwrite(path, np.stack([image, image + 1]), ome=True, metadata={"axes": "TYX"})
+    gates = {"--max-lateral-um": "100", "--max-depth-um": "300"}
+    assert main(["reconstruct", *arguments(acquisition | series | gates)]) == 0
+    assert (tmp_path / "out" / "tracks" / "tracks.csv").is_file()
+    assert main(["reconstruct", *arguments(acquisition)]) == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"volume.ome.tif", "foci.csv", "quality.csv", "overview.png", "view.html"}
 
 
 def test_track(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

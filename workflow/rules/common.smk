@@ -10,6 +10,16 @@ from foci3d.errors import InputError
 from foci3d.io.atomic import atomic_path
 from foci3d.workflow.project import SPLITS, Project
 
+if " " in sys.executable:
+    sys.exit(
+        f"{sys.executable}: the path has a space; Snakemake starts no scripts there. Install foci3d in another folder."
+    )
+if not workflow.modifier.skip_configfile and not Path("config/config.yaml").is_file():
+    sys.exit(
+        f"{Path.cwd()}: found no config/config.yaml; expected the folder of the project. Run Snakemake there, without "
+        "--directory, or copy config and resources."
+    )
+
 try:
     overlays = workflow.overwrite_configfiles
     CONFIG_FILES = [*(file for file in workflow.configfiles if file not in overlays), *overlays]

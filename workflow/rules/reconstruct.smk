@@ -43,6 +43,7 @@ rule reconstruct_sample:
         acquisition=project.acquisition_values,
         threshold=project.value("reconstruct/threshold"),
         tracking=project.value("reconstruct/tracking"),
+        unusable_frames=project.value("reconstruct/unusable_frames"),
         code=project.code("reconstruct_sample"),
     script:
         "../scripts/reconstruct_sample.py"

@@ -7,6 +7,7 @@ an overview as PNG, an interactive 3-D view as HTML, and a folder with the track
 
 from pathlib import Path
 
+from foci3d.config.fields import UnusableFrames
 from foci3d.config.models import TrackingConfig
 from foci3d.config.samples import Acquisition
 from foci3d.learning.model import load_model
@@ -22,6 +23,7 @@ def main(
     acquisition: Acquisition,
     threshold: float,
     tracking: TrackingConfig,
+    unusable_frames: UnusableFrames,
     device: str,
     average_symmetries: bool,
     volume: Path,
@@ -34,7 +36,9 @@ def main(
         average_symmetries=average_symmetries,
         recalibration=recalibration[0] if recalibration else None,
     )
-    result = reconstruct_acquisition(acquisition, trained, threshold=threshold, tracking=tracking)
+    result = reconstruct_acquisition(
+        acquisition, trained, threshold=threshold, tracking=tracking, unusable_frames=unusable_frames
+    )
     write_reconstruction(result, volume.parent)
     tracks.mkdir(exist_ok=True)  # Snakemake expects the folder for one frame, too
 

@@ -115,6 +115,22 @@ def test_beads_are_located(scan):
         assert np.abs(centres - bead[:2]).max(1).min() < 0.5
 
 
+@pytest.mark.parametrize("defects", [{(22, 37): 700}, {(36, 6): -230}, {(22, 37): 20000}, {(22, 24): 500}])
+def test_defective_pixels_are_left_out_and_named(scan, tmp_path, caplog, defects):
+    """A hot pixel in every frame, a dead one, a stuck one, and a hot one beside a bead."""
+    frames = np.array([frame.readings for frame in scan])
+    damaged = frames.copy()
+    for place, change in defects.items():
+        damaged[:, *place] += change
+    repaired = read_scan(*ray_sum.write_scan(tmp_path, damaged.astype(np.uint16), ray_sum.DEPTHS_UM), PITCH_UM, 4095)
+    differences = np.array([frame.readings for frame in repaired]) - frames
+    assert {tuple(place) for place in np.argwhere(differences.any(0))} == set(defects)
+    assert np.abs(differences).max() < 60  # three standard deviations of the noise
+    assert len(find_beads(repaired[0])) == len(BEADS)
+    for (y, x), message in zip(defects, caplog.messages, strict=True):
+        assert f"scan.tif: the light at y {y}, x {x} is narrower than the optics allow at every depth" in message
+
+
 def test_a_field_without_beads_is_refused():
     readings = np.random.default_rng(0).normal(300, 10, (60, 60))
     with pytest.raises(InputError, match=r"scan.tif: no bead exceeds the noise"):

@@ -56,6 +56,12 @@ def test_optional_columns_in_any_order(folder: Path) -> None:
     assert (two.mirrored, two.frame_interval_s, two.files) == ("no", None, ["a.tif", "b.tif"])
 
 
+@pytest.mark.parametrize("location", ["c.h5:/lzf", "c.h5:lzf", "c.h5:/lzf/"])
+def test_an_array_is_named_with_and_without_a_slash(location: str) -> None:
+    path, name = split_array_name(location)
+    assert (path, name.strip("/")) == ("c.h5", "lzf")
+
+
 def test_an_array_of_a_file(folder: Path) -> None:
     (folder / "both.h5").touch()
     one = read_samples(table(folder, "one both.h5:/x/a both.h5:/x/b 55 x"), IMAGER, "AB")["one"]

@@ -76,7 +76,10 @@ def test_the_example_of_the_readme_is_valid(base: Any) -> None:
         ("bounds: {power_snr: 1e4}", ['bounds.power_snr is "1e4"', "without quotes and with a decimal point"]),
         ("bounds: {power_snr: .inf}", ["bounds.power_snr is Infinity", "a number above 0"]),
         ("compute: {device: gpu}", ['compute.device is "gpu"', "one of auto, cpu, cuda"]),
-        ("networks: {a-b: {}}", ["the name networks.a-b is not usable", "a letter, then letters, digits and _"]),
+        (
+            "networks: {a-b: {}}",
+            ["the name networks.a-b is not usable", "a letter, then up to 99 letters, digits and _"],
+        ),
         (
             "networks: {mine: {dataset: depth}}",
             ["mine.yaml:1", "the key networks.mine.task is missing", "what the network predicts"],
@@ -110,7 +113,10 @@ def test_the_example_of_the_readme_is_valid(base: Any) -> None:
         ("datasets: {depth: {source: {train: [], validation: [], test: [a.txt]}}}", ['source.test[0] is "a.txt"']),
         ("seed_replicates: {seeds: [1, 1]}", ["seed_replicates.seeds is [1, 1]", "without repeated values"]),
         ("plugins: none.py", ['plugins is "none.py"', "a list"]),
-        ("results: a b", ["results", "without spaces"]),
+        ("results: a b", ["results", "no spaces and braces"]),
+        ("results: ~/out", ["results", "no ~ at its beginning"]),
+        ('results: "a\\0b"', ["results", "up to 200 characters"]),
+        (f"results: {'a' * 201}", ["results", "up to 200 characters"]),
     ],
 )
 def test_problem_of_a_key(base: Any, overlay: str, parts: list[str], tmp_path: Path) -> None:

@@ -96,7 +96,6 @@ def test_integer_types_give_one_answer(read: Read, dark: bool) -> None:
         (lambda image: image > 1000, ["the type of the values is bool"]),
         (lambda image: np.full_like(image, 7), ["every pixel is 7", "contrast"]),
         (lambda image: image.clip(0, 2500), ["have the largest value", "saturated"]),
-        (lambda image: np.stack([image, image.clip(0, 2500)]), ["frame 1: ", "saturated"]),
         (lambda image: np.stack([[image] * 3] * 2), ["2 x 3 x 51 x 51", "(frame, sensor, y, x)"]),
     ],
 )
@@ -109,12 +108,42 @@ def test_unsuitable_image_is_explained(
         assert part in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (lambda image: np.zeros_like(image), "frame 1: every pixel is 0"),
+        (lambda image: image - 2500.0, "frame 1: the mean is -"),
+        (lambda image: np.full(image.shape, np.nan), "frame 1: 2601 pixels are not finite"),
+        (lambda image: image.clip(0, 2500), "frame 1: 18% of the pixels have the largest value"),
+    ],
+)
+def test_one_unusable_frame_of_a_series_is_skipped_or_refused(
+    tmp_path: Path, image: np.ndarray, caplog: pytest.LogCaptureFixture, broken: Callable[..., Any], reason: str
+) -> None:
+    np.save(tmp_path / "a.npy", [image, broken(image), image + 1, image + 2])
+    np.save(tmp_path / "b.npy", [image + 3] * 4)
+    paths = {f"sensor_{name}": str(tmp_path / f"{name}.npy") for name in "ab"}
+    row = Acquisition(sample="x", pixel_pitch_um=55.0, **paths)
+    measurements = read_acquisition(row, 51)
+    np.testing.assert_array_equal(measurements.values[:, 0], [image, image + 1, image + 2])
+    assert [*measurements.skipped] == [1]
+    assert f"a.npy: {reason}" in measurements.skipped[1]
+    assert caplog.messages == [f"{measurements.skipped[1]}; the frame is skipped"]
+    with pytest.raises(InputError, match=f"{reason}.*; in all, 1 of 4 frames are unusable"):
+        read_acquisition(row, 51, "refuse")
+
+
+def test_a_series_of_which_most_frames_are_unusable_is_refused(read: Read, image: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"frame 0: every pixel is 5; .* in all, 2 of 3 frames are unusable"):
+        read(sensor_a=np.stack([np.full_like(image, 5), image, np.full_like(image, 5)]))
+
+
 def test_images_that_do_not_fit_together(read: Read, image: np.ndarray) -> None:
     with pytest.raises(InputError, match=r"sensor_b.npy: found 2 x 51 x 51 .* but 1 x 51 x 51 in sensor_a"):
         read(sensor_a=image, sensor_b=np.stack([image] * 2))
     with pytest.raises(InputError, match=r"dark_a.npy: found 1 x 40 x 51 .* expected finite values in 51 x 51 pixels"):
         read(sensor_a=image, dark_a=image[:40])
-    with pytest.raises(InputError, match=r"sensor_a.npy: the mean of frame 0 without the dark image is -\d+; expected"):
+    with pytest.raises(InputError, match=r"sensor_a.npy: the mean without the dark image is -\d+; expected"):
         read(sensor_a=image, dark_a=image + 100)
     flat = image.copy()
     flat[3, 4] = 0

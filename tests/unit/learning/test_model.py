@@ -98,13 +98,24 @@ def test_the_batch_size_changes_nothing(
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((1, 1, N_PIXELS, N_PIXELS), "found 1 sensors of 13 x 13 pixels; expected 2 of 13 x 13 for the model small"),
-        ((1, 2, 12, N_PIXELS), "found 2 sensors of 12 x 13 pixels"),
+        (
+            (1, 1, N_PIXELS, N_PIXELS),
+            "found 1 x 1 x 13 x 13; expected samples of 2 sensors with 13 x 13 pixels for the model small",
+        ),
+        ((1, 2, 12, N_PIXELS), "found 1 x 2 x 12 x 13; expected"),
     ],
 )
 def test_measurements_that_do_not_fit(model: Model, shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(InputError, match=message):
         model.predict(np.ones(shape))
+
+
+def test_measurements_of_torch(model: Model) -> None:
+    measurements = torch.rand(2, 2, N_PIXELS, N_PIXELS, requires_grad=True)
+    expected = model.predict(measurements.detach().numpy()).output
+    np.testing.assert_array_equal(model.predict(measurements).output, expected)
+    with pytest.raises(InputError, match="found values of type <U1"):
+        model.predict(["x"])
 
 
 @pytest.mark.parametrize(("value", "mean"), [(0.0, "0"), (-1.0, "-1"), (np.nan, "nan"), (np.inf, "inf")])

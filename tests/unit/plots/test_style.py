@@ -3,6 +3,7 @@
 import re
 from xml.etree import ElementTree
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
@@ -21,6 +22,20 @@ def test_saved_files_are_the_same_twice(tmp_path, image_samples):
     ElementTree.parse(tmp_path / "first.svg")
     assert "dc:date" not in (tmp_path / "first.svg").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first.png", "first.svg", "second.png", "second.svg"]
+
+
+def test_a_matplotlibrc_changes_nothing(tmp_path):
+    image = np.arange(12.0).reshape(3, 4)
+    others = {"image.origin": "lower", "text.usetex": True, "axes.facecolor": "red", "svg.fonttype": "none"}
+    for name, changes in (("plain", {}), ("changed", others)):
+        with mpl.rc_context(changes):
+            style.use_style()
+            figure = style.new_figure(60, 60)
+            style.show_image(figure.subplots(), image, 55.0, bar_um=100)
+            figure.axes[0].set_title("$x$ µm")
+            style.save(figure, tmp_path / f"{name}.png", tmp_path / f"{name}.svg")
+    for suffix in ("png", "svg"):
+        assert (tmp_path / f"plain.{suffix}").read_bytes() == (tmp_path / f"changed.{suffix}").read_bytes()
 
 
 def test_layouts_that_differ_in_their_last_bits_give_the_same_file(tmp_path):

@@ -5,18 +5,20 @@ itself is run by Snakemake. Commands import what they need when they run, so tha
 """
 
 import json
+import os
 import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import AllowInfNan, Field, ValidationError
 
-from foci3d.config.fields import Fraction, Positive
-from foci3d.errors import InputError
+from foci3d.config.fields import Fraction, Positive, UnusableFrames
+from foci3d.errors import InputError, one_line
 from foci3d.version import __version__
 
 if TYPE_CHECKING:
@@ -92,17 +94,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.
     """
     tokens = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may know fewer characters than a file has
     if not tokens:
         sys.stderr.write("foci3d: expected a command. See foci3d --help.\n")
         return 2
     try:
         app(tokens, exit_on_error=False, print_error=False, result_action="return_none")
+        sys.stdout.flush()
+    except BrokenPipeError:  # as by `| head`; a later flush would fail, too
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except CycloptsError as error:
         command = " ".join(("foci3d", *(error.command_chain or ())))
-        sys.stderr.write(f"{command}: {_describe(error)} See {command} --help.\n")
+        sys.stderr.write(f"{command}: {one_line(f'{_describe(error)} See {command} --help.')}\n")
         return 2
     except (InputError, OSError) as error:
-        sys.stderr.write(f"foci3d: {error}\n")
+        lines = str(error) if isinstance(error, InputError) else one_line(str(error))
+        sys.stderr.write(f"foci3d: {lines}\n")
         return 1
     return 0
 
@@ -143,7 +153,7 @@ def inspect(file: Path, /, *, json: Flag = False) -> None:
     if json:
         _write_json(asdict(summary))
         return
-    _write(f"{file}: {summary.kind}")
+    _write(one_line(f"{file}: {summary.kind}"))
     if summary.attributes:
         _write("\nattributes")
         _write_table([(name, _format(value)) for name, value in summary.attributes.items()])
@@ -175,7 +185,8 @@ def _format(value: Any) -> str:
 def _write_table(rows: Sequence[Sequence[str]], headers: Sequence[str] = ()) -> None:
     from tabulate import tabulate
 
-    _write(textwrap.indent(tabulate(rows, headers, tablefmt="plain", disable_numparse=True), "  "))
+    cells = [list(map(one_line, row)) for row in rows]
+    _write(textwrap.indent(tabulate(cells, headers, tablefmt="plain", disable_numparse=True), "  "))
 
 
 @app.command
@@ -217,6 +228,7 @@ def reconstruct(
     sensor_separation_um: Separation = None,
     threshold: Fraction = 0.5,
     average_symmetries: bool | None = None,
+    unusable_frames: UnusableFrames = "skip",
     max_lateral_um: LateralGate | None = None,
     max_depth_um: DepthGate | None = None,
     max_gap: Gap = 0,
@@ -257,10 +269,12 @@ def reconstruct(
     average_symmetries
         Average over flips and rotations: lower errors, in 8 or 16 times the time. By default as the model was
         recalibrated, and yes without a recalibration.
+    unusable_frames
+        Whether to skip frames of a series that are blank, dark, saturated or missing, or to refuse the series.
     device
         cpu, cuda, cuda:1, ...; by default a GPU where there is one.
     """
-    from foci3d.config.samples import Acquisition
+    from foci3d.config.samples import make_acquisition
     from foci3d.learning.model import load_model
     from foci3d.learning.released import released_model
     from foci3d.plots.reconstruction import write_reconstruction
@@ -274,17 +288,16 @@ def reconstruct(
         average_symmetries=average_symmetries,
         sensor_separation_um=sensor_separation_um,
     )
-    acquisition = Acquisition(
-        sample="acquisition",
-        pixel_pitch_um=trained.pixel_pitch_um,
-        frame_interval_s=frame_interval_s,
-        **images.columns(),
+    known = {"pixel_pitch_um": trained.pixel_pitch_um, "frame_interval_s": frame_interval_s}
+    acquisition = make_acquisition({"sample": "acquisition", **known, **images.columns()})
+    result = reconstruct_acquisition(
+        acquisition, trained, threshold=threshold, tracking=tracking, unusable_frames=unusable_frames
     )
-    result = reconstruct_acquisition(acquisition, trained, threshold=threshold, tracking=tracking)
     write_reconstruction(result, out)
-    for number, each in enumerate(result.frames):
-        frame = f", frame {number}" if len(result.frames) > 1 else ""
-        _write(f"{out}{frame}: {len(each.foci)} foci in {len(each.depths_um)} layers; {each.quality}")
+    for number, each in enumerate(result.by_number):
+        frame = f", frame {number}" if len(result.by_number) > 1 else ""
+        found = f"{len(each.foci)} foci in {len(each.depths_um)} layers; {each.quality}" if each else ""
+        _write(one_line(f"{out}{frame}: {found or f'skipped: {result.skipped[number]}'}"))
 
 
 def _tracking(max_lateral_um: float | None, max_depth_um: float | None, max_gap: int) -> "TrackingConfig | None":

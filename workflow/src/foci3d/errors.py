@@ -1,4 +1,7 @@
-"""The one exception that is addressed to the user."""
+"""The one exception that is addressed to the user, and text of files in messages."""
+
+MAX_LENGTH = 1000
+"""Characters of a message. A longer one quotes a long value, whose middle is left out."""
 
 
 class InputError(ValueError):
@@ -6,9 +9,26 @@ class InputError(ValueError):
 
     A message is one sentence that names the file and the key or array, says what was expected, and what to do about
     it; several messages are lines. `foci3d.workflow.job` shows them without a traceback. What they quote from a file
-    may hold line breaks and control characters; these become spaces.
+    may be long, or hold line breaks and control characters; see `one_line`.
     """
 
     def __init__(self, *messages: str) -> None:
-        lines = ("".join(part if part.isprintable() else " " for part in message).strip() for message in messages)
-        super().__init__("\n".join(lines))
+        super().__init__("\n".join(map(one_line, messages)))
+
+
+def one_line(text: str) -> str:
+    r"""A text of any origin for a terminal: spaces for line breaks, no control characters, and not too long.
+
+    Examples
+    --------
+    >>> one_line("two\nlines \x1b[2J")
+    'two lines \\x1b[2J'
+    """
+    line = "".join(map(_printable, text)).strip()
+    return line if len(line) <= MAX_LENGTH else f"{line[: MAX_LENGTH // 2]} ... {line[-MAX_LENGTH // 2 :]}"
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else character.encode("unicode_escape").decode()

@@ -5,6 +5,7 @@ A scan is a stack of raw readings with one frame per depth `(depth, y, x)`, in a
 several beads, each far from the others.
 """
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,16 @@ from foci3d.io.image_formats import read_image_file
 from foci3d.optics.acceptance import AngularAcceptance, pixel_response
 from foci3d.optics.sensor import Sensor
 
+log = logging.getLogger(__name__)
+
 MINIMUM_PIXELS = 8
 """Pixels of a frame in y and in x that show a bead and its surroundings."""
+
+RESOLVED_DEPTH_PX = 5
+"""Depth [pixel pitches] at which the image of a bead covers several pixels, for acceptances above 10 degrees."""
+
+MIN_DEFECT_SHARE = 0.75
+"""Share of the light of 3 x 3 pixels that a defective pixel has; the image of such a bead has less in any."""
 
 ADC_OFFSET = 100
 """Readings of a simulated scan without light; they keep read noise from being clipped at zero."""
@@ -54,9 +63,11 @@ def read_scan(stack: str | Path, depths: str | Path, pixel_pitch_um: float, satu
         If a file cannot be read; if readings are missing, negative, saturated or clipped at zero; or if the depths do
         not increase, are not in micrometres, or differ in number from the frames.
     """
-    frames = _read_frames(stack)
-    _check_readings(stack, frames, saturation)
     depths_um = _read_depths(depths, pixel_pitch_um)
+    frames = _read_frames(stack)
+    if depths_um.max(initial=0) >= RESOLVED_DEPTH_PX * pixel_pitch_um:
+        frames = _leave_out_defects(stack, frames)
+    _check_readings(stack, frames, saturation)
     if len(depths_um) != len(frames):
         raise InputError(
             f"{depths}: there are {len(depths_um)} depths for the {len(frames)} frames of {stack} (shape "
@@ -74,6 +85,28 @@ def _read_frames(stack: str | Path) -> Floats:
             f"two grey frames with the axes depth, y, x, of {MINIMUM_PIXELS} x {MINIMUM_PIXELS} pixels or more."
         )
     return frames.astype(np.float64)
+
+
+def _leave_out_defects(stack: str | Path, frames: Floats) -> Floats:
+    """Frames in which defective pixels, hot or dead, have the median of the pixels around them.
+
+    Light of a bead spreads with depth, so what keeps to a single pixel at every depth is no light.
+    """
+    around = ndimage.median_filter(frames, (1, 5, 5), mode="nearest")
+    light = frames - around
+    noise = 1.4826 * np.median(np.abs(light), (1, 2), keepdims=True)
+    nearby = 9 * ndimage.uniform_filter(light, (0, 3, 3), mode="constant")
+    is_narrow = (np.abs(light) > 6 * noise) & (np.abs(light) > MIN_DEFECT_SHARE * np.abs(nearby))
+    defects = is_narrow.all(0)
+    for y, x in np.argwhere(defects):
+        log.warning(
+            "%s: the light at y %d, x %d is narrower than the optics allow at every depth: a defect of the sensor, "
+            "left out",
+            stack,
+            y,
+            x,
+        )
+    return np.where(defects, around, frames)
 
 
 def _check_readings(stack: str | Path, frames: Floats, saturation: float) -> None:

@@ -26,7 +26,9 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Text = Annotated[str, Field(min_length=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="a letter, then letters, digits and _")]
+Name = Annotated[
+    str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$", description="a letter, then up to 99 letters, digits and _")
+]
 # YAML gives lists; frozen models hold tuples.
 Many = Annotated[tuple[T, ...], Strict(False)]
 Some = Annotated[tuple[T, ...], Strict(False), Field(min_length=1)]
@@ -42,6 +44,7 @@ Stride = Annotated[Literal[1, 2, 3, 4], BeforeValidator(_integer)]
 StemStride = Annotated[Literal[1, 2], BeforeValidator(_integer)]
 KernelSize = Annotated[Literal[3, 5, 7, 9, 11], BeforeValidator(_integer)]
 MatFile = Annotated[str, Field(pattern=r"\.mat$", description="a MATLAB file (.mat)")]
+UnusableFrames = Literal["skip", "refuse"]
 
 
 class Section(BaseModel):

@@ -36,6 +36,7 @@ from foci3d.config.fields import (
     Some,
     TestDatasets,
     Text,
+    UnusableFrames,
     key,
 )
 from foci3d.config.figures import FiguresConfig
@@ -314,6 +315,7 @@ class ReconstructConfig(Section):
     samples: Text = key("table of acquisitions", "config/samples.tsv")
     network: Text = key("network that reconstructs")
     threshold: Fraction = key("probability above which a pixel holds a cell", 0.5)
+    unusable_frames: UnusableFrames = key("frames of a series that are blank, dark, saturated or missing", "skip")
     tracking: TrackingConfig = key("foci followed through the frames of a time series", TrackingConfig)
 
 
@@ -345,7 +347,10 @@ class ComputeConfig(Section):
 class Config(Section):
     """The whole configuration."""
 
-    results: str = key("a folder below which everything is written, without spaces or braces", pattern=r"^[^\s{}]+$")
+    results: str = key(
+        "a folder below which everything is written: up to 200 characters, no spaces and braces, no ~ at its beginning",
+        pattern=r"^[^~\s{}\x00-\x1f\x7f][^\s{}\x00-\x1f\x7f]{0,199}$",
+    )
     seed: int = key("root of every random number", 2022, ge=0)
     plugins: Many[Text] = key("Python files that register networks, methods or tasks of your own", ())
     imager: ImagerConfig = key("the imager")

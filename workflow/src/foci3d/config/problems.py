@@ -1,5 +1,6 @@
 """Problems of a configuration, as sentences about its keys."""
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +30,12 @@ def unknown_name(path: KeyPath, name: str, names: Iterable[str]) -> ConfigProble
     return problem(path, name, f"one of {', '.join(names)}", f"correct the name or add {name}")
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether there is such a file; none has a name that is too long or holds a NUL."""
+    return os.path.isfile(path)  # noqa: PTH113, Path.is_file raises for these
+
+
 def missing_file(path: KeyPath, file: str, expected: str) -> Iterator[ConfigProblem]:
     """A file at `path` that does not exist; nothing if it does."""
-    if not Path(file).is_file():
+    if not is_file(file):
         yield problem(path, f"{file}, which does not exist", expected, "correct the path")

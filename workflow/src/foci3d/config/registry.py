@@ -15,6 +15,7 @@ from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, Vali
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
+from foci3d.config.problems import is_file
 from foci3d.errors import InputError
 
 T = TypeVar("T")
@@ -116,7 +117,7 @@ def load_plugins(paths: Sequence[str | Path]) -> None:
         If a file is missing or fails.
     """
     for path in paths:
-        if not Path(path).is_file():
+        if not is_file(path):
             raise InputError(f"{path}: file not found; expected a Python file as named in plugins, correct the path.")
         spec = importlib.util.spec_from_file_location(f"foci3d_plugin_{Path(path).stem}", path)
         if spec is None or spec.loader is None:

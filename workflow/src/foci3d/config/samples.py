@@ -1,14 +1,16 @@
 """The table of acquisitions to reconstruct."""
 
 import codecs
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from foci3d.config.fields import Positive, Section, key
 from foci3d.config.models import ImagerConfig
+from foci3d.config.problems import is_file
 from foci3d.errors import InputError
 
 Location = Annotated[str, Field(pattern=r"^[^<>{}\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
@@ -22,7 +24,9 @@ class Acquisition(Section):
     Snakemake runs. ``file.h5:/name`` is one of several images in an HDF5, MATLAB or TIFF file.
     """
 
-    sample: str = key("name, and folder of the results: letters, digits, - and _", pattern="^[A-Za-z_][A-Za-z0-9_-]*$")
+    sample: str = key(
+        "name, and folder of the results: letters, digits, - and _", pattern="^[A-Za-z_][A-Za-z0-9_-]{0,99}$"
+    )
     sensor_a: Location = key("image or time series of sensor A: TIFF, OME-TIFF, PNG, NPY, HDF5 or .mat", min_length=1)
     sensor_b: Location = key("the same of sensor B, or the same file if it holds both; empty for one sensor", "")
     pixel_pitch_um: Positive = key("pixel pitch of the images; that of the imager [um]")
@@ -47,13 +51,15 @@ class Acquisition(Section):
 
 
 def split_array_name(location: str) -> tuple[str, str]:
-    """Path of a file, and name of the array in it or nothing, from ``path`` or ``path:/name``."""
-    path, separator, name = location.rpartition(":/")
-    return (path, name) if separator and Path(path).suffix.lower() in CONTAINERS else (location, "")
+    """Path of a file, and name of the array in it or nothing, from ``path``, ``path:/name`` or ``path:name``."""
+    path, name = "", ""
+    if match := CONTAINED.fullmatch(location):
+        path, name = match.groups()
+    return path or location, name
 
 
-CONTAINERS = {".h5", ".hdf5", ".mat", ".tif", ".tiff"}
-"""Suffixes of files that may hold several images."""
+CONTAINED = re.compile(r"(.+\.(?:h5|hdf5|mat|tiff?)):/?(.+)", re.IGNORECASE)
+"""Path of a file that may hold several images, and the name of one."""
 
 PATHS = ["sensor_a", "sensor_b", "dark_a", "dark_b", "flat_a", "flat_b"]
 """Columns with a path."""
@@ -63,7 +69,7 @@ REQUIRED = [name for name, field in Acquisition.model_fields.items() if field.is
 
 
 EXPECTED = {
-    "sample": "a letter, then letters, digits, - and _, because the name becomes a folder; rename it",
+    "sample": "a letter, then up to 99 letters, digits, - and _, because the name becomes a folder; rename it",
     "mirrored": "yes or no; correct it",
     "pixel_pitch_um": "a positive number of micrometres; correct it",
     "frame_interval_s": "a positive number of seconds; correct it or leave it empty",
@@ -111,7 +117,7 @@ def read_samples(path: str | Path, imager: ImagerConfig, sensors: str) -> dict[s
         try:
             if len(cells) > len(columns):
                 raise InputError(f"{len(cells)} cells; expected {len(columns)} separated by tabs, remove some")
-            acquisition = _parse_row(given)
+            acquisition = make_acquisition(given)
             _require_fit(acquisition, imager, sensors)
         except InputError as error:
             raise InputError(f"{path}: sample {name}: {error}.") from error
@@ -138,8 +144,14 @@ def _read_rows(path: str | Path) -> Iterator[list[str]]:
             yield cells
 
 
-def _parse_row(given: dict[str, str]) -> Acquisition:
-    """Acquisition of the cells that are not empty; numbers are text."""
+def make_acquisition(given: Mapping[str, Any]) -> Acquisition:
+    """Acquisition of the columns that are not empty; numbers may be text.
+
+    Raises
+    ------
+    InputError
+        If a column holds what it must not.
+    """
     try:
         return Acquisition.model_validate(given, strict=False)
     except ValidationError as error:
@@ -161,7 +173,7 @@ def _require_fit(acquisition: Acquisition, imager: ImagerConfig, sensors: str) -
         raise InputError("there is no sensor_b for dark_b, flat_b or mirrored; leave them empty")
     for column in PATHS:
         file = split_array_name(getattr(acquisition, column))[0]
-        if file and not Path(file).is_file():
+        if file and not is_file(file):
             raise InputError(f"{column} is {file}, which does not exist; expected an image, correct the path")
     if acquisition.pixel_pitch_um != imager.pixel_pitch_um:
         raise InputError(

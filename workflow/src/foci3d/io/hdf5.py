@@ -33,6 +33,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from foci3d.config.problems import is_file
 from foci3d.errors import InputError
 from foci3d.io.atomic import atomic_path
 
@@ -184,7 +185,7 @@ def open_checked(path: str | Path, kind: FileFormat) -> Iterator[h5py.File]:
     InputError
         If the file is missing, damaged, or of another kind or version.
     """
-    if not Path(path).is_file():
+    if not is_file(path):
         raise InputError(f"{path}: file not found; expected a file of kind {kind.name}.")
     try:
         file = h5py.File(path, "r")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from foci3d.config.problems import is_file
 from foci3d.config.samples import split_array_name
 from foci3d.errors import InputError
 from foci3d.io import foreign_hdf5, matlab_arrays
@@ -42,7 +43,7 @@ def read_image_file(location: str | Path, preferred: str = "") -> ImageFile:
     """
     path, array = split_array_name(str(location))
     file = Path(path)
-    if not file.is_file():
+    if not is_file(file):
         raise InputError(f"{path}: file not found; expected an image. Correct its path.")
     read = FORMATS.get(file.suffix.lower())
     if read is None:

@@ -1,11 +1,14 @@
 """A user's acquisitions, read and checked."""
 
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from foci3d.config.fields import UnusableFrames
 from foci3d.config.samples import Acquisition
 from foci3d.errors import InputError
 from foci3d.io.image_file import ImageFile, format_shape
@@ -20,6 +23,8 @@ MIN_FLAT_FIELD = 0.05
 
 Floats = npt.NDArray[np.float32]
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Measurements:
@@ -28,17 +33,22 @@ class Measurements:
     Parameters
     ----------
     values : ndarray (T, S, Y, X), float32
-        Readings of each frame and sensor, proportional to the light, all in the orientation of sensor A. Their unit is
-        that of the files, and does not matter: networks divide by the mean.
+        Readings of each usable frame and sensor, proportional to the light, all in the orientation of sensor A. Their
+        unit is that of the files, and does not matter: networks divide by the mean.
     frame_interval_s : float, optional
         Time between frames, if it is known [s].
+    skipped : mapping of int to str
+        Number (from 0) of each frame that is not usable and left out, and why.
     """
 
     values: Floats
     frame_interval_s: float | None
+    skipped: Mapping[int, str]
 
 
-def read_acquisition(acquisition: Acquisition, min_pixels: int) -> Measurements:
+def read_acquisition(
+    acquisition: Acquisition, min_pixels: int, unusable_frames: UnusableFrames = "skip"
+) -> Measurements:
     """Read the images of an acquisition.
 
     Parameters
@@ -47,6 +57,10 @@ def read_acquisition(acquisition: Acquisition, min_pixels: int) -> Measurements:
         Row of the table of samples. One file may hold both sensors, as two channels.
     min_pixels : int
         Pixels in y and in x that an image needs at least.
+    unusable_frames : {"skip", "refuse"}
+        What to do with frames of a series that have values that are not finite, no contrast, saturated pixels or no
+        light above the dark image: leave them out and log each, or refuse the series. One of which more than half of
+        the frames are unusable is always refused.
 
     Returns
     -------
@@ -57,18 +71,19 @@ def read_acquisition(acquisition: Acquisition, min_pixels: int) -> Measurements:
     Raises
     ------
     InputError
-        If a file cannot be read; if an image is too small, has colours, values that are not finite, no contrast,
-        saturated pixels or no light above the dark image; or if images differ in shape, number or pixel pitch.
+        If a file cannot be read; if an image is too small, has colours or is not usable; or if images differ in shape,
+        number or pixel pitch.
     """
     shared = acquisition.sensor_a == acquisition.sensor_b
-    sensors, intervals_s = [], []
+    sensors, intervals_s, unusable = [], [], dict[int, str]()
     for letter, path in zip("ab", acquisition.sensors, strict=False):
         file = read_image_file(path, MEASUREMENT.format(letter.upper()))
         _check_pitch(path, file, acquisition.pixel_pitch_um)
         frames = _select_frames(path, file, "ab".index(letter) if shared else None)
-        _check_frames(path, frames, min_pixels)
+        _check_type(path, frames, min_pixels)
         dark, flat = (getattr(acquisition, f"{kind}_{letter}") for kind in ("dark", "flat"))
-        frames = _correct(path, frames, dark, flat)
+        recorded, frames = frames, _correct(frames, dark, flat)
+        unusable = {**dict(_find_unusable(path, recorded, frames, dark)), **unusable}
         sensors.append(frames[..., ::-1] if letter == "b" and acquisition.mirrored == "yes" else frames)
         intervals_s.append(file.frame_interval_s)
         if sensors[-1].shape != sensors[0].shape:
@@ -77,7 +92,25 @@ def read_acquisition(acquisition: Acquisition, min_pixels: int) -> Measurements:
                 f"{format_shape(sensors[0].shape)} in sensor_a of sample {acquisition.sample}; expected images of "
                 "one specimen at the same times. Crop or split them."
             )
-    return Measurements(np.stack(sensors, 1), acquisition.frame_interval_s or intervals_s[0])
+    values = np.stack(sensors, 1)
+    _report_unusable(unusable, len(values), unusable_frames)
+    usable = np.delete(values, [*unusable], 0) if unusable else values
+    return Measurements(usable, acquisition.frame_interval_s or intervals_s[0], dict(sorted(unusable.items())))
+
+
+def _report_unusable(unusable: Mapping[int, str], n_frames: int, choice: UnusableFrames) -> None:
+    """Log the frames that are skipped, or raise InputError."""
+    if not unusable:
+        return
+    first = unusable[min(unusable)]
+    if n_frames == 1:
+        raise InputError(f"{first}.")
+    if choice == "refuse" or len(unusable) > n_frames / 2:
+        raise InputError(
+            f"{first}; in all, {len(unusable)} of {n_frames} frames are unusable. Remove them, or record again."
+        )
+    for number in sorted(unusable):
+        log.warning("%s; the frame is skipped", unusable[number])
 
 
 def _check_pitch(path: str, file: ImageFile, pixel_pitch_um: float) -> None:
@@ -111,22 +144,35 @@ def _select_frames(path: str, file: ImageFile, channel: int | None) -> npt.NDArr
     return values.transpose(order).reshape(-1, values.shape[order[-2]], values.shape[order[-1]])
 
 
-def _check_frames(path: str, frames: npt.NDArray[Any], min_pixels: int) -> None:
-    for index, frame in enumerate(frames):
-        problem = _find_problem(frame, min_pixels)
-        if problem:
-            raise InputError(f"{path}: {f'frame {index}: ' if len(frames) > 1 else ''}{problem}.")
-
-
-def _find_problem(image: npt.NDArray[Any], min_pixels: int) -> str:
-    """What is wrong with an image; empty if nothing is."""
-    if image.dtype.kind not in "uif":
-        return f"the type of the values is {image.dtype}; expected integers or real numbers. Export it again"
-    if min(image.shape) < min_pixels:
-        return (
-            f"the image has {format_shape(image.shape)} pixels; expected at least {min_pixels} x {min_pixels}, the "
-            "pixels of the imager. Record a larger field, or train networks for smaller ones (imager.n_pixels)"
+def _check_type(path: str, frames: npt.NDArray[Any], min_pixels: int) -> None:
+    if frames.dtype.kind not in "uif":
+        raise InputError(
+            f"{path}: the type of the values is {frames.dtype}; expected integers or real numbers. Export it again."
         )
+    if min(frames.shape[1:]) < min_pixels:
+        raise InputError(
+            f"{path}: the image has {format_shape(frames.shape[1:])} pixels; expected at least {min_pixels} x "
+            f"{min_pixels}, the pixels of the imager. Record a larger field, or train networks for smaller ones "
+            "(imager.n_pixels)."
+        )
+
+
+def _find_unusable(path: str, recorded: npt.NDArray[Any], corrected: Floats, dark: str) -> Iterator[tuple[int, str]]:
+    """Number of each frame that is not usable, and what is wrong with it."""
+    means = corrected.mean((1, 2), dtype=float)
+    for number, frame in enumerate(recorded):
+        problem = _find_problem(frame)
+        if not problem and means[number] <= 0:
+            without, remedy = (
+                (" without the dark image", "more light than in the dark image") if dark else ("", "light")
+            )
+            problem = f"the mean{without} is {means[number]:.3g}; expected {remedy}. Check the files"
+        if problem:
+            yield number, f"{path}: {f'frame {number}: ' if len(recorded) > 1 else ''}{problem}"
+
+
+def _find_problem(image: npt.NDArray[Any]) -> str:
+    """What is wrong with the values of an image; empty if nothing is."""
     with np.errstate(over="ignore"):
         n_bad = image.size - np.isfinite(image.astype(np.float32)).sum()
     if n_bad:
@@ -139,9 +185,10 @@ def _find_problem(image: npt.NDArray[Any], min_pixels: int) -> str:
     return ""
 
 
-def _correct(path: str, frames: npt.NDArray[Any], dark_path: str, flat_path: str) -> Floats:
+def _correct(frames: npt.NDArray[Any], dark_path: str, flat_path: str) -> Floats:
     """Frames without the offset of a dark image and the pattern of a flat image; both are means over their frames."""
-    images = frames.astype(np.float32)
+    with np.errstate(over="ignore"):
+        images = frames.astype(np.float32)
     dark = _read_reference(dark_path, images.shape[1:]) if dark_path else np.zeros(images.shape[1:])
     images -= dark.astype(np.float32)
     if flat_path:
@@ -153,12 +200,6 @@ def _correct(path: str, frames: npt.NDArray[Any], dark_path: str, flat_path: str
                 "even field in all pixels. Record it again, or leave the column empty."
             )
         images /= (flat / flat.mean()).astype(np.float32)
-    means = images.mean((1, 2), dtype=float)
-    if means.min() <= 0:
-        raise InputError(
-            f"{path}: the mean of frame {means.argmin()} without the dark image is {means.min():.3g}; expected more "
-            "light than in the dark image. Correct the column of the dark image."
-        )
     return images
 
 

@@ -12,6 +12,7 @@ import tifffile
 from PIL import Image
 from safetensors import safe_open
 
+from foci3d.config.problems import is_file
 from foci3d.errors import InputError
 from foci3d.io import hdf5, matlab_arrays
 from foci3d.io.image_formats import read_image_file
@@ -69,7 +70,7 @@ def inspect_file(path: str | Path) -> FileSummary:
         If the file is missing, damaged, or of a format that foci3d does not know.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"{path}: file not found; expected a file to inspect. Correct the path.")
     read = _inspect_hdf5 if h5py.is_hdf5(path) else READERS.get(path.suffix.lower())
     if read is None:

@@ -33,16 +33,18 @@ def write_volume(
         Frames of the `CHANNELS` of the layers.
     depths_um, depth_sds_um : ndarray (T, L)
         Depth of each layer with its standard deviation in each frame [um]. The depth is the position of a plane, and
-        both are in an annotation of keys and values. OME-TIFF has one spacing for all layers: their mean.
+        both are in an annotation of keys and values. OME-TIFF has one spacing for all layers: their mean. They
+        may be NaN in a frame without values, which gets the mean depths over the others as positions.
     pixel_pitch_um : float
         Distance between neighbouring pixels [um].
     frame_interval_s : float, optional
         Time between frames [s].
     """
     n_frames, n_channels, n_layers = volume.shape[:3]
-    positions = np.repeat(depths_um[:, None], n_channels, 1).ravel().tolist()
+    known_um = np.where(np.isnan(depths_um), np.nanmean(depths_um, 0), depths_um)
+    positions = np.repeat(known_um[:, None], n_channels, 1).ravel().tolist()
     planes: dict[str, list[Any]] = {"PositionZ": positions, "PositionZUnit": ["µm"] * len(positions)}
-    sizes = {"X": pixel_pitch_um, "Y": pixel_pitch_um, "Z": _mean_spacing(depths_um)}
+    sizes = {"X": pixel_pitch_um, "Y": pixel_pitch_um, "Z": _mean_spacing(known_um)}
     metadata: dict[str, Any] = {
         "axes": "TCZYX",
         "Channel": {"Name": list(CHANNELS)},

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from foci3d.errors import InputError
+from foci3d.io.hdf5 import NUMBERS
 from foci3d.io.samples import NumpyOutputs, Outputs
 from foci3d.learning.device import resolve_device
 from foci3d.learning.model_file import ModelDescription, read_model
@@ -122,13 +123,13 @@ class Model:
         return self.psf.symmetries if self.psf else self.description.symmetries
 
     @torch.inference_mode()
-    def predict(self, measurements: npt.NDArray[Any], *, recalibrate: bool = True) -> NumpyOutputs:
+    def predict(self, measurements: npt.ArrayLike | Tensor, *, recalibrate: bool = True) -> NumpyOutputs:
         """Apply the model to measurements, in float32.
 
         Parameters
         ----------
-        measurements : ndarray (N, S, Y, X)
-            Images of the sensors, linear in light, in any unit that the sensors of a sample share.
+        measurements : array_like (N, S, Y, X)
+            Images of the sensors, linear in light, in any unit that the sensors of a sample share: of NumPy or torch.
         recalibrate : bool
             Whether to apply the recalibration, if the model has one.
 
@@ -142,6 +143,7 @@ class Model:
         InputError
             If the measurements do not fit the model, are not finite or have a mean that is not positive.
         """
+        measurements = to_numpy(measurements)
         _check_measurements(self.description, measurements)
         parts, last_log_time = [], time.perf_counter()
         for first in range(0, len(measurements), BATCH_SIZE):
@@ -282,13 +284,27 @@ def _warn_of_other_imager(model: Model) -> None:
             )
 
 
+def to_numpy(measurements: npt.ArrayLike | Tensor) -> npt.NDArray[Any]:
+    """Measurements as an array of NumPy on the CPU.
+
+    Raises
+    ------
+    InputError
+        If they are no numbers.
+    """
+    array = np.asarray(measurements.detach().cpu() if isinstance(measurements, Tensor) else measurements)
+    if array.dtype.kind not in NUMBERS:
+        raise InputError(f"measurements: found values of type {array.dtype}; expected real numbers. Convert them.")
+    return array
+
+
 def _check_measurements(description: ModelDescription, measurements: npt.NDArray[Any]) -> None:
     expected = (description.in_channels, description.n_pixels, description.n_pixels)
-    if measurements.shape[1:] != expected:
+    if measurements.shape[1:] != expected or not len(measurements):
         raise InputError(
-            f"measurements: found {measurements.shape[1]} sensors of {' x '.join(map(str, measurements.shape[2:]))} "
-            f"pixels; expected {expected[0]} of {expected[1]} x {expected[2]} for the model {description.network}, "
-            "choose another model or other measurements."
+            f"measurements: found {' x '.join(map(str, measurements.shape))}; expected samples of {expected[0]} "
+            f"sensors with {expected[1]} x {expected[2]} pixels for the model {description.network} (axes sample, "
+            "sensor, y, x). Choose another model or other measurements."
         )
     means = measurements.mean((1, 2, 3), dtype=float)
     valid = np.isfinite(means) & (means > 0)

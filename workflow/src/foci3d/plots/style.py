@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import matplotlib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -53,7 +54,7 @@ FULL_WIDTH_MM = 180.0
 
 
 def use_style() -> None:
-    """Set the defaults of seaborn and matplotlib for every figure of this process."""
+    """Set the defaults of seaborn and matplotlib for every figure of this process, not those of a matplotlibrc."""
     style = {
         "axes.labelsize": 8,
         "axes.linewidth": 0.6,
@@ -75,6 +76,7 @@ def use_style() -> None:
         "ytick.labelsize": 7,
         "ytick.major.width": 0.6,
     }
+    matplotlib.rcdefaults()
     sns.set_theme(context="paper", style="ticks", palette=SERIES, rc=style)
 
 

@@ -1,13 +1,17 @@
 """Reconstruction of an acquisition, an image or a time series of each sensor, in files: the one way for all callers."""
 
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from foci3d.confidence.quality import quality_table
+from foci3d.confidence.quality import Quality, quality_table
+from foci3d.config.fields import UnusableFrames
 from foci3d.config.models import TrackingConfig
 from foci3d.config.samples import Acquisition
 from foci3d.evaluation.metrics import CELL_THRESHOLD
@@ -27,41 +31,53 @@ class AcquisitionReconstruction:
 
     Parameters
     ----------
-    frames : tuple of T Reconstructions
-        The reconstruction of each frame.
+    frames : tuple of Reconstructions
+        The reconstruction of each usable frame.
     frame_interval_s : float or None
         Time between frames, if it is known [s].
     tracks : Tracks or None
         Foci followed through the frames of a time series, if gates were given.
+    skipped : mapping of int to str
+        Number of each frame (from 0) that was not usable, and why. It keeps its time: its values in the volume are NaN.
     """
 
     frames: tuple[Reconstruction, ...]
     frame_interval_s: float | None = None
     tracks: Tracks | None = None
+    skipped: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def by_number(self) -> tuple[Reconstruction | None, ...]:
+        """The reconstruction of each frame, None for a skipped one."""
+        usable, n_frames = iter(self.frames), len(self.frames) + len(self.skipped)
+        return tuple(None if number in self.skipped else next(usable) for number in range(n_frames))
 
     @property
     def foci(self) -> pd.DataFrame:
         """Foci of all frames, see `foci3d.reconstruction.foci.find_foci`, with the first column frame (from 0)."""
-        return join_frames([frame.foci for frame in self.frames])
+        return join_frames([frame.foci if frame else None for frame in self.by_number])
 
     @property
     def quality(self) -> pd.DataFrame:
         """Quality of each frame, see `foci3d.confidence.quality.quality_table`."""
-        return quality_table([frame.quality for frame in self.frames])
+        reasons = {number: Quality(note=f"skipped: {reason}") for number, reason in self.skipped.items()}
+        return quality_table([frame.quality if frame else reasons[n] for n, frame in enumerate(self.by_number)])
 
     def save(self, folder: str | Path) -> None:
         """Write ``volume.ome.tif``, ``foci.csv``, ``quality.csv`` and the tracks to a folder.
 
         The volume has the axes (time, channel, layer, y, x), and the channels probability of a cell, mask and
-        uncertainty; pixel pitch [um] and depths [um] are in its metadata.
+        uncertainty; pixel pitch [um] and depths [um] are in its metadata. Tracks of another acquisition that are in the
+        folder are removed, so that it holds one result.
         """
         folder = Path(folder)
-        channels = [np.stack([frame.probability, frame.mask, frame.uncertainty]) for frame in self.frames]
+        Tracks.remove(folder)
+        Tracks.remove(folder / "tracks")
         write_volume(
             folder / "volume.ome.tif",
-            np.stack(channels).astype(np.float32, copy=False),
-            np.array([frame.depths_um for frame in self.frames]),
-            np.array([frame.depth_sds_um for frame in self.frames]),
+            self._over_time(lambda frame: np.array([frame.probability, frame.mask, frame.uncertainty], np.float32)),
+            self._over_time(lambda frame: np.array(frame.depths_um)),
+            self._over_time(lambda frame: np.array(frame.depth_sds_um)),
             self.frames[0].pixel_pitch_um,
             self.frame_interval_s,
         )
@@ -70,6 +86,13 @@ class AcquisitionReconstruction:
         if self.tracks:
             self.tracks.save(folder / "tracks")
 
+    def _over_time(self, value: Callable[[Reconstruction], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """Values of all frames, NaN in a skipped one."""
+        values = np.stack([value(frame) for frame in self.frames])
+        result = np.full((len(self.by_number), *values.shape[1:]), np.nan, values.dtype)
+        result[[frame is not None for frame in self.by_number]] = values
+        return result
+
 
 def reconstruct_acquisition(
     acquisition: Acquisition,
@@ -77,6 +100,7 @@ def reconstruct_acquisition(
     *,
     threshold: float = CELL_THRESHOLD,
     tracking: TrackingConfig | None = None,
+    unusable_frames: UnusableFrames = "skip",
 ) -> AcquisitionReconstruction:
     """Read the images of an acquisition and reconstruct each frame; the quality of each is logged.
 
@@ -90,6 +114,8 @@ def reconstruct_acquisition(
         Probability above which a pixel is classified as a cell, between 0 and 1.
     tracking : TrackingConfig, optional
         How foci are followed through several frames; without it, they are not.
+    unusable_frames : {"skip", "refuse"}
+        What to do with unusable frames of a series, see `foci3d.io.images.read_acquisition`.
 
     Returns
     -------
@@ -101,18 +127,13 @@ def reconstruct_acquisition(
     InputError
         If an image does not fit, see `foci3d.io.images.read_acquisition`, or the model, see `reconstruct`.
     """
-    measurements = read_acquisition(acquisition, model.description.n_pixels)
+    measurements = read_acquisition(acquisition, model.description.n_pixels, unusable_frames)
     frames = []
     for number, measurement in enumerate(measurements.values, 1):
-        frames.append(reconstruct(measurement, model, threshold=threshold))
-        log.info(
-            "frame %d of %d: %d foci; %s",
-            number,
-            len(measurements.values),
-            len(frames[-1].foci),
-            frames[-1].quality,
-        )
-    result = AcquisitionReconstruction(tuple(frames), measurements.frame_interval_s)
+        frame = reconstruct(measurement, model, threshold=threshold)
+        frames.append(frame)
+        log.info("frame %d of %d: %d foci; %s", number, len(measurements.values), len(frame.foci), frame.quality)
+    result = AcquisitionReconstruction(tuple(frames), measurements.frame_interval_s, skipped=measurements.skipped)
     if tracking is None or len(frames) == 1:
         return result
     return replace(result, tracks=Tracks.from_foci(result.foci, tracking, result.frame_interval_s))

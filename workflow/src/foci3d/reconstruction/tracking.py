@@ -12,6 +12,7 @@ frame-to-frame step of Jaqaman et al., Nature Methods 5, 695 (2008).
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -54,6 +55,14 @@ class Tracks:
         """Write ``tracks.csv`` and ``summary.csv`` to a folder."""
         write_csv(self.foci, folder / "tracks.csv")
         write_csv(self.summary, folder / "summary.csv")
+
+    @staticmethod
+    def remove(folder: Path) -> None:
+        """Remove tracks, and their figure, from a folder, and the folder if nothing else is in it."""
+        for name in ("tracks.csv", "summary.csv", "tracks.png"):
+            (folder / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def track_foci(foci: pd.DataFrame, *, max_lateral_um: float, max_depth_um: float, max_gap: int = 0) -> pd.DataFrame:
@@ -166,9 +175,10 @@ def _describe(foci: pd.DataFrame, unit: str, interval: float) -> dict[str, float
     return row
 
 
-def join_frames(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Foci of a time series as one table, with the first column frame (from 0), from a table for each frame."""
-    joined = pd.concat([table.assign(frame=frame) for frame, table in enumerate(tables)], ignore_index=True)
+def join_frames(tables: Sequence[pd.DataFrame | None]) -> pd.DataFrame:
+    """Foci of a time series as one table, with the first column frame (from 0), from a table or None for each frame."""
+    numbered = [table.assign(frame=frame) for frame, table in enumerate(tables) if table is not None]
+    joined = pd.concat(numbered, ignore_index=True)
     return joined[["frame", *joined.columns.drop("frame")]]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from torch import Tensor
 
 from foci3d.confidence.quality import Quality, assess_quality
 from foci3d.confidence.reliability import confidence
@@ -14,7 +15,7 @@ from foci3d.config.tasks import TASKS, OutputKind, tasks_of_kind
 from foci3d.errors import InputError
 from foci3d.evaluation.metrics import CELL_THRESHOLD
 from foci3d.io.samples import NumpyOutputs
-from foci3d.learning.model import Model
+from foci3d.learning.model import Model, to_numpy
 from foci3d.reconstruction.foci import find_foci
 from foci3d.reconstruction.tiles import Tiling, predict_field
 
@@ -70,14 +71,16 @@ class Reconstruction:
         return np.asarray(1 - confidence(self.probability), np.float32)
 
 
-def reconstruct(measurement: npt.NDArray[Any], model: Model, *, threshold: float = CELL_THRESHOLD) -> Reconstruction:
+def reconstruct(
+    measurement: npt.ArrayLike | Tensor, model: Model, *, threshold: float = CELL_THRESHOLD
+) -> Reconstruction:
     """Reconstruct a measurement in 3D.
 
     Parameters
     ----------
-    measurement : ndarray (S, Y, X)
-        Images of the sensors, linear in light, in any unit that they share. A field larger than that of the model is
-        reconstructed by overlapping tiles, see `foci3d.reconstruction.tiles`.
+    measurement : array_like (S, Y, X)
+        Images of the sensors, linear in light, in any unit that they share: of NumPy or torch. A field larger than that
+        of the model is reconstructed by overlapping tiles, see `foci3d.reconstruction.tiles`.
     model : Model
         A model that predicts the probability of a cell in each layer. Without a recalibration, probabilities and
         standard deviations are as predicted, and some of the quality is not available.
@@ -99,6 +102,11 @@ def reconstruct(measurement: npt.NDArray[Any], model: Model, *, threshold: float
         raise InputError(
             f"model {description.network}: the task is {description.task}; expected "
             f"{tasks_of_kind(OutputKind.CELL_PROBABILITIES)}, choose another model."
+        )
+    measurement = to_numpy(measurement)
+    if measurement.ndim != 3:
+        raise InputError(
+            f"measurement: found {measurement.ndim} axes; expected three, sensor, y and x. Reshape the measurement."
         )
     outputs = _predict_field(measurement, model)
     probability = model.recalibrate(outputs).output
