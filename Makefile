@@ -54,7 +54,7 @@ unlock: env  ## after a run was killed, cancel its jobs of SLURM and release its
 # Tests that need a run of the workflow find this one.
 test: env  ## all tests, after a small run of the whole workflow
 	$(SNAKEMAKE) --configfile config/smoke.yaml -- all
-	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
 
 check: env  ## in seconds: format, types, imports, and the fast tests of what has changed since the main branch
 	$(BIN)/ruff check

@@ -15,7 +15,7 @@ from performance.result_digests import array_digests, number_digest
 
 pytest.importorskip("snakemake_executor_plugin_slurm", reason="the plugin of Snakemake for SLURM is not installed")
 
-pytestmark = [pytest.mark.slow, pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 
 RESULTS = Path("results/smoke")
 TARGETS = [

@@ -30,7 +30,15 @@ def read_shard(path: Path) -> list[Any]:
 
 def read_predictions(path: Path) -> list[Any]:
     loaded = predictions.Predictions.load(path)
-    return [loaded.arrays, loaded.attributes, loaded.network, loaded.dataset, loaded.task]
+    return [
+        loaded.samples,
+        loaded.outputs,
+        loaded.target,
+        loaded.attributes,
+        loaded.network,
+        loaded.dataset,
+        loaded.task,
+    ]
 
 
 def read_psf(path: Path) -> list[Any]:

@@ -41,7 +41,7 @@ from foci3d.config.models import Config
 from foci3d.config.samples import Acquisition, read_samples
 from foci3d.io import matlab, predictions, shards
 from foci3d.io.images import read_acquisition
-from foci3d.io.samples import Samples
+from foci3d.io.samples import Outputs, Samples
 from foci3d.learning.datasets import open_dataset
 from foci3d.learning.model import load_model
 from foci3d.learning.model_file import save_model
@@ -224,8 +224,14 @@ def read_shard() -> None:
 
 def small_predictions(path: Path) -> None:
     output = np.random.default_rng(0).random((3, 2, 13, 13)).astype(np.float32)
-    arrays = {"output": output, "target": (output > 0.5).astype(np.uint8), "measurements": output}
-    predictions.Predictions("network", "stack2", "masks", arrays, {"psf": "0123"}).save(path)
+    predictions.Predictions(
+        network="network",
+        dataset="stack2",
+        task="masks",
+        samples=Samples(layers=output, masks=output, depths_um=output[:, :, 0, 0], measurements=output),
+        outputs=Outputs(output=output),
+        target=(output > 0.5).astype(np.uint8),
+    ).save(path)
 
 
 def small_kernels(path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from predicted import arrays_of
 from squares import SEPARATION_UM, draw_squares
 
 from foci3d.io import shards
@@ -67,8 +68,8 @@ def test_stacks_are_predicted_and_scored_beside_networks(run_script, predict, tm
     path = predict("stack2_wiener", "stack2", "masks", method, [0, 1], n_layers=4, n_sensors=2)
     predictions = Predictions.load(path)
     assert (predictions.network, predictions.dataset, predictions.task) == ("stack2_wiener", "stack2", "masks")
-    assert predictions.arrays["output"].shape == (8, 4, N_PIXELS, N_PIXELS)
-    np.testing.assert_array_equal(predictions.arrays["target"], predictions.arrays["masks"])
+    assert predictions.outputs.output.shape == (8, 4, N_PIXELS, N_PIXELS)
+    np.testing.assert_array_equal(predictions.target, predictions.samples.masks)
     assert predictions.attributes["method"] == "layered_wiener"
     assert predictions.attributes["noise_to_signal"] in (0.01, 1)
     assert predictions.attributes["smoothing_sigma_px"] in (0, 1)
@@ -89,7 +90,7 @@ def test_layers_are_deconvolved_in_their_unit_and_worse_at_depths_with_errors(pr
     method = {"name": "nonnegative_least_squares", "iterations": [100]}
     arguments = ("deblur_least_squares", "deblur", "deblurring", method, [0], 1, 1)
     results = [Predictions.load(predict(*arguments, depth_sd_um=sd_um)) for sd_um in (0.0, 100.0, 100.0)]
-    exact, inexact, again = (result.arrays for result in results)
+    exact, inexact, again = (arrays_of(result) for result in results)
     np.testing.assert_array_equal(inexact["output"], again["output"])
     np.testing.assert_array_equal(inexact["depths_um"], exact["depths_um"])
     np.testing.assert_array_equal(exact["target"], exact["layers"])
@@ -103,5 +104,5 @@ def test_layers_are_deconvolved_in_their_unit_and_worse_at_depths_with_errors(pr
 def test_moving_clusters_keep_their_sequences(run_script, predict):
     method = {"name": "back_projection"}
     path = predict("stack2_back_projection", "moving", "masks", method, [0], n_layers=4, n_sensors=2, moving=True)
-    assert {"sequence", "step", "cluster"} <= Predictions.load(path).arrays.keys()
+    assert {"sequence", "step", "cluster"} <= arrays_of(Predictions.load(path)).keys()
     assert "bleed_through" in pd.read_csv(score(run_script, path))["metric"].unique()

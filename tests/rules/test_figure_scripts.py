@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from docutils.core import publish_parts
 from PIL import Image
+from predicted import make_predictions
 from run_script import load_workflow
 from snakemake.io import get_flag_value, is_flagged
 from torch import nn
@@ -38,7 +39,7 @@ def inputs_of(rng: np.random.Generator, layers: int, sensors: int) -> dict[str, 
     }
 
 
-def make_predictions(task: str, layers: int = 1, sensors: int = 1, moving: bool = False) -> Predictions:
+def random_predictions(task: str, layers: int = 1, sensors: int = 1, moving: bool = False) -> Predictions:
     rng = np.random.default_rng(1)
     arrays = inputs_of(rng, layers, sensors)
     if task == "depth_class":
@@ -58,7 +59,7 @@ def make_predictions(task: str, layers: int = 1, sensors: int = 1, moving: bool 
         cluster = np.zeros((SAMPLES, PIXELS, PIXELS), np.uint8)
         cluster[:, 3:7, 4:8] = 1
         arrays |= {"sequence": np.arange(SAMPLES) // 4, "step": np.arange(SAMPLES) % 4, "cluster": cluster}
-    return Predictions("a_network", "a_dataset", task, arrays, {})
+    return make_predictions(task, network="a_network", **arrays)
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def files(tmp_path):
     """Make predictions and their scores; gives the files by kind."""
 
     def make(task: str, **options) -> dict[str, Path]:
-        predictions = make_predictions(task, **options)
+        predictions = random_predictions(task, **options)
         paths = {"predictions": tmp_path / "predictions.h5"}
         predictions.save(paths["predictions"])
         tables = dict(zip(("samples", "summary"), score(predictions, 1000.0, 20, 1), strict=True))

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
-from foci3d.io.predictions import Predictions
+from predicted import make_predictions
 
 PROJECT = Path(__file__).parents[2]
 RUN = [sys.executable, "workflow/run_script.py"]
@@ -23,7 +22,7 @@ def test_a_script_runs_alone(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     target = rng.integers(2, size=(6, 4, 5, 5)).astype(np.uint8)
     arrays = {"output": (0.8 * target + 0.1).astype(np.float32), "target": target}
-    predictions = Predictions("stack2_cnn", "stack2", "masks", arrays, {})
+    predictions = make_predictions("masks", network="stack2_cnn", dataset="stack2", **arrays)
     predictions.save(tmp_path / "predictions" / "stack2_cnn" / "stack2.h5")
     result = run(tmp_path, "trace_roc", "network=stack2_cnn", "dataset=stack2")
     assert result.returncode == 0, result.stderr

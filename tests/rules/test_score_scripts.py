@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
-from foci3d.io.predictions import Predictions
+from predicted import make_predictions
 
 RESOURCES = Path(__file__).parents[2] / "resources"
 
@@ -21,14 +20,14 @@ def save_masks(path: Path, network: str = "stack2_cnn", test: str = "stack2", wr
         "depths_um": np.sort(rng.uniform(0, 1000, (8, 4)), 1),
         "measurements": rng.random((8, 2, 12, 12), dtype=np.float32),
     }
-    Predictions(network, test, "masks", arrays, {}).save(path)
+    make_predictions("masks", network=network, dataset=test, **arrays).save(path)
 
 
 def save_depth_map(path: Path) -> None:
     target = np.zeros((4, 1, 12, 12), np.float32)
     target[:, :, 4:] = 600
     arrays = {"output": target + 60, "target": target, "depths_um": np.array([[100.0, 600.0]] * 4)}
-    Predictions("nonoverlap_cnn", "nonoverlap", "depth_map", arrays, {}).save(path)
+    make_predictions("depth_map", network="nonoverlap_cnn", dataset="nonoverlap", **arrays).save(path)
 
 
 @pytest.fixture

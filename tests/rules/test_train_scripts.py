@@ -158,10 +158,10 @@ def test_from_shards_to_predictions(
     )
     found = Predictions.load(predictions)
     assert (found.network, found.dataset, found.task) == (name, "mine", NETWORKS[name][0])
-    assert found.arrays["output"].shape == OUTPUTS[name]
+    assert found.outputs.output.shape == OUTPUTS[name]
     trained = load_model(model["model"], average_symmetries=False)
     again = trained.predict(shards.read_shards(files["test"]).measurements).output
-    np.testing.assert_allclose(found.arrays["output"], again, rtol=1e-5)
+    np.testing.assert_allclose(found.outputs.output, again, rtol=1e-5)
     curves = pd.read_csv(model["curves"])
     assert curves.step.tolist() == [2, 4]
     assert np.isfinite(curves).all(axis=None)

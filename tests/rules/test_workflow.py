@@ -10,8 +10,6 @@ import pytest
 
 from foci3d.config.models import Config
 
-pytestmark = pytest.mark.xdist_group("workflow")
-
 MODULE = """
 configfile: "config/config.yaml"
 configfile: "config/smoke.yaml"

@@ -5,14 +5,12 @@ writes the reliability diagram, the risk by coverage and the scores of out-of-di
 (CSV, HTML and Markdown).
 """
 
-from dataclasses import fields
 from pathlib import Path
 
 from foci3d.confidence.assessment import assess_trust, reliability_diagrams, score_inputs, trust_page
 from foci3d.confidence.reliability import risk_coverage
 from foci3d.io.atomic import atomic_path
 from foci3d.io.predictions import Predictions
-from foci3d.io.samples import Outputs, Samples
 from foci3d.learning.model import load_model
 from foci3d.learning.recalibration import Recalibration
 from foci3d.workflow.job import run_job
@@ -35,22 +33,18 @@ def main(
     html: Path,
     markdown: Path,
 ) -> None:
-    arrays = Predictions.load(predictions).arrays
+    test = Predictions.load(predictions)
     trained = load_model(model, psf=psf, device=device, recalibration=recalibration)
     fitted = Recalibration.load(recalibration, trained.description.digests.weights)
-    samples, outputs = (
-        record(**{field.name: arrays[field.name][:n_samples] for field in fields(record) if field.name in arrays})
-        for record in (Samples, Outputs)
-    )
-    inputs = score_inputs(trained, fitted, samples, outputs, seed)
-    curve = risk_coverage(fitted.probabilities(arrays["output"]), arrays["target"] > 0)
-    diagrams = reliability_diagrams(arrays, fitted)
+    inputs = score_inputs(trained, fitted, test.samples[:n_samples], test.outputs[:n_samples], seed)
+    curve = risk_coverage(fitted.probabilities(test.outputs.output), test.target > 0)
+    diagrams = reliability_diagrams(test, fitted)
     for table, path in ((diagrams, reliability), (curve, risk), (inputs, scores)):
         with atomic_path(path) as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g")
-    table = assess_trust(arrays, fitted, inputs, n_bootstrap, seed)
+    table = assess_trust(test, fitted, inputs, n_bootstrap, seed)
     trust_page(table).save(csv, html, markdown, note)
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

@@ -19,4 +19,4 @@ def main(samples: Path, bounds: Path, fig2a: list[Path], fig2b: list[Path]) -> N
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

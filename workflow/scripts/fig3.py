@@ -16,11 +16,11 @@ from foci3d.workflow.job import run_job
 
 def main(predictions: Path, samples: Path, pixel_pitch_um: float, fig3a: list[Path], fig3b: list[Path]) -> None:
     style.use_style()
-    arrays, table = Predictions.load(predictions).arrays, pd.read_csv(samples)
+    test, table = Predictions.load(predictions), pd.read_csv(samples)
     shown = representative_samples(table, 4)
-    style.save(deblurring.examples(arrays, table, shown, pixel_pitch_um), *fig3a)
+    style.save(deblurring.examples(test, table, shown, pixel_pitch_um), *fig3a)
     style.save(deblurring.errors(table), *fig3b)
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

@@ -28,10 +28,10 @@ def main(
     view: Path,
 ) -> None:
     style.use_style()
-    arrays, table = Predictions.load(predictions).arrays, pd.read_csv(samples)
-    stack = stacks.Stack.from_predictions(arrays, median_sample(table))
+    test, table = Predictions.load(predictions), pd.read_csv(samples)
+    stack = stacks.Stack.from_predictions(test, median_sample(table))
     style.save(stacks.example(stack, pixel_pitch_um), *fig4a)
-    style.save(stacks.errors_by_layer(table, pd.read_csv(bounds)["linear_share"]), *fig4b)
+    style.save(stacks.errors_by_layer(table, [*pd.read_csv(bounds)["linear_share"]]), *fig4b)
     sensor_planes_um = (0.0, sensor_separation_um)[: len(stack.measurements)]
     space = (stack.output, stack.depths_um, pixel_pitch_um, sensor_planes_um, CELL_THRESHOLD)
     style.save(view3d.figure_3d(*space), *fig4c)
@@ -40,4 +40,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

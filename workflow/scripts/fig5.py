@@ -23,13 +23,13 @@ def main(
     fig5b: list[Path],
 ) -> None:
     style.use_style()
-    arrays = Predictions.load(predictions).arrays
-    shown = visible_sequence(pd.read_csv(samples), arrays["sequence"], arrays["cluster"])
-    steps, clusters = moving.read_sequence(arrays, shown)
+    test = Predictions.load(predictions)
+    shown = visible_sequence(pd.read_csv(samples), test.samples)
+    steps, clusters = moving.read_sequence(test, shown)
     sensor_planes_um = (0.0, sensor_separation_um)[: len(steps[0].measurements)]
     style.save(moving.scheme(steps, clusters, pixel_pitch_um, sensor_planes_um), *fig5a)
     style.save(moving.step_by_step(steps, clusters, pixel_pitch_um), *fig5b)
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

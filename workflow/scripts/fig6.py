@@ -18,4 +18,4 @@ def main(summary: Path, roc: Path, fig6a: list[Path], fig6b: list[Path]) -> None
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

@@ -19,10 +19,10 @@ def main(predictions: Path, samples: Path, summary: Path, pixel_pitch_um: float,
     style.use_style()
     table = pd.read_csv(samples)
     shown = median_sample(table)
-    stack = Stack.from_predictions(Predictions.load(predictions).arrays, shown)
+    stack = Stack.from_predictions(Predictions.load(predictions), shown)
     scores = table[table["sample"] == shown], pd.read_csv(summary, dtype={"layer": str})
     style.save(slides.slides(stack, *scores, pixel_pitch_um), *figure)
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

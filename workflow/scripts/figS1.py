@@ -18,11 +18,11 @@ def main(
     predictions: Path, samples: Path, coverage: Path, pixel_pitch_um: float, max_depth_um: float, figure: list[Path]
 ) -> None:
     style.use_style()
-    arrays, table = Predictions.load(predictions).arrays, pd.read_csv(samples)
+    test, table = Predictions.load(predictions), pd.read_csv(samples)
     by_coverage = pd.read_csv(coverage)
-    drawn = depth_maps.maps_and_errors(arrays, table, by_coverage, median_sample(table), pixel_pitch_um, max_depth_um)
+    drawn = depth_maps.maps_and_errors(test, table, by_coverage, median_sample(table), pixel_pitch_um, max_depth_um)
     style.save(drawn, *figure)
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

@@ -16,9 +16,9 @@ from foci3d.workflow.job import run_job
 def main(predictions: Path, samples: Path, pixel_pitch_um: float, figure: list[Path]) -> None:
     style.use_style()
     table = pd.read_csv(samples)
-    stack = stacks.Stack.from_predictions(Predictions.load(predictions).arrays, median_sample(table))
+    stack = stacks.Stack.from_predictions(Predictions.load(predictions), median_sample(table))
     style.save(stacks.example_and_errors(stack, table, pixel_pitch_um), *figure)
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

@@ -20,10 +20,10 @@ from foci3d.workflow.job import run_job
 def main(model: Path, predictions: Path, samples: Path, pixel_pitch_um: float, figure: list[Path]) -> None:
     style.use_style()
     test = Predictions.load(predictions)
-    stack = Stack.from_predictions(test.arrays, median_sample(pd.read_csv(samples)))
+    stack = Stack.from_predictions(test, median_sample(pd.read_csv(samples)))
     network = load_model(model, recalibration=None).network
     style.save(architecture(network, test.network, stack, pixel_pitch_um), *figure)
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

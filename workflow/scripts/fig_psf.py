@@ -23,4 +23,4 @@ def main(psf: Path, figure: list[Path], profiles: Path | None = None, widths: Pa
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

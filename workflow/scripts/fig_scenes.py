@@ -20,4 +20,4 @@ def main(shards: list[Path], layers: Path, statistics: Path, figure: list[Path])
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

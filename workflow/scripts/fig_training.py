@@ -17,4 +17,4 @@ def main(curves: list[Path], figure: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

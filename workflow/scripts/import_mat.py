@@ -33,4 +33,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

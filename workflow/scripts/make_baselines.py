@@ -14,4 +14,4 @@ def main(networks: list[Path], baselines: list[Path], note: str, csv: Path, html
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

@@ -16,4 +16,4 @@ def main(scorecard: Path, layout: Path, note: str, csv: Path, html: Path, markdo
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

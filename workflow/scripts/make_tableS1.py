@@ -15,4 +15,4 @@ def main(one_sensor: Path, two_sensors: list[Path], note: str, csv: Path, html: 
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

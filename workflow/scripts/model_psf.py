@@ -26,4 +26,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

@@ -19,4 +19,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

@@ -10,7 +10,9 @@ from typing import Annotated
 from foci3d.classical.tuning import inexact_depths, tune
 from foci3d.config.classical_methods import CLASSICAL_METHODS, ClassicalMethod
 from foci3d.config.tasks import TASKS
-from foci3d.io.predictions import COPIES, Predictions
+from foci3d.io.hdf5 import Attribute
+from foci3d.io.predictions import Predictions
+from foci3d.io.samples import Outputs
 from foci3d.io.shards import read_shards
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
@@ -44,17 +46,12 @@ def main(
     samples = read_shards(test)
     given_um = inexact_depths(samples.depths_um, depth_sd_um, depth_range_um, [seed, *b"test"])
     output = tuned.predict(forward, samples.measurements, given_um)
-    copies = {name: values for name, values in samples.arrays().items() if name in COPIES}
-    attributes = {
-        "method": tuned.name,
-        "smoothing_sigma_px": tuned.smoothing_sigma_px,
-        **tuned.parameters,
-        "depth_sd_um": depth_sd_um,
-        "psf": kernels.digest,
-    }
-    results = {"output": output, "target": copies[spec.classical_target], **copies}
-    Predictions(network, dataset, task, results, attributes).save(predictions)
+    attributes: dict[str, Attribute] = {"method": tuned.name, **tuned.parameters, "depth_sd_um": depth_sd_um}
+    attributes |= {"smoothing_sigma_px": tuned.smoothing_sigma_px, "psf": kernels.digest}
+    target = samples.arrays()[spec.classical_target]
+    outputs = Outputs(output=output)
+    Predictions(network, dataset, task, samples, outputs, target, attributes=attributes).save(predictions)
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

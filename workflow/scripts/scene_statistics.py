@@ -24,4 +24,4 @@ def main(shards: list[Path], published: Path, layers: Path, statistics: Path) ->
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

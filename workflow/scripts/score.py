@@ -20,4 +20,4 @@ def main(predictions: Path, max_depth_um: float, n_bootstrap: int, seed: int, sa
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

@@ -17,4 +17,4 @@ def main(predictions: Path, roc: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from predicted import make_predictions
 from summaries import stack
 
 from foci3d.config.tasks import DEBLURRING, DEPTH_CLASS, DEPTH_MAP, MASKS
 from foci3d.errors import InputError
 from foci3d.evaluation.tables import read_summaries
-from foci3d.io.predictions import Predictions
 from foci3d.io.samples import NumpySamples, Samples
 from frozen_datasets import FrozenDataset, benchmark_page, read_frozen, require_frozen
 from import_predictions import check_entry, read_entry
@@ -102,7 +102,7 @@ def test_frozen_datasets_are_those_of_the_configuration(config):
 
 def test_both_kinds_of_files_are_read(entry, tmp_path):
     np.savez(tmp_path / "mine.npz", **entry, more=np.ones(2))
-    Predictions("mine", "stack2", "masks", {**entry, "target": entry["output"]}, {}).save(tmp_path / "mine.h5")
+    make_predictions("masks", **entry, target=entry["output"]).save(tmp_path / "mine.h5")
     for name in ("mine.npz", "mine.h5"):
         read = read_entry(tmp_path / name)
         assert set(read) == {"output", "depths_um"}

@@ -61,7 +61,7 @@ def import_predictions(run_script, files, config, tmp_path) -> Callable[[], Path
 def test_an_entry_is_imported_and_scored(import_predictions, run_script, files, tmp_path):
     predictions = Predictions.load(import_predictions())
     assert (predictions.network, predictions.dataset, predictions.task) == ("mine", "stack2", "masks")
-    assert predictions.arrays["measurements"].shape == (N_SAMPLES, 2, 17, 17)
+    assert predictions.samples.measurements.shape == (N_SAMPLES, 2, 17, 17)
     output = {"samples": tmp_path / "samples.csv", "summary": tmp_path / "summary.csv"}
     params = {"max_depth_um": 1000.0, "n_bootstrap": 50, "seed": 1}
     run_script("score", input={"predictions": tmp_path / "p.h5"}, output=output, params=params)
@@ -115,9 +115,9 @@ def test_classes_of_depth_are_imported(run_script, config, tmp_path):
         wildcards={"network": "mine", "dataset": "depth"},
         params={"dataset_config": dataset.model_dump(mode="json")},
     )
-    predictions = Predictions.load(tmp_path / "p.h5").arrays
-    assert predictions["target"].tolist() == [0, 7, 19]
-    np.testing.assert_array_equal(predictions["classes_um"], classes_um)
+    predictions = Predictions.load(tmp_path / "p.h5")
+    assert predictions.target.tolist() == [0, 7, 19]
+    np.testing.assert_array_equal(predictions.classes_um, classes_um)
 
 
 def test_the_record_holds_networks_and_classical_methods_on_frozen_data(run_script, files, tmp_path):

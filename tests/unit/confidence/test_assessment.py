@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from predicted import make_predictions
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
@@ -66,7 +67,7 @@ def table() -> tuple[pd.DataFrame, dict[str, np.ndarray], pd.DataFrame, Recalibr
         pd.DataFrame({"inputs": kind, "score": score, "flagged": 1 * (score > 1.5)}) for kind, score in kinds.items()
     ]
     scores = pd.concat(parts, ignore_index=True)
-    return assess_trust(arrays, fitted, scores, 200, 0), arrays, scores, fitted
+    return assess_trust(make_predictions("stacks", **arrays), fitted, scores, 200, 0), arrays, scores, fitted
 
 
 def test_recalibration_file_is_read_as_it_was_written(tmp_path: Path):
@@ -109,7 +110,9 @@ def test_table_has_the_shares_of_depths_within_their_intervals(table):
 
 def test_table_of_a_network_without_depths_has_no_intervals(table):
     _, arrays, scores, fitted = table
-    summary = assess_trust({name: arrays[name] for name in ("output", "target")}, fitted, scores, 20, 0)
+    summary = assess_trust(
+        make_predictions("masks", output=arrays["output"], target=arrays["target"]), fitted, scores, 20, 0
+    )
     assert not summary["metric"].str.startswith("depth").any()
     assert "Depths within their intervals [%]" not in trust_page(summary).sections
 

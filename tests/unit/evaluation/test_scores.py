@@ -1,9 +1,12 @@
 """Tables of scores, compared with sums over their own rows and with scenes of known scores."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn.metrics
+from predicted import arrays_of, make_predictions
 
 from foci3d.config.tasks import TaskSpec
 from foci3d.errors import InputError
@@ -14,17 +17,13 @@ SAMPLES, LAYERS, PIXELS = 12, 4, 16
 COLUMNS = ["network", "dataset", "task", "metric", "layer", "value", "ci_low", "ci_high", "baseline", "n"]
 
 
-def predictions(task: str, **arrays: np.ndarray) -> Predictions:
-    return Predictions("some_network", "some_dataset", task, arrays, {})
-
-
 def masks_test(**changes: np.ndarray) -> Predictions:
     rng = np.random.default_rng(1)
     target = (rng.random((SAMPLES, LAYERS, PIXELS, PIXELS)) < [[[0.3]], [[0.4]], [[0.6]], [[0.2]]]).astype(np.uint8)
     target[0, 1] = 0
     output = np.clip(0.4 * target + 0.7 * rng.random(target.shape), 0, 1).astype(np.float32)
     depths_um = np.sort(rng.uniform(0, 1000, (SAMPLES, LAYERS)), 1)
-    return predictions("masks", **{"output": output, "target": target, "depths_um": depths_um, **changes})
+    return make_predictions("masks", **{"output": output, "target": target, "depths_um": depths_um, **changes})
 
 
 def scored(test: Predictions) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -47,7 +46,7 @@ def test_masks_have_a_row_for_each_sample_and_layer(masks):
     test, samples, _ = masks
     assert samples["sample"].tolist() == np.repeat(range(SAMPLES), LAYERS).tolist()
     assert samples["layer"].tolist() == [1, 2, 3, 4] * SAMPLES
-    assert samples["depth_um"].tolist() == test.arrays["depths_um"].ravel().tolist()
+    assert samples["depth_um"].tolist() == arrays_of(test)["depths_um"].ravel().tolist()
 
 
 def test_undefined_values_are_blank_and_not_counted(masks):
@@ -75,8 +74,8 @@ def test_error_of_a_layer_is_the_mean_over_samples_beside_that_of_the_majority(m
 def test_ratios_of_a_layer_are_pooled_over_pixels(masks):
     test, _, summary = masks
     for layer in range(LAYERS):
-        target = test.arrays["target"][:, layer].ravel()
-        probabilities = test.arrays["output"][:, layer].ravel()
+        target = arrays_of(test)["target"][:, layer].ravel()
+        probabilities = arrays_of(test)["output"][:, layer].ravel()
         predicted = probabilities > 0.5
         expected = {
             "sensitivity": sklearn.metrics.recall_score(target, predicted),
@@ -110,34 +109,34 @@ def test_summary_is_tidy(masks):
 def stacks() -> tuple[Predictions, pd.DataFrame, pd.DataFrame]:
     """Masks with depths whose errors are normal, with the standard deviation of 30 um that is predicted."""
     test, rng = masks_test(), np.random.default_rng(2)
-    arrays = {name: np.repeat(values, 40, 0) for name, values in test.arrays.items()}
+    arrays = {name: np.repeat(values, 40, 0) for name, values in arrays_of(test).items()}
     depths_um = arrays["depths_um"]
     arrays |= {
         "predicted_depths_um": depths_um + 30 * rng.standard_normal(depths_um.shape),
         "predicted_depth_sds_um": np.full(depths_um.shape, 30.0),
         "occupancy": np.full(depths_um.shape, 0.9),
     }
-    stacked = predictions("stacks", **arrays)
+    stacked = make_predictions("stacks", **arrays)
     return stacked, *scored(stacked)
 
 
 def test_stacks_are_scored_as_masks_too(stacks):
     test, _, summary = stacks
-    _, expected = scored(predictions("masks", **test.arrays))
+    _, expected = scored(make_predictions("masks", **arrays_of(test)))
     rows = summary[summary["metric"].isin(expected["metric"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(rows.drop(columns="task"), expected.drop(columns="task"))
 
 
 def test_depth_errors_of_occupied_layers(stacks):
     test, samples, summary = stacks
-    is_occupied = (test.arrays["target"] > 0).any((-2, -1))
-    error_um = np.abs(test.arrays["predicted_depths_um"] - test.arrays["depths_um"])
+    is_occupied = (arrays_of(test)["target"] > 0).any((-2, -1))
+    error_um = np.abs(arrays_of(test)["predicted_depths_um"] - arrays_of(test)["depths_um"])
     assert not is_occupied.all()
     for layer in range(LAYERS):
         row = cell(summary, "depth_error_um", str(layer + 1))
         assert row["value"] == pytest.approx(error_um[is_occupied[:, layer], layer].mean())
         assert row["n"] == is_occupied[:, layer].sum()
-        depths_um = test.arrays["depths_um"][is_occupied[:, layer], layer]
+        depths_um = arrays_of(test)["depths_um"][is_occupied[:, layer], layer]
         assert row["baseline"] == pytest.approx(np.abs(depths_um - depths_um.mean()).mean())
     assert samples["depth_error_um"].notna().sum() == is_occupied.sum()
 
@@ -150,7 +149,7 @@ def test_coverage_of_intervals_of_normal_errors(stacks):
 
 def test_occupancy_error_is_the_share_of_layers_on_the_wrong_side(stacks):
     test, _, summary = stacks
-    is_occupied = (test.arrays["target"] > 0).any((-2, -1))
+    is_occupied = (arrays_of(test)["target"] > 0).any((-2, -1))
     assert cell(summary, "occupancy_error")["value"] == pytest.approx(1 - is_occupied.mean())
 
 
@@ -193,7 +192,7 @@ def test_intervals_of_moving_clusters_resample_sequences():
     output = np.where(wrong, 1 - target, target).astype(np.float32)
     depths_um = np.zeros((6, LAYERS))
     single = masks_test(output=output, target=target, depths_um=depths_um)
-    copied = {name: np.repeat(values, 4, 0) for name, values in single.arrays.items()}
+    copied = {name: np.repeat(values, 4, 0) for name, values in arrays_of(single).items()}
     _, alone = scored(single)
     _, repeated = scored(masks_test(**copied, sequence=np.repeat(np.arange(6), 4)))
     for column in ("value", "ci_low", "ci_high"):
@@ -206,7 +205,7 @@ def test_depth_classes_have_known_scores():
     output = np.full((4, 20), 0.01, np.float32)
     for sample, (predicted, probability) in enumerate([(0, 0.81), (6, 0.6), (13, 0.5), (19, 0.81)]):
         output[sample, predicted] = probability
-    samples, summary = scored(predictions("depth_class", output=output, target=target, classes_um=classes_um))
+    samples, summary = scored(make_predictions("depth_class", output=output, target=target, classes_um=classes_um))
     assert samples["depth_um"].tolist() == [50, 550, 1050, 1950]
     assert samples["predicted_um"].tolist() == [50, 650, 1350, 1950]
     assert samples["exact"].tolist() == [1, 0, 0, 1]
@@ -223,7 +222,9 @@ def test_depth_classes_have_known_scores():
 
 def test_impossible_prediction_has_a_finite_loss():
     output, target = np.array([[1.0, 0.0]], np.float32), np.array([1])
-    samples, _ = scored(predictions("depth_class", output=output, target=target, classes_um=np.array([50.0, 150.0])))
+    samples, _ = scored(
+        make_predictions("depth_class", output=output, target=target, classes_um=np.array([50.0, 150.0]))
+    )
     assert 80 < samples["loss"].item() < 100
 
 
@@ -232,7 +233,7 @@ def test_deblurred_images_are_scored_beside_the_measurement():
     target = rng.lognormal(size=(5, 1, PIXELS, PIXELS)).astype(np.float32)
     output, measurements = target + 0.1, np.repeat(target + 0.3, 2, 1)
     depths_um = np.array([[0.0], [199.0], [200.0], [650.0], [999.0]])
-    test = predictions("deblurring", output=output, target=target, measurements=measurements, depths_um=depths_um)
+    test = make_predictions("deblurring", output=output, target=target, measurements=measurements, depths_um=depths_um)
     samples, summary = scored(test)
     value_range = np.ptp(target[:, 0].astype(float), (1, 2))
     assert samples["depth_um"].tolist() == [0, 199, 200, 650, 999]
@@ -259,7 +260,7 @@ def test_depth_maps_are_scored_over_all_pixels_and_on_cells():
     output = np.full_like(target, 100.0)
     output[1] = 0
     depths_um = np.array([[200.0, 900.0], [100.0, 700.0]])
-    samples, summary = scored(predictions("depth_map", output=output, target=target, depths_um=depths_um))
+    samples, summary = scored(make_predictions("depth_map", output=output, target=target, depths_um=depths_um))
     assert samples["error"].tolist() == pytest.approx([0.1, 0])
     assert samples["error_sd"].tolist() == pytest.approx([0, 0])
     assert samples["cell_error"].tolist() == pytest.approx([0.1, np.nan], nan_ok=True)
@@ -280,7 +281,9 @@ def test_scores_follow_their_seed(masks):
 
 def test_task_without_a_scorer_is_scored_by_the_errors_of_its_samples():
     errors = np.array([0.1, 0.2, 0.6])
-    samples, summary = scored(predictions("counting", output=np.zeros((3, 1)), target=np.ones((3, 1)), error=errors))
+    samples, summary = scored(
+        make_predictions("counting", output=np.zeros((3, 1)), target=np.ones((3, 1)), error=errors)
+    )
     assert samples.to_dict("list") == {"sample": [0, 1, 2], "error": errors.tolist()}
     (row,) = summary.to_dict("records")
     assert row["task"] == "counting"
@@ -289,7 +292,7 @@ def test_task_without_a_scorer_is_scored_by_the_errors_of_its_samples():
     assert 0.1 <= row["ci_low"] < row["ci_high"] <= 0.6
     assert row["n"] == 3
     with pytest.raises(InputError, match="some_network on some_dataset: task counting has no registered scorer"):
-        scored(predictions("counting", output=np.zeros((3, 1)), target=np.ones((3, 1))))
+        scored(make_predictions("counting", output=np.zeros((3, 1)), target=np.ones((3, 1))))
 
 
 @pytest.mark.usefixtures("plugged_in")
@@ -297,10 +300,12 @@ def test_registered_scorer_is_used():
 
     @scores.scorer(TaskSpec(name="counting", meaning="number of cells", axes="sample"))
     def score_counts(test, weights, max_depth_um):
-        samples = pd.DataFrame({"sample": range(3), "count_error": abs(test.arrays["output"] - test.arrays["target"])})
+        samples = pd.DataFrame(
+            {"sample": range(3), "count_error": abs(arrays_of(test)["output"] - arrays_of(test)["target"])}
+        )
         return samples, scores.mean_rows(samples, weights, {"count_error": 5.0})
 
-    test = predictions("counting", output=np.array([4.0, 6, 5]), target=np.array([3.0, 3, 3]))
+    test = make_predictions("counting", output=np.array([4.0, 6, 5]), target=np.array([3.0, 3, 3]))
     row = cell(scored(test)[1], "count_error")
     assert row[["value", "baseline", "n"]].tolist() == [2, 5, 3]
 
@@ -332,16 +337,15 @@ def test_roc_passes_through_the_rates_at_one_half(masks):
 @pytest.mark.parametrize("task", ["depth_class", "deblurring", "depth_map"])
 def test_roc_of_another_task_is_refused(task):
     with pytest.raises(InputError, match=f"some_network on some_dataset: task {task} has no ROC curve; .* choose"):
-        scores.trace_roc(predictions(task))
+        scores.trace_roc(make_predictions(task))
 
 
 def test_predictions_survive_the_round_trip(tmp_path):
-    test = moving_test()
-    test = Predictions(test.network, test.dataset, test.task, test.arrays, {"parameters": 12, "weights": "abc"})
+    test = replace(moving_test(), attributes={"parameters": 12, "weights": "abc"})
     test.save(tmp_path / "predictions.h5")
     again = Predictions.load(tmp_path / "predictions.h5")
     assert (again.network, again.dataset, again.task) == ("some_network", "some_dataset", "masks")
     assert again.attributes == {"parameters": 12, "weights": "abc"}
-    assert again.arrays.keys() == test.arrays.keys()
-    for name, values in test.arrays.items():
-        np.testing.assert_array_equal(again.arrays[name], values)
+    assert arrays_of(again).keys() == arrays_of(test).keys()
+    for name, values in arrays_of(test).items():
+        np.testing.assert_array_equal(arrays_of(again)[name], values)

@@ -137,16 +137,17 @@ def test_predictions_hold_what_scoring_needs(
     assert found.attributes == {"parameters": 7, "weights": "abc"}
     expected = shards.read_shards(paths)
     for name in ("measurements", "layers", "masks", "depths_um", "sequence", "step", "cluster"):
-        np.testing.assert_array_equal(found.arrays[name], getattr(expected, name))
-    np.testing.assert_allclose(found.arrays["output"], model.predict(measurements).output, rtol=1e-5)
+        np.testing.assert_array_equal(getattr(found.samples, name), getattr(expected, name))
+    np.testing.assert_allclose(found.outputs.output, model.predict(measurements).output, rtol=1e-5)
     targets = {
         "depth_class": np.full(N_SAMPLES, 1),
         "depth_map": (expected.masks * expected.depths_um[..., None, None]).sum(1, keepdims=True),
         "masks": expected.masks,
         "stacks": expected.masks,
     }
-    np.testing.assert_array_equal(found.arrays["target"], targets[task])
-    assert found.arrays.get("classes_um", np.array([])).tolist() == [*model.description.classes_um]
+    np.testing.assert_array_equal(found.target, targets[task])
+    classes_um = () if found.classes_um is None else tuple(found.classes_um)
+    assert classes_um == model.description.classes_um
 
 
 @pytest.mark.parametrize(("task", "swapped"), [("masks", True), ("depth_map", False), ("deblurring", False)])

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pandas as pd
+from predicted import make_predictions
 
 from foci3d.plots import deblurring
 
 
 def test_examples_share_a_scale_and_name_their_depth(images, image_samples):
-    figure = deblurring.examples(images, image_samples, [5, 9], 55.0)
+    figure = deblurring.examples(make_predictions("deblurring", **images), image_samples, [5, 9], 55.0)
     first = [axes.images[0] for axes in (figure.axes[0], figure.axes[2], figure.axes[4])]
     assert {image.get_clim() for image in first} == {(0, np.quantile(images["target"][5], 0.99))}
     for image, name in zip(first, ("measurements", "output", "target"), strict=True):

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
+from predicted import make_predictions
 from torch import nn
 
 from foci3d.io.samples import Samples
@@ -44,10 +45,17 @@ def draw_moving(request: pytest.FixtureRequest) -> tuple[list[stacks.Stack], np.
     return [make_stack() for _ in range(4)], clusters
 
 
+def draw_examples(request: pytest.FixtureRequest) -> Figure:
+    images, samples = get(request, "images", "image_samples")
+    return deblurring.examples(make_predictions("deblurring", **images), samples, [3, 9, 20, 4], PITCH_UM)
+
+
 def draw_depth_maps(request: pytest.FixtureRequest) -> Figure:
     images, samples, by_coverage = get(request, "images", "image_samples", "by_coverage")
     arrays = {**images, "target": 500 * images["target"], "layers": np.repeat(images["target"], 2, 1)}
-    return depth_maps.maps_and_errors(arrays, samples, by_coverage, 3, PITCH_UM, 1000.0)
+    return depth_maps.maps_and_errors(
+        make_predictions("depth_map", **arrays), samples, by_coverage, 3, PITCH_UM, 1000.0
+    )
 
 
 def draw_slides(request: pytest.FixtureRequest) -> Figure:
@@ -118,7 +126,7 @@ BOUNDS = pd.DataFrame({"depth_um": [50.0, 1950.0], "class_accuracy": [0.98, 0.9]
 FIGURES: dict[str, Draw] = {
     "2a": lambda request: depth_classes.predictions_by_depth(*get(request, "depth_samples")),
     "2b": lambda request: depth_classes.accuracy_by_depth(*get(request, "depth_samples"), BOUNDS),
-    "3a": lambda request: deblurring.examples(*get(request, "images", "image_samples"), [3, 9, 20, 4], PITCH_UM),
+    "3a": draw_examples,
     "3b": lambda request: deblurring.errors(*get(request, "image_samples")),
     "4a": lambda request: stacks.example(next(get(request, "make_stack"))(), PITCH_UM),
     "4b": lambda request: stacks.errors_by_layer(*get(request, "mask_samples"), [0.8, 0.4, 0.4, 0.8]),

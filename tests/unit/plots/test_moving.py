@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.contour import ContourSet
+from predicted import make_predictions
 
 from foci3d.plots import moving
 
@@ -10,7 +11,7 @@ def test_steps_of_a_sequence_come_in_order(rng):
     arrays = {name: rng.random((6, 2, 5, 5)) for name in ("layers", "measurements", "output", "target")}
     arrays |= {"depths_um": rng.random((6, 2)), "cluster": rng.random((6, 5, 5))}
     arrays |= {"sequence": np.array([1, 0, 1, 0, 2, 2]), "step": np.array([1, 0, 0, 1, 0, 1])}
-    steps, clusters = moving.read_sequence(arrays, 1)
+    steps, clusters = moving.read_sequence(make_predictions("masks", **arrays), 1)
     np.testing.assert_array_equal(steps[0].output, arrays["output"][2])
     np.testing.assert_array_equal(steps[1].output, arrays["output"][0])
     np.testing.assert_array_equal(clusters, arrays["cluster"][[2, 0]])

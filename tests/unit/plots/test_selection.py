@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from predicted import make_predictions
 
 from foci3d.plots.selection import median_sample, representative_samples, visible_sequence
 
@@ -39,4 +40,5 @@ def test_visible_sequence_has_a_large_central_cluster_and_an_error_near_the_medi
     clusters[sequences == 6, 5:14, 5:14] = 1  # large, central, extreme error
     errors = np.array([0.1, 0.2, 0.3, 0.3, 0.4, 0.35, 0.9, 0.5])
     samples = pd.DataFrame({"sequence": sequences, "error": errors[sequences]})
-    assert visible_sequence(samples, sequences, clusters) == 5
+    test = make_predictions("masks", output=clusters, sequence=sequences, cluster=clusters)
+    assert visible_sequence(samples, test.samples) == 5

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from predicted import make_predictions
 
 from foci3d.plots import stacks, style
 
@@ -43,7 +44,7 @@ def test_stack_shows_layers_outputs_and_targets_in_columns(make_stack, n_sensors
 def test_stack_of_predictions_is_one_sample(rng):
     arrays = {name: rng.random((3, 4, 5, 5)) for name in ("layers", "measurements", "output", "target", "masks")}
     arrays["depths_um"] = rng.random((3, 4))
-    stack = stacks.Stack.from_predictions(arrays, 2)
+    stack = stacks.Stack.from_predictions(make_predictions("masks", **arrays), 2)
     np.testing.assert_array_equal(stack.measurements, arrays["measurements"][2])
     np.testing.assert_array_equal(stack.output, arrays["output"][2])
     np.testing.assert_array_equal(stack.depths_um, arrays["depths_um"][2])

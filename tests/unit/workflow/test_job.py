@@ -18,10 +18,10 @@ from foci3d.workflow import job
 
 
 @pytest.fixture
-def stub(tmp_path: Path) -> Iterator[SimpleNamespace]:
-    """Stand-in for the `snakemake` object; threads and environment are restored afterwards."""
+def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """Stand-in for the `snakemake` object among the globals; threads and environment are restored afterwards."""
     n_threads, environment = torch.get_num_threads(), dict(os.environ)
-    yield SimpleNamespace(
+    snakemake = SimpleNamespace(
         rule="score",
         wildcards={"dataset": "stack2"},
         input={"psf": "psf.h5"},
@@ -31,6 +31,8 @@ def stub(tmp_path: Path) -> Iterator[SimpleNamespace]:
         threads=3,
         config={},
     )
+    monkeypatch.setitem(globals(), "snakemake", snakemake)
+    yield snakemake
     torch.set_num_threads(n_threads)
     os.environ.clear()
     os.environ.update(environment)
@@ -116,7 +118,7 @@ def test_main_is_called_by_names_with_typed_values(stub: SimpleNamespace) -> Non
     def main(dataset: str, psf: Path, optics: OpticsConfig, table: Path, seed: int = 7) -> None:
         received.update(locals())
 
-    job.run_job(main, stub)
+    job.run_job(main)
     assert received["dataset"] == "stack2"
     assert received["psf"] == Path("psf.h5")
     assert received["optics"] == OpticsConfig(fwhm_deg=36.0, standoff_um=20.0, linear_fill_factor=1.0)
@@ -129,14 +131,14 @@ def test_missing_value_is_an_internal_error(stub: SimpleNamespace) -> None:
         raise AssertionError(n_layers)
 
     with pytest.raises(SystemExit):
-        job.run_job(main, stub)
+        job.run_job(main)
     assert "Missing required argument" in text(stub)
 
 
 def test_plugins_are_loaded_first(stub: SimpleNamespace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.py").write_text("print('registered')")
     stub.config = {"plugins": [str(tmp_path / "mine.py")]}
-    job.run_job(lambda: print("main"), stub)
+    job.run_job(lambda: print("main"))
     assert capsys.readouterr().out.split() == ["registered", "main"]
 
 
@@ -148,7 +150,7 @@ def test_files_and_log_name_their_provenance(stub: SimpleNamespace, tmp_path: Pa
         hdf5.write(path, kind, arrays, {"code": "of the input", "source": "scan"})
 
     stub.config = {"seed": 2022, "results": "results/paper"}
-    job.run_job(main, stub)
+    job.run_job(main)
     _, attributes = hdf5.read(path, kind)
     assert attributes["configuration"] == digest(stub.config)
     assert (attributes["seed"], attributes["code"], attributes["source"]) == (2022, "abc", "scan")

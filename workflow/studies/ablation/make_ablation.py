@@ -96,4 +96,4 @@ def main(models: list[Path], curves: list[Path], note: str, csv: Path, html: Pat
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

@@ -16,7 +16,8 @@ import torch
 from foci3d.config.models import DatasetConfig
 from foci3d.config.tasks import TASKS, OutputKind, TaskSpec
 from foci3d.errors import InputError
-from foci3d.io.predictions import COPIES, Predictions
+from foci3d.io.predictions import Predictions
+from foci3d.io.samples import Outputs
 from foci3d.io.shards import read_shards
 from foci3d.learning.tasks import make_task
 from foci3d.workflow.job import run_job
@@ -41,7 +42,8 @@ def read_entry(path: str | Path) -> dict[str, npt.NDArray[Any]]:
     """
     path = Path(path)
     if path.suffix == ".h5":
-        arrays = dict(Predictions.load(path).arrays)
+        predictions = Predictions.load(path)
+        arrays = {"output": predictions.outputs.output, "depths_um": predictions.samples.depths_um}
     else:
         try:
             with np.load(path, allow_pickle=False) as file:
@@ -130,12 +132,16 @@ def main(
     shape = (len(target), len(classes_um)) if is_classes else target.shape
     values, max_depth_um = read_entry(entry), dataset_config.depth_range_um[1]
     check_entry(entry, values, spec, samples.depths_um, shape, max_depth_um)
-    results = {"output": values["output"].astype(np.float32), "target": target}
-    results |= {name: copied for name, copied in samples.arrays().items() if name in COPIES}
-    if classes_um:
-        results["classes_um"] = np.array(classes_um, np.float32)
-    Predictions(network, dataset, spec.name, results, {}).save(predictions)
+    Predictions(
+        network=network,
+        dataset=dataset,
+        task=spec.name,
+        samples=samples,
+        outputs=Outputs(output=values["output"].astype(np.float32)),
+        target=target,
+        classes_um=np.array(classes_um, np.float32) if classes_um else None,
+    ).save(predictions)
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

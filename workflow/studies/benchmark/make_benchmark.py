@@ -21,4 +21,4 @@ def main(present: Path, note: str, csv: Path, html: Path, markdown: Path, summar
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

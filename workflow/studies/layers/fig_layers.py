@@ -55,4 +55,4 @@ def main(table: Path, figure: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

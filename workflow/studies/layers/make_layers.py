@@ -71,4 +71,4 @@ def main(summaries: list[Path], n_sensors: dict[str, int], note: str, csv: Path,
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

@@ -39,4 +39,4 @@ def main(scores: list[Path], note: str, csv: Path, html: Path, markdown: Path) -
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

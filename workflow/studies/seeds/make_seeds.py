@@ -58,4 +58,4 @@ def main(summaries: list[Path], root_seed: int, note: str, csv: Path, html: Path
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake)
+    run_job(main)

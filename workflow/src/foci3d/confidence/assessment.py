@@ -1,10 +1,8 @@
 """The recalibration, the abstention and the out-of-distribution flag of a network, assessed on test samples."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 
@@ -15,6 +13,7 @@ from foci3d.evaluation import uncertainty
 from foci3d.evaluation.metrics import DEPTH_INTERVALS, FloatArray, ratio
 from foci3d.evaluation.tables import TablePage, format_estimates, in_units
 from foci3d.evaluation.uncertainty import Estimate
+from foci3d.io.predictions import Predictions
 from foci3d.io.samples import NumpyOutputs, NumpySamples
 from foci3d.learning.model import Model
 from foci3d.learning.recalibration import Recalibration
@@ -77,19 +76,22 @@ def score_inputs(
     return scores.assign(flagged=(scores["score"] > scores["threshold"]).astype(int))
 
 
-def reliability_diagrams(arrays: Mapping[str, npt.NDArray[Any]], recalibration: Recalibration) -> pd.DataFrame:
-    """Reliability of a network's predictions, of which `arrays` holds output and target `(N, L, Y, X)`.
+def reliability_diagrams(predictions: Predictions, recalibration: Recalibration) -> pd.DataFrame:
+    """Reliability of a network's predictions, with output and target `(N, L, Y, X)`.
 
     Columns of `foci3d.confidence.reliability.reliability_table`, and recalibration (before, after).
     """
-    outputs = {"before": arrays["output"], "after": recalibration.probabilities(arrays["output"])}
-    sums = {when: reliability.reliability_sums(values, arrays["target"] > 0) for when, values in outputs.items()}
+    outputs = {
+        "before": predictions.outputs.output,
+        "after": recalibration.probabilities(predictions.outputs.output),
+    }
+    sums = {when: reliability.reliability_sums(values, predictions.target > 0) for when, values in outputs.items()}
     tables = (reliability.reliability_table(part.sum(0)).assign(recalibration=when) for when, part in sums.items())
     return pd.concat(tables)
 
 
 def assess_trust(
-    arrays: Mapping[str, npt.NDArray[Any]],
+    predictions: Predictions,
     recalibration: Recalibration,
     scores: pd.DataFrame,
     n_bootstrap: int,
@@ -99,7 +101,7 @@ def assess_trust(
 
     Parameters
     ----------
-    arrays : mapping of str to ndarray
+    predictions : Predictions
         Arrays of the predictions: output and target (N, L, Y, X); of a model that predicts depths, these, their
         standard deviations and depths_um, too.
     recalibration, scores
@@ -112,7 +114,7 @@ def assess_trust(
     DataFrame
         Columns metric, layer (from 1, or `all`), inputs (as of `score_inputs`), value, ci_low and ci_high.
     """
-    target, raw = arrays["target"] > 0, arrays["output"]
+    target, raw = predictions.target > 0, predictions.outputs.output
     probabilities = recalibration.probabilities(raw)
     weights = uncertainty.resampling_weights(np.arange(len(target)), n_bootstrap, seed)
     layers = [*map(str, range(1, target.shape[1] + 1)), "all"]
@@ -122,8 +124,8 @@ def assess_trust(
         )
         for suffix, values in (("_before", raw), ("", probabilities))
     }
-    if "predicted_depths_um" in arrays:
-        estimates |= _depth_coverages(arrays, recalibration, weights)
+    if predictions.outputs.predicted_depths_um is not None:
+        estimates |= _depth_coverages(predictions, recalibration, weights)
     parts = [_rows(metric, estimate, layers) for metric, estimate in estimates.items()]
     kept = reliability.selection_sums(probabilities, target, recalibration.confidence_threshold)
     everything = reliability.selection_sums(probabilities, target, 0)
@@ -134,11 +136,14 @@ def assess_trust(
 
 
 def _depth_coverages(
-    arrays: Mapping[str, npt.NDArray[Any]], recalibration: Recalibration, weights: FloatArray
+    predictions: Predictions, recalibration: Recalibration, weights: FloatArray
 ) -> dict[str, Estimate]:
     """Shares of the depths within their intervals, by layer and in the mean of all, before and after recalibration."""
-    errors = np.abs(depth_errors(arrays["predicted_depths_um"], arrays["depths_um"], arrays["target"] > 0))
-    predicted = arrays["predicted_depth_sds_um"]
+    outputs, samples = predictions.outputs, predictions.samples
+    assert outputs.predicted_depths_um is not None
+    assert outputs.predicted_depth_sds_um is not None
+    errors = np.abs(depth_errors(outputs.predicted_depths_um, samples.depths_um, predictions.target > 0))
+    predicted = outputs.predicted_depth_sds_um
     return {
         f"depth_coverage_{percent}{suffix}": uncertainty.bootstrap_estimate(
             np.stack([errors <= half_width * sds, ~np.isnan(errors)], -1).astype(float),

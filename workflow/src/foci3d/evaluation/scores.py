@@ -30,6 +30,7 @@ from foci3d.evaluation import metrics, uncertainty
 from foci3d.evaluation.metrics import DEPTH_INTERVALS, BoolArray, Confusion, FloatArray
 from foci3d.evaluation.uncertainty import Estimate
 from foci3d.io.predictions import Predictions
+from foci3d.io.samples import NumpySamples
 
 DEPTH_BIN_UM = 200
 
@@ -77,7 +78,8 @@ def score(predictions: Predictions, max_depth_um: float, n_bootstrap: int, seed:
     InputError
         If the task has no registered scorer and the predictions have no array `error`.
     """
-    groups = predictions.arrays.get("sequence", np.arange(len(predictions.arrays["output"])))
+    sequence = predictions.samples.sequence
+    groups = np.arange(len(predictions.outputs)) if sequence is None else sequence
     weights = uncertainty.resampling_weights(groups, n_bootstrap, seed)
     score_task = SCORERS.get(predictions.task, _score_errors)
     samples, summary = score_task(predictions, weights, max_depth_um)
@@ -114,19 +116,20 @@ def mean_rows(samples: pd.DataFrame, weights: FloatArray, baselines: Mapping[str
 
 def _score_errors(predictions: Predictions, weights: FloatArray, max_depth_um: float) -> Tables:
     """Mean of the errors that a task without a scorer gave to its samples."""
-    if "error" not in predictions.arrays:
+    errors = predictions.error
+    if errors is None:
         raise InputError(
             f"{predictions.network} on {predictions.dataset}: task {predictions.task} has no registered scorer and "
             "the predictions have no array `error`; predict again, or register a scorer in a file of plugins."
         )
-    errors = predictions.arrays["error"]
     samples = pd.DataFrame({"sample": np.arange(len(errors)), "error": errors})
     return samples, mean_rows(samples, weights, {"error": np.nan})
 
 
 @scorer(DEPTH_CLASS)
 def _score_depth_classes(predictions: Predictions, weights: FloatArray, max_depth_um: float) -> Tables:
-    probabilities, target, classes_um = (predictions.arrays[name] for name in ("output", "target", "classes_um"))
+    probabilities, target, classes_um = predictions.outputs.output, predictions.target, predictions.classes_um
+    assert classes_um is not None
     predicted = probabilities.argmax(1)
     target_probability = probabilities[np.arange(len(target)), target]
     samples = pd.DataFrame(
@@ -153,12 +156,13 @@ def _score_depth_classes(predictions: Predictions, weights: FloatArray, max_dept
 @scorer(DEBLURRING)
 def _score_images(predictions: Predictions, weights: FloatArray, max_depth_um: float) -> Tables:
     output, target, measurement = (
-        predictions.arrays[name][:, 0].astype(float) for name in ("output", "target", "measurements")
+        values[:, 0].astype(float)
+        for values in (predictions.outputs.output, predictions.target, predictions.samples.measurements)
     )
     samples = pd.DataFrame(
         {
             "sample": np.arange(len(output)),
-            "depth_um": predictions.arrays["depths_um"][:, 0],
+            "depth_um": predictions.samples.depths_um[:, 0],
             "error": metrics.normalized_error(output, target),
             "identity_error": metrics.normalized_error(measurement, target),
             "least_square_error": metrics.least_square_error(output, target),
@@ -197,10 +201,12 @@ def _rows_by_depth(samples: pd.DataFrame, metric: str, baseline: FloatArray, wei
 
 @scorer(DEPTH_MAP)
 def _score_depth_maps(predictions: Predictions, weights: FloatArray, max_depth_um: float) -> Tables:
-    output, target = (predictions.arrays[name][:, 0].astype(float) / max_depth_um for name in ("output", "target"))
+    output, target = (
+        values[:, 0].astype(float) / max_depth_um for values in (predictions.outputs.output, predictions.target)
+    )
     deviation = np.abs(output - target)
     cells = target > 0
-    depths_um = predictions.arrays["depths_um"]
+    depths_um = predictions.samples.depths_um
     samples = pd.DataFrame(
         {
             "sample": np.arange(len(output)),
@@ -227,13 +233,13 @@ def _standard_deviation(moments: FloatArray) -> FloatArray:
 
 @scorer(MASKS)
 def _score_masks(predictions: Predictions, weights: FloatArray, max_depth_um: float) -> Tables:
-    probabilities, target = predictions.arrays["output"], predictions.arrays["target"] > 0
+    probabilities, target = predictions.outputs.output, predictions.target > 0
     predicted = probabilities > metrics.CELL_THRESHOLD
     counts = Confusion.from_masks(predicted, target).counts
     ratios = {name: (counts, name) for name in ("error", "sensitivity", "specificity", "balanced_accuracy", "dice")}
     ratios["empty_error"] = (counts, "coverage")
-    if "cluster" in predictions.arrays:
-        ratios |= _cluster_ratios(predictions, predicted, target)
+    if predictions.samples.cluster is not None:
+        ratios |= _cluster_ratios(predictions.samples, predicted, target)
     columns = {name: getattr(Confusion.from_counts(part), metric) for name, (part, metric) in ratios.items()}
     columns["majority_error"] = metrics.majority_error(columns["empty_error"])
     columns["auc"] = metrics.rank_auc(probabilities, target)
@@ -256,16 +262,20 @@ def _score_masks(predictions: Predictions, weights: FloatArray, max_depth_um: fl
 @scorer(STACKS)
 def _score_stacks(predictions: Predictions, weights: FloatArray, max_depth_um: float) -> Tables:
     samples, summary = _score_masks(predictions, weights, max_depth_um)
-    arrays = predictions.arrays
-    is_occupied = (arrays["target"] > 0).any((-2, -1))
+    outputs = predictions.outputs
+    assert outputs.predicted_depths_um is not None
+    assert outputs.predicted_depth_sds_um is not None
+    assert outputs.occupancy is not None
+    is_occupied = (predictions.target > 0).any((-2, -1))
     depths_um, sds_um = (
-        np.where(is_occupied, arrays[name].astype(float), np.nan) for name in ("depths_um", "predicted_depth_sds_um")
+        np.where(is_occupied, values.astype(float), np.nan)
+        for values in (predictions.samples.depths_um, outputs.predicted_depth_sds_um)
     )
-    error_um = np.abs(arrays["predicted_depths_um"] - depths_um)
+    error_um = np.abs(outputs.predicted_depths_um - depths_um)
     columns = {"depth_error_um": error_um}
     for percent, quantile in DEPTH_INTERVALS.items():
         columns[f"depth_coverage_{percent}"] = np.where(is_occupied, error_um <= quantile * sds_um, np.nan)
-    columns["occupancy_error"] = ((arrays["occupancy"] > 0.5) != is_occupied).astype(float)
+    columns["occupancy_error"] = ((outputs.occupancy > 0.5) != is_occupied).astype(float)
     spread_um = np.abs(depths_um - metrics.mean_defined(depths_um, 0))
     baselines = {
         "depth_error_um": _append_mean(metrics.mean_defined(spread_um, 0)),
@@ -277,8 +287,8 @@ def _score_stacks(predictions: Predictions, weights: FloatArray, max_depth_um: f
         for name, values in columns.items()
     ]
     samples = samples.assign(
-        predicted_depth_um=arrays["predicted_depths_um"].ravel(),
-        predicted_depth_sd_um=arrays["predicted_depth_sds_um"].ravel(),
+        predicted_depth_um=outputs.predicted_depths_um.ravel(),
+        predicted_depth_sd_um=outputs.predicted_depth_sds_um.ravel(),
         **{name: values.ravel() for name, values in columns.items()},
     )
     return samples, pd.concat([summary, *rows], ignore_index=True)
@@ -293,16 +303,18 @@ def _layer_means(values: FloatArray, weights: FloatArray) -> Estimate:
 
 
 def _cluster_ratios(
-    predictions: Predictions, predicted: BoolArray, target: BoolArray
+    samples: NumpySamples, predicted: BoolArray, target: BoolArray
 ) -> dict[str, tuple[FloatArray, str]]:
     """Counts inside the footprint of the moving cluster with the metric to take of each, by name.
 
     The sensitivity counts in the layer that holds the cluster, the specificity in the others, and the bleed-through in
     the adjacent layers; elsewhere the counts are 0, so that the metrics are undefined.
     """
-    footprint = predictions.arrays["cluster"][:, None] > 0
+    assert samples.cluster is not None
+    assert samples.step is not None
+    footprint = samples.cluster[:, None] > 0
     counts = Confusion.from_masks(predicted, target, where=footprint).counts
-    distance = abs(np.arange(target.shape[1]) - predictions.arrays["step"][:, None])[..., None]
+    distance = abs(np.arange(target.shape[1]) - samples.step[:, None])[..., None]
     return {
         "cluster_sensitivity": (counts * (distance == 0), "sensitivity"),
         "cluster_specificity": (counts * (distance > 0), "specificity"),
@@ -330,13 +342,13 @@ def _count_defined(values: FloatArray) -> npt.NDArray[np.int_]:
 
 def _layered_samples(predictions: Predictions, columns: dict[str, FloatArray]) -> pd.DataFrame:
     """Columns `(N, L)` as a table with one row per sample and layer."""
-    n_samples, n_layers = predictions.arrays["depths_um"].shape
+    n_samples, n_layers = predictions.samples.depths_um.shape
     frame = pd.DataFrame({"sample": np.repeat(np.arange(n_samples), n_layers)})
-    for name in ("sequence", "step"):
-        if name in predictions.arrays:
-            frame[name] = np.repeat(predictions.arrays[name], n_layers)
+    for name, values in (("sequence", predictions.samples.sequence), ("step", predictions.samples.step)):
+        if values is not None:
+            frame[name] = np.repeat(values, n_layers)
     frame["layer"] = np.tile(np.arange(1, n_layers + 1), n_samples)
-    frame["depth_um"] = predictions.arrays["depths_um"].ravel()
+    frame["depth_um"] = predictions.samples.depths_um.ravel()
     return frame.assign(**{name: values.ravel() for name, values in columns.items()})
 
 
@@ -363,7 +375,7 @@ def trace_roc(predictions: Predictions) -> pd.DataFrame:
             f"{predictions.network} on {predictions.dataset}: task {predictions.task} has no ROC curve; "
             f"expected {tasks_of_kind(OutputKind.CELL_PROBABILITIES)}, choose another network or dataset in figures."
         )
-    histograms = metrics.probability_histograms(predictions.arrays["output"], predictions.arrays["target"] > 0).sum(0)
+    histograms = metrics.probability_histograms(predictions.outputs.output, predictions.target > 0).sum(0)
     thresholds, false_positive_rate, true_positive_rate = metrics.roc(histograms)
     areas = metrics.histogram_auc(histograms)
     grid = np.linspace(0, 1, len(thresholds))

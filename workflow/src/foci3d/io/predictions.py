@@ -23,7 +23,7 @@ The attributes name the method (`network`), the dataset and the task.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,10 +32,11 @@ import numpy.typing as npt
 from foci3d.config.tasks import TASKS
 from foci3d.errors import InputError
 from foci3d.io import hdf5
+from foci3d.io.samples import NumpyOutputs, NumpySamples, Outputs, Samples
 
 FORMAT = hdf5.FileFormat("foci3d-predictions", 3)
 
-COPIES = {
+SAMPLE_LABELS = {
     "measurements": ("sample sensor y x", "a.u."),
     "layers": ("sample layer y x", "a.u."),
     "masks": ("sample layer y x", "1"),
@@ -44,10 +45,10 @@ COPIES = {
     "step": ("sample", "1"),
     "cluster": ("sample y x", "1"),
 }
-"""Axes and unit of the arrays that are copied from the dataset."""
+"""Axes and unit of the arrays of the samples that the file repeats."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Predictions:
     """A predictions file in memory.
 
@@ -55,8 +56,16 @@ class Predictions:
     ----------
     network, dataset, task : str
         Name of the method, of the dataset and of the task.
-    arrays : mapping of str to ndarray
-        The arrays, as the module describes them.
+    samples : Samples of ndarray
+        What was measured, and the truth behind it.
+    outputs : Outputs of ndarray
+        What was predicted.
+    target : ndarray
+        What is true, in the axes and the unit of the task.
+    error : ndarray (N,), optional
+        Error of each sample, for kinds of output that a plugin defines.
+    classes_um : ndarray (classes,), optional
+        Depth of each class [um].
     attributes : mapping
         Further attributes of the file.
     """
@@ -64,8 +73,12 @@ class Predictions:
     network: str
     dataset: str
     task: str
-    arrays: Mapping[str, npt.NDArray[Any]]
-    attributes: Mapping[str, hdf5.Attribute]
+    samples: NumpySamples
+    outputs: NumpyOutputs
+    target: npt.NDArray[Any]
+    error: npt.NDArray[Any] | None = None
+    classes_um: npt.NDArray[Any] | None = None
+    attributes: Mapping[str, hdf5.Attribute] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -74,21 +87,35 @@ class Predictions:
         Raises
         ------
         InputError
-            If the file cannot be read, is damaged, or lacks a name, the output or the target.
+            If the file cannot be read, is damaged, or lacks a name or an array.
         """
         arrays, attributes = hdf5.read(path, FORMAT)
         del attributes["kind"], attributes["version"]
-        missing = {"network", "dataset", "task"} - attributes.keys() or {"output", "target"} - arrays.keys()
+        needed = {"output", "target", "measurements", "layers", "masks", "depths_um"}
+        missing = {"network", "dataset", "task"} - attributes.keys() or needed - arrays.keys()
         if missing:
             raise InputError(f"{path}: {', '.join(sorted(missing))} is missing. Delete it and run again.")
-        names = {name: str(attributes.pop(name)) for name in ("network", "dataset", "task")}
-        return cls(**names, arrays=arrays, attributes=attributes)
+        return cls(
+            **{name: str(attributes.pop(name)) for name in ("network", "dataset", "task")},
+            samples=Samples.from_arrays(arrays),
+            outputs=Outputs.from_arrays(arrays),
+            target=arrays["target"],
+            error=arrays.get("error"),
+            classes_um=arrays.get("classes_um"),
+            attributes=attributes,
+        )
 
     def save(self, path: str | Path) -> None:
         """Write a file."""
         names = {"network": self.network, "dataset": self.dataset, "task": self.task}
+        copies = {name: values for name, values in self.samples.arrays().items() if name in SAMPLE_LABELS}
+        own = {"target": self.target, "error": self.error, "classes_um": self.classes_um}
         labels = self._labels()
-        arrays = {name: hdf5.LabelledArray(values, *labels[name]) for name, values in self.arrays.items()}
+        arrays = {
+            name: hdf5.LabelledArray(values, *labels[name])
+            for name, values in {**self.outputs.arrays(), **own, **copies}.items()
+            if values is not None
+        }
         hdf5.write(path, FORMAT, arrays, {**names, **self.attributes})
 
     def _labels(self) -> dict[str, tuple[str, str]]:
@@ -96,4 +123,4 @@ class Predictions:
         spec = TASKS[self.task]
         values = {name: ("sample layer", unit) for name, unit in spec.layer_values.items()}
         own = {"output": (spec.axes, spec.unit), "target": (spec.target_axes, spec.unit), "error": ("sample", "1")}
-        return {**COPIES, **values, **own, "classes_um": ("class", "um")}
+        return {**SAMPLE_LABELS, **values, **own, "classes_um": ("class", "um")}

@@ -7,7 +7,7 @@
 (5, (3, 2, 51, 51), ['layers', 'masks', 'depths_um', 'measurements'])
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Generic, Self, TypeVar
 
@@ -25,6 +25,11 @@ class _Record(Generic[Array]):
         """The arrays that are there, by name."""
         values = ((field.name, getattr(self, field.name)) for field in fields(self))
         return {name: value for name, value in values if value is not None}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array]) -> Self:
+        """The record of those of the `arrays` that it has a field for."""
+        return cls(**{field.name: arrays[field.name] for field in fields(cls) if field.name in arrays})
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays().values())))  # type: ignore[arg-type]

@@ -8,8 +8,7 @@ import torch
 
 from foci3d.config.tasks import OutputKind
 from foci3d.io import shards
-from foci3d.io.hdf5 import Attribute
-from foci3d.io.predictions import COPIES, Predictions
+from foci3d.io.predictions import Predictions
 from foci3d.io.samples import NumpySamples
 from foci3d.learning.model import Model
 
@@ -39,11 +38,15 @@ def predict_samples(model: Model, samples: NumpySamples, dataset_name: str) -> P
     description = model.description
     outputs = model.predict(samples.measurements, recalibrate=False)
     target = model.task.target(samples.map(torch.from_numpy))
-    copies = {name: values for name, values in samples.arrays().items() if name in COPIES}
-    results = {**outputs.arrays(), "target": target.numpy(), **copies}
-    if model.task.spec.kind is OutputKind.OTHER:
-        results["error"] = model.task.error(torch.from_numpy(outputs.output), target).numpy()
-    if description.classes_um:
-        results["classes_um"] = np.array(description.classes_um, np.float32)
-    attributes: dict[str, Attribute] = {"parameters": description.n_parameters, "weights": description.digests.weights}
-    return Predictions(description.network, dataset_name, description.task, results, attributes)
+    has_own_error = model.task.spec.kind is OutputKind.OTHER
+    return Predictions(
+        network=description.network,
+        dataset=dataset_name,
+        task=description.task,
+        samples=samples,
+        outputs=outputs,
+        target=target.numpy(),
+        error=model.task.error(torch.from_numpy(outputs.output), target).numpy() if has_own_error else None,
+        classes_um=np.array(description.classes_um, np.float32) if description.classes_um else None,
+        attributes={"parameters": description.n_parameters, "weights": description.digests.weights},
+    )

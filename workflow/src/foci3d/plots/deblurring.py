@@ -1,14 +1,13 @@
 """Fig. 3: deblurred images of one layer."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from foci3d.io.predictions import Predictions
 from foci3d.plots import style
 from foci3d.plots.style import COLORS
 
@@ -16,15 +15,13 @@ METHODS = {"identity_error": ("input, not deblurred", COLORS["grey"]), "error": 
 """Label and color of the columns of errors."""
 
 
-def examples(
-    arrays: Mapping[str, npt.NDArray[Any]], samples: pd.DataFrame, shown: Sequence[int], pixel_pitch_um: float
-) -> Figure:
+def examples(predictions: Predictions, samples: pd.DataFrame, shown: Sequence[int], pixel_pitch_um: float) -> Figure:
     """Show input, output and target of some test samples (Fig. 3a).
 
     Parameters
     ----------
-    arrays : mapping of str to ndarray
-        Arrays sensors, output and target of the predictions, each `(N, 1, Y, X)` [a.u.].
+    predictions : Predictions
+        Measurements, outputs and targets `(N, 1, Y, X)` [a.u.].
     samples : DataFrame
         Table of all samples with columns depth_um and error (0 to 1).
     shown : sequence of int
@@ -38,18 +35,22 @@ def examples(
         The three images of a column share their scale of intensity.
     """
     depths_um, errors = (samples[name].to_numpy() for name in ("depth_um", "error"))
-    rows = {"measurements": "input", "output": "output", "target": "target"}
+    rows = {
+        "input": predictions.samples.measurements,
+        "output": predictions.outputs.output,
+        "target": predictions.target,
+    }
     figure = style.new_figure(style.FULL_WIDTH_MM, 0.86 * style.FULL_WIDTH_MM)
     grid = figure.subplots(3, len(shown), squeeze=False)
     for column, sample in zip(grid.T, shown, strict=True):
-        limits = style.intensity_limits(arrays["target"][sample])
-        for axes, name in zip(column, rows, strict=True):
+        limits = style.intensity_limits(predictions.target[sample])
+        for axes, images in zip(column, rows.values(), strict=True):
             bar_um = 1000 if axes is grid[-1, 0] else None
-            image = style.show_image(axes, arrays[name][sample, 0], pixel_pitch_um, limits=limits, bar_um=bar_um)
+            image = style.show_image(axes, images[sample, 0], pixel_pitch_um, limits=limits, bar_um=bar_um)
         column[0].set_title(f"depth {depths_um[sample]:.0f} µm")
         column[1].set_title(f"error {100 * errors[sample]:.1f} %")
         figure.colorbar(image, ax=column[-1], location="bottom", label="intensity [a.u.]", aspect=30)
-    for axes, label in zip(grid[:, 0], rows.values(), strict=True):
+    for axes, label in zip(grid[:, 0], rows, strict=True):
         style.label_row(axes, label)
     return figure
 

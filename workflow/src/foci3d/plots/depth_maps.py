@@ -1,6 +1,5 @@
 """Fig. S1: depth maps of two layers without overlap."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -10,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 
+from foci3d.io.predictions import Predictions
 from foci3d.plots import style
 from foci3d.plots.style import COLORS
 
@@ -24,7 +24,7 @@ METHODS = {"empty_error": ("empty map", COLORS["grey"]), "error": ("network", CO
 
 
 def maps_and_errors(
-    arrays: Mapping[str, npt.NDArray[Any]],
+    predictions: Predictions,
     samples: pd.DataFrame,
     by_coverage: pd.DataFrame,
     shown: int,
@@ -35,8 +35,8 @@ def maps_and_errors(
 
     Parameters
     ----------
-    arrays : mapping of str to ndarray
-        Arrays of the predictions: layers `(N, L, Y, X)`, sensors, output and target `(N, 1, Y, X)`.
+    predictions : Predictions
+        Layers `(N, L, Y, X)`, measurements, outputs and targets `(N, 1, Y, X)`.
     samples : DataFrame
         Table of all samples with columns error and empty_error (0 to 1, relative to `max_depth_um`).
     by_coverage : DataFrame
@@ -55,27 +55,27 @@ def maps_and_errors(
     """
     figure = style.new_figure(style.FULL_WIDTH_MM, 120)
     ((above,), (below,)) = figure.subfigures(2, 1, squeeze=False)
-    sample = {name: values[shown] for name, values in arrays.items()}
-    _show_maps(above, sample, samples["error"].to_numpy()[shown], pixel_pitch_um, max_depth_um)
-    deviations = 100 * np.abs(arrays["output"] - arrays["target"]) / max_depth_um
+    _show_maps(above, predictions, shown, samples["error"].to_numpy()[shown], pixel_pitch_um, max_depth_um)
+    deviations = 100 * np.abs(predictions.outputs.output - predictions.target) / max_depth_um
     _show_errors(below, samples, by_coverage, deviations)
     return figure
 
 
 def _show_maps(
     figure: FigureBase,
-    sample: Mapping[str, npt.NDArray[Any]],
+    predictions: Predictions,
+    shown: int,
     error: float,
     pixel_pitch_um: float,
     max_depth_um: float,
 ) -> None:
     panels = figure.subplots(1, 4)
     overlaid, measurement, *maps = panels
-    style.show_image(overlaid, sample["layers"].sum(0), pixel_pitch_um, bar_um=1000)
-    style.show_image(measurement, sample["measurements"][0], pixel_pitch_um)
+    style.show_image(overlaid, predictions.samples.layers[shown].sum(0), pixel_pitch_um, bar_um=1000)
+    style.show_image(measurement, predictions.samples.measurements[shown, 0], pixel_pitch_um)
     limits = (EMPTY_BELOW_SHARE * max_depth_um, max_depth_um)
-    for axes, name in zip(maps, ("target", "output"), strict=True):
-        depth = style.show_image(axes, sample[name][0], pixel_pitch_um, cmap=DEPTHS, limits=limits)
+    for axes, depths_um in zip(maps, (predictions.target, predictions.outputs.output), strict=True):
+        depth = style.show_image(axes, depths_um[shown, 0], pixel_pitch_um, cmap=DEPTHS, limits=limits)
     figure.colorbar(depth, ax=panels, label="depth [µm], black: empty", shrink=0.8, extend="min")
     titles = ("overlaid layers", "sensor A", "true depth", f"predicted, error {100 * error:.1f} %")
     for axes, title in zip(panels, titles, strict=True):

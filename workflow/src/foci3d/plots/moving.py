@@ -1,6 +1,6 @@
 """Figs. 5 and 6: a cluster of cells that moves through the layers, and its reconstruction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from foci3d.evaluation.metrics import CELL_THRESHOLD
+from foci3d.io.predictions import Predictions
 from foci3d.plots import stacks, style, view3d
 from foci3d.plots.stacks import Stack
 from foci3d.plots.style import COLORS
@@ -20,11 +21,14 @@ ELSEWHERE: Literal["dashed"] = "dashed"
 """Line styles of the outline of the cluster, in its own layer and in other images."""
 
 
-def read_sequence(arrays: Mapping[str, npt.NDArray[Any]], sequence: int) -> tuple[list[Stack], npt.NDArray[Any]]:
+def read_sequence(predictions: Predictions, sequence: int) -> tuple[list[Stack], npt.NDArray[Any]]:
     """The samples of one sequence in order of their steps, and its `clusters (steps, Y, X)`."""
-    rows = np.flatnonzero(arrays["sequence"] == sequence)
-    rows = rows[np.argsort(arrays["step"][rows])]
-    return [Stack.from_predictions(arrays, int(row)) for row in rows], arrays["cluster"][rows]
+    samples = predictions.samples
+    assert samples.step is not None
+    assert samples.cluster is not None
+    rows = np.flatnonzero(samples.sequence == sequence)
+    rows = rows[np.argsort(samples.step[rows])]
+    return [Stack.from_predictions(predictions, int(row)) for row in rows], samples.cluster[rows]
 
 
 def scheme(

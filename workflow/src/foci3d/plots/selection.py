@@ -1,10 +1,9 @@
 """Selection of the test samples that figures show, by fixed rules."""
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+
+from foci3d.io.samples import NumpySamples
 
 
 def median_sample(samples: pd.DataFrame, by: str = "sample") -> int:
@@ -46,7 +45,7 @@ def representative_samples(samples: pd.DataFrame, n_bins: int) -> list[int]:
     return [median_sample(part) for _, part in samples.groupby(bins, observed=True)]
 
 
-def visible_sequence(samples: pd.DataFrame, sequences: npt.NDArray[Any], clusters: npt.NDArray[Any]) -> int:
+def visible_sequence(table: pd.DataFrame, samples: NumpySamples) -> int:
     """Sequence with a large, central cluster and an error near the median.
 
     Of the quarter of the sequences with the most cluster pixels in the central half of the image, this is the one whose
@@ -54,21 +53,21 @@ def visible_sequence(samples: pd.DataFrame, sequences: npt.NDArray[Any], cluster
 
     Parameters
     ----------
-    samples : DataFrame
+    table : DataFrame
         Table of samples with columns sequence and error.
-    sequences : ndarray (N,)
-        Sequence of each sample.
-    clusters : ndarray (N, Y, X)
-        Mask of the moving cluster in each sample.
+    samples : Samples
+        The samples, with the sequence and the footprint of the moving cluster of each.
 
     Returns
     -------
     int
         Index of the sequence.
     """
-    height, width = clusters.shape[1:]
-    center = clusters[:, height // 4 : height - height // 4, width // 4 : width - width // 4] > 0
-    visible = pd.Series(center.sum((1, 2))).groupby(sequences).mean()
-    errors = samples.groupby("sequence")["error"].mean()
+    assert samples.cluster is not None
+    assert samples.sequence is not None
+    height, width = samples.cluster.shape[1:]
+    center = samples.cluster[:, height // 4 : height - height // 4, width // 4 : width - width // 4] > 0
+    visible = pd.Series(center.sum((1, 2))).groupby(samples.sequence).mean()
+    errors = table.groupby("sequence")["error"].mean()
     distance = (errors - errors.median()).abs()[visible >= visible.quantile(0.75)]
     return int(distance.index.to_numpy()[distance.argmin()])

@@ -1,6 +1,6 @@
 """Figs. 4, S2 and S4: cells in overlapping layers, as measured by the sensors and as separated by a network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.transforms import blended_transform_factory
 
 from foci3d.evaluation.metrics import CELL_THRESHOLD, Confusion
+from foci3d.io.predictions import Predictions
 from foci3d.plots import style
 from foci3d.plots.style import COLORS
 
@@ -43,9 +44,10 @@ class Stack:
     depths_um: npt.NDArray[Any]
 
     @classmethod
-    def from_predictions(cls, arrays: Mapping[str, npt.NDArray[Any]], sample: int) -> Self:
-        """One sample of the arrays of a predictions file."""
-        return cls(*(arrays[name][sample] for name in ("layers", "measurements", "output", "target", "depths_um")))
+    def from_predictions(cls, predictions: Predictions, index: int) -> Self:
+        """One sample of a predictions file."""
+        sample, output = predictions.samples[index], predictions.outputs.output[index]
+        return cls(sample.layers, sample.measurements, output, predictions.target[index], sample.depths_um)
 
     @property
     def error(self) -> npt.NDArray[Any]:

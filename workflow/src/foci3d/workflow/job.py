@@ -29,8 +29,8 @@ DISK_PROBLEMS = {
 """Errors of the system that are neither of the input nor of the code."""
 
 
-def run_job(main: Callable[..., None], snakemake: Any) -> None:
-    """Run the `main` of a script as a job of Snakemake.
+def run_job(main: Callable[..., None]) -> None:
+    """Run the `main` of a script as a job of Snakemake, which puts the object `snakemake` among the script's globals.
 
     `main` is called with the wildcards, inputs, outputs and params that its keyword arguments name, and with `devices`,
     the number of devices in the configuration, which is no param as it does not change the result. Plain values are
@@ -41,9 +41,8 @@ def run_job(main: Callable[..., None], snakemake: Any) -> None:
     ----------
     main : callable
         The work of the script; takes keyword arguments and returns nothing.
-    snakemake : snakemake.script.Snakemake
-        The object that Snakemake gives to a script.
     """
+    snakemake = inspect.unwrap(main).__globals__["snakemake"]
     with job_context(snakemake):
         load_plugins(snakemake.config.get("plugins", ()))
         values: dict[str, Any] = {"devices": snakemake.config.get("compute", {}).get("devices", 1)}
