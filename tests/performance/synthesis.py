@@ -73,7 +73,7 @@ def make_imager(psf: PSF) -> Imager:
 
 def blocks(samples: int, imager: Imager, seed: int = 1, scene: SceneConfig = SCENE) -> Iterator[NumpySamples]:
     split = dataset.Split(seed, "stack2", "test", DATASET)
-    return dataset.generate_samples(split, range(samples), scene, imager)
+    return dataset.generate_samples(split, range(samples), [scene], imager)
 
 
 def generate_samples(samples: int, imager: Imager, seed: int = 1, scene: SceneConfig = SCENE) -> None:

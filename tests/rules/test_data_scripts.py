@@ -47,7 +47,7 @@ def run_rule(run_script, config, psf_path):
 def synthesize(run_rule, config):
     def run(folder, name, *, shard=0, n_shards=1, n_samples=8, split="test", **effects):
         params = {
-            "scene": config.appearances["paper"].model_dump(mode="json"),
+            "scenes": [config.appearances["paper"].model_dump(mode="json")],
             **{key: {} for key in ("specimen", "illumination", "sensor")},
             **effects,
             "psf_width_relative_sd": 0.0,

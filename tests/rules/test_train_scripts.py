@@ -13,11 +13,13 @@ import torch
 from safetensors.torch import load_file
 
 from foci3d.config.models import Config
+from foci3d.evaluation.scores import score
 from foci3d.io import shards
 from foci3d.io.predictions import Predictions
 from foci3d.io.samples import Samples
 from foci3d.learning.batches import Batch, TrainingBatches
 from foci3d.learning.model import load_model
+from foci3d.learning.prediction import predict_samples
 from foci3d.optics.psf import PSF
 
 N_PIXELS = 17
@@ -358,6 +360,28 @@ def test_a_network_for_many_imagers_serves_another_one(many_imagers: Files, make
     assert model.depth_scale == 0.9
     outputs = model.predict(np.random.default_rng(0).uniform(1, 2, (3, 2, N_PIXELS, N_PIXELS)))
     assert all(np.isfinite(values).all() for values in outputs.arrays().values())
+
+
+def test_a_network_for_any_number_of_layers_is_trained_and_scored(
+    train: Callable[..., Files], split_files: Any, make_psf: Callable[..., PSF], tmp_path: Path
+) -> None:
+    """It is tested on samples of two layers, of the three that it can find."""
+    task, dataset = "counted_stacks", {**STACK, "n_layers": 3, "minimum_layers": 0}
+    training = {"imagers": IMAGERS, "maximum_offset": 3.0}
+    files = train(
+        "depths", split_files(dataset), training=training, task=task, dataset=dataset, architecture=PHYSICS_UNET
+    )
+    model = load_model(files["model"], psf=make_psf(N_PIXELS))
+    samples = shards.read_shards(split_files(STACK)["test"])
+    predictions = predict_samples(model, samples, "mine")
+    predictions.save(tmp_path / "predictions.h5")
+    predictions = Predictions.load(tmp_path / "predictions.h5")
+    outputs, informed = predictions.outputs, predictions.informed
+    np.testing.assert_allclose(outputs.count_probabilities.sum(1), 1, rtol=1e-5)
+    assert np.isfinite(informed.predicted_depths_um).sum(1).tolist() == [2] * 6
+    assert (informed.output[:, 2] == 0).all()
+    _, summary = score(predictions, 1000.0, 10, 1)
+    assert set(summary["layer"]) == {"2 layers", "all"}
 
 
 def copy_model(run_script: RunScript, source: str, folder: Path, n_layers: int) -> Files:

@@ -19,7 +19,7 @@ rule synthesize_shard:
     params:
         **project.measuring(),
         dataset_config=project.dataset_config,
-        scene=project.appearance,
+        scenes=project.appearances,
         n_samples=project.n_split_samples,
         n_shards=project.value("shards/{split}"),
         seed=project.value("seed"),

@@ -32,7 +32,7 @@ def main(
     n_shards: int,
     n_samples: int,
     dataset_config: DatasetConfig,
-    scene: SceneConfig,
+    scenes: list[SceneConfig],
     specimen: SpecimenConfig,
     illumination: IlluminationConfig,
     sensor: SensorConfig,
@@ -48,7 +48,7 @@ def main(
     attributes = shards.attributes(dataset, split, shard, dataset_config, imager, **origin)
     effects = (specimen, illumination, sensor, psf_width_relative_sd)
     simulated = Imager.from_config(kernels, imager, dataset_config.n_sensors, *effects)
-    shards.write(samples, generate_samples(described, rows, scene, simulated), len(rows), attributes)
+    shards.write(samples, generate_samples(described, rows, scenes, simulated), len(rows), attributes)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from foci3d.confidence.consistency import relative_residual
 from foci3d.confidence.quality import Quality, quality_table
 from foci3d.confidence.recalibration import prediction_statistics, recalibrate_network
 from foci3d.config.models import TrustConfig
-from foci3d.io.samples import Samples
+from foci3d.io.samples import Outputs, Samples
 from foci3d.learning.model import Model
 from foci3d.learning.model_file import ModelDescription
 from foci3d.learning.recalibration import DepthRecalibration, Recalibration
@@ -55,6 +55,51 @@ def test_statistics_and_residual_use_the_predicted_depths(model: Model) -> None:
     result = reconstruct(measurements[0], model)
     expected = relative_residual(model.forward_model, measurements[0], result.probability, np.array(result.depths_um))
     assert result.quality.residual == pytest.approx(expected)
+
+
+def test_number_of_layers_is_in_the_quality_and_in_the_reconstruction(
+    model_description: ModelDescription, make_psf: Callable[..., PSF], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a network with random weights, but for a number of layers that varies, on samples with fewer layers."""
+    predict_all = Model.predict_all
+
+    def predict_any_number(model: Model, measurements: np.ndarray) -> Outputs[np.ndarray]:
+        counts = 0.05 + 0.8 * np.eye(4)[(1000 * measurements.sum((1, 2, 3))).astype(int) % 4]
+        return replace(predict_all(model, measurements), count_probabilities=counts)
+
+    monkeypatch.setattr(Model, "predict_all", predict_any_number)
+    torch.manual_seed(0)
+    description = model_description.model_copy(update={"task": "counted_stacks", "out_channels": 22})
+    model = Model(description.build_network().eval(), description, psf=make_psf(13))
+    masks = MASKS & (np.arange(3) < np.arange(30)[:, None] % 4)[..., None, None]
+    fitted = recalibrate_network(model, replace(SAMPLES, masks=masks), TRUST)
+    assert len(fitted.probabilities.scales) == len(fitted.depth_sds.scales) == 6
+    recalibrated = replace(model, recalibration=fitted)
+    outputs, results = recalibrated.predict(MEASUREMENTS), [reconstruct(each, recalibrated) for each in MEASUREMENTS]
+    n_layers = outputs.count_probabilities.argmax(1)
+    assert {*n_layers} == {0, 1, 2, 3}
+    for result, n, probability in zip(results, n_layers, outputs.output, strict=True):
+        assert f"number of layers: {n} (" in str(result.quality)
+        assert len(result.probability) == len(result.depths_um) == max(1, n)
+        np.testing.assert_allclose(result.probability, probability[: max(1, n)], atol=1e-6)
+    assert np.mean([result.quality.flagged for result in results]) == pytest.approx(TRUST.false_alarm_rate, abs=0.04)
+    assert np.median([result.quality.residual for result in results]) == pytest.approx(fitted.typical_residual)
+    field = reconstruct(np.random.default_rng(1).uniform(1, 2, (2, 20, 15)), recalibrated)
+    assert field.probability.shape[1:] == (20, 15)
+
+
+def test_no_layers_are_one_without_cells_anywhere(
+    model_description: ModelDescription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    description = model_description.model_copy(update={"task": "counted_stacks", "out_channels": 22})
+    model = Model(description.build_network().eval(), description)
+    outputs = model.predict_all(MEASUREMENTS[:1])
+    none = replace(outputs, count_probabilities=np.array([[0.9, 0.1, 0.0, 0.0]]))
+    monkeypatch.setattr(Model, "predict_all", lambda model, measurements: none)
+    result = reconstruct(MEASUREMENTS[0], model)
+    assert (result.probability.shape, result.probability.max(), len(result.foci)) == ((1, 13, 13), 0, 0)
+    assert (result.depths_um, result.depth_sds_um) == ((500.0,), (pytest.approx(1000 / 12**0.5),))
+    assert "number of layers: 0 (90 %), also possible: 1 (10 %)" in str(result.quality)
 
 
 def test_flagged_depths_are_no_surer_than_those_of_the_training_data(

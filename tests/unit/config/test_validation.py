@@ -132,6 +132,31 @@ def test_problem_of_a_key(base: Any, overlay: str, parts: list[str], tmp_path: P
         ),
         ("datasets: {stack2: {depth_range_um: [0, 1200]}}", ["[-200, 1000] from sensor B"]),
         ("datasets: {stack2: {depth_range_um: [900, 100]}}", ["lower value first"]),
+        (
+            "datasets: {moving: {appearance: {paper: 1, wide: 2}}}",
+            ["datasets.moving.appearance is paper and wide", "one appearance where the scene is moving"],
+        ),
+        ("datasets: {stack2: {appearance: {paper: 1, broad: 2}}}", ["appearance is broad", "one of paper, wide"]),
+        (
+            "datasets: {stack2: {minimum_layers: 5, empty_layers: 0.1}}",
+            ["datasets.stack2.minimum_layers is 5", "at most n_layers, 4"],
+        ),
+        (
+            "datasets: {stack2: {minimum_layers: 0, empty_layers: 0.1}}",
+            ["datasets.stack2.empty_layers is 0.1", "0 where minimum_layers is set"],
+        ),
+        (
+            "datasets: {moving: {minimum_layers: 1}}",
+            ["datasets.moving.minimum_layers is 1", "null unless the scene is layers"],
+        ),
+        (
+            "datasets: {stack2: {minimum_layers: 1}}",
+            ["networks.stack2_cnn.task is masks", "counted_stacks, as the number of layers varies"],
+        ),
+        (
+            "networks: {stack2_physics: {task: counted_stacks}}",
+            ["trust.network is stack2_physics", "a network whose task is masks or stacks"],
+        ),
         ("datasets: {stack2: {minimum_gap_um: 400}}", ["datasets.stack2.minimum_gap_um is 400", "at most 333.333"]),
         ("datasets: {moving: {n_layers: 1}}", ["datasets.moving.n_layers is 1", "at least 2"]),
         (

@@ -12,6 +12,7 @@ from foci3d.config.tasks import TaskSpec
 from foci3d.errors import InputError
 from foci3d.evaluation import scores
 from foci3d.io.predictions import Predictions
+from foci3d.io.samples import Outputs
 
 SAMPLES, LAYERS, PIXELS = 12, 4, 16
 COLUMNS = ["network", "dataset", "task", "metric", "layer", "value", "ci_low", "ci_high", "baseline", "n"]
@@ -151,6 +152,45 @@ def test_occupancy_error_is_the_share_of_layers_on_the_wrong_side(stacks):
     test, _, summary = stacks
     is_occupied = (arrays_of(test)["target"] > 0).any((-2, -1))
     assert cell(summary, "occupancy_error")["value"] == pytest.approx(1 - is_occupied.mean())
+
+
+def counted_test() -> Predictions:
+    """Samples of two layers, one and none, for a network of up to three; one depth and one number are wrong."""
+    target = np.zeros((4, 3, PIXELS, PIXELS), np.uint8)
+    target[:2, 0, :4], target[:2, 1, 8:], target[2, 0, 4:8] = 1, 1, 1
+    informed = target.astype(np.float32)
+    informed[0, 0, 4:6] = 1  # 32 of 256 pixels are wrong
+    output, numbers = informed.copy(), [2, 3, 1, 1]
+    output[1, 2] = output[3, 0] = 1  # two phantoms
+    depths_um = np.array([[200.0, 600.0], [200.0, 800.0], [400.0, 999.0], [500.0, 999.0]])
+    there_um = np.where(target.any((2, 3)), np.pad(depths_um, ((0, 0), (0, 1))), np.nan)
+    found_um = there_um.copy()
+    found_um[0, 1], found_um[1, 2], found_um[3, 0] = 750, 900, 500  # the first of these is a missed layer and a phantom
+    sds_um = np.where(np.isnan(there_um), np.nan, 30.0)
+    informed_um = there_um + np.array([[10, 50, 0], [0, 0, 0], [20, 0, 0], [0, 0, 0]])
+    found = {"output": output, "predicted_depths_um": found_um, "count_probabilities": np.eye(4)[numbers]}
+    told = Outputs(output=informed, predicted_depths_um=informed_um, predicted_depth_sds_um=sds_um)
+    return make_predictions("counted_stacks", target=target, depths_um=depths_um, informed=told, **found)
+
+
+def test_counted_stacks_are_scored_by_their_number_of_layers():
+    samples, summary = scored(counted_test())
+    assert samples[["n_layers", "predicted_layers"]].to_numpy().tolist() == [[2, 2], [2, 3], [1, 1], [0, 1]]
+    names = ["2 layers", "1 layers", "0 layers", "all"]
+    expected = {
+        "error": [32 / 256 / 4, 0, np.nan, 32 / 256 / 6],
+        "depth_error_um": [15, 20, np.nan, 50 / 3],
+        "depth_coverage_68": [0.75, 1, np.nan, 2.5 / 3],
+        "count_exact": [0.5, 1, 0, 0.5],
+        "count_within_one": [1, 1, 1, 1],
+        "missed_layers": [0.5, 0, 0, 0.25],
+        "phantom_layers": [1, 0, 1, 0.75],
+    }
+    for metric, values in expected.items():
+        assert [cell(summary, metric, name)["value"] for name in names] == pytest.approx(values, nan_ok=True)
+    assert cell(summary, "depth_error_um", "2 layers")["baseline"] == pytest.approx(50)
+    assert cell(summary, "error", "2 layers")["baseline"] == pytest.approx((0.25 + 0.5) / 2)
+    assert cell(summary, "error")["n"] == 3
 
 
 def moving_test() -> Predictions:

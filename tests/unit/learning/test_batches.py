@@ -1,6 +1,7 @@
 """The samples of a step: what they depend on, and that every augmentation is a symmetry of the imager."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from foci3d.learning.symmetries import apply_symmetries, is_sensor_symmetric, sw
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
 from foci3d.optics.symmetries import Symmetry
+from foci3d.simulation.dataset import appearance_numbers
 
 N_PIXELS, SEPARATION_UM, N_SAMPLES = 13, 1000.0, 20
 Draw = Callable[..., Samples[Tensor]]
@@ -53,11 +55,15 @@ def draw(split: ShardDataset, dataset: DatasetConfig, forward: ForwardModel, con
     """Samples of a step."""
 
     def draw_samples(
-        step: int, *, seed: int = 5, resample_stacks: bool = True, augment: bool = True
+        step: int,
+        *,
+        seed: int = 5,
+        resample_stacks: bool = True,
+        augment: bool = True,
+        maximum_offset: float = 0.0,
     ) -> Samples[Tensor]:
-        training = config.networks["stack2_cnn"].training.model_copy(
-            update={"batch_size": 6, "resample_stacks": resample_stacks, "augment": augment}
-        )
+        update = {"resample_stacks": resample_stacks, "augment": augment, "maximum_offset": maximum_offset}
+        training = config.networks["stack2_cnn"].training.model_copy(update={"batch_size": 6, **update})
         return batches.TrainingBatches(split, training, dataset, [TrainingImager(forward)], SEPARATION_UM, seed)(
             step
         ).samples
@@ -96,6 +102,40 @@ def test_empty_layers_stay_last_where_sensors_are_swapped(
     assert (occupied[:, :-1] >= occupied[:, 1:]).all()
     for is_occupied, depths_um in zip(occupied, samples.depths_um, strict=True):
         assert (depths_um[is_occupied].diff() > 0).all()
+
+
+def test_stacks_of_any_number_of_layers_hold_those_of_one_appearance(
+    samples: Samples[Tensor], dataset: DatasetConfig, forward: ForwardModel, config: Config
+) -> None:
+    """Layers of the second appearance are brighter; layers that are stored without cells are not drawn."""
+    numbers = appearance_numbers(torch.arange(N_SAMPLES), [1.0, 1.0])
+    layers, masks = samples.layers + 10 * numbers[:, None, None, None], samples.masks.clone()
+    masks[:, 1] = 0
+    stored = replace(samples, layers=layers * masks, masks=masks)
+    split = ShardDataset(stored.map(lambda values: ShardedArray([values], torch.device("cpu"))))
+    training = config.networks["stack2_cnn"].training.model_copy(update={"batch_size": 60})
+    several = {"minimum_layers": 0, "appearance": {"paper": 1.0, "wide": 1.0}}
+    mixed = dataset.model_copy(update=several)
+    drawn = batches.TrainingBatches(split, training, mixed, [TrainingImager(forward)], SEPARATION_UM, 5)(0).samples
+    occupied = (drawn.masks > 0).flatten(2).any(-1)
+    assert {*occupied.sum(1).tolist()} == {0, 1, 2, 3}
+    brightest = drawn.layers.amax((2, 3)).where(occupied, torch.nan)
+    is_bright = brightest.nanmean(1) > 5
+    assert 10 < is_bright.sum() < 45
+    assert (brightest[is_bright].nan_to_num(11) > 10).all()
+    assert (brightest[~is_bright].nan_to_num(0) < 1).all()
+    torch.testing.assert_close(drawn.measurements, forward(drawn.layers, drawn.depths_um), rtol=1e-4, atol=1e-5)
+
+
+def test_half_of_the_samples_have_an_offset_on_each_sensor(draw: Draw) -> None:
+    plain, offset = draw(0), draw(0, maximum_offset=3.0)
+    added = offset.measurements - plain.measurements
+    torch.testing.assert_close(added, added[..., :1, :1].expand_as(added), rtol=0, atol=1e-4)
+    relative = added[..., 0, 0] / plain.measurements.mean((1, 2, 3))[:, None]
+    has_offset = (relative > 0).any(1)
+    assert 0 < has_offset.sum() < len(relative)
+    assert (relative < 3).all()
+    assert (relative[has_offset, 0] != relative[has_offset, 1]).all()
 
 
 @pytest.mark.parametrize("kind", ["symmetric", "astigmatic", "comatic", "skewed"])

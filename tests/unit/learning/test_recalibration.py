@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit, logit
 
 from foci3d.evaluation.metrics import DEPTH_INTERVALS
-from foci3d.learning.recalibration import DepthRecalibration, ProbabilityRecalibration
+from foci3d.learning.recalibration import CountRecalibration, DepthRecalibration, ProbabilityRecalibration
 
 
 @pytest.fixture
@@ -66,3 +66,14 @@ def test_depth_calibration_of_an_empty_layer_changes_nothing():
 def test_depth_calibration_takes_maps_of_a_field():
     maps = np.ones((2, 5, 6), np.float32)
     assert DepthRecalibration(scales=(2.0, 3.0))(maps)[:, 0, 0] == pytest.approx([2, 3])
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_temperature_of_the_numbers_of_layers_is_found(temperature: float) -> None:
+    """Numbers are drawn with probabilities that are those of the network with another temperature."""
+    rng = np.random.default_rng(0)
+    predicted = rng.dirichlet(np.ones(7), 4000)
+    true = CountRecalibration(temperature=temperature)(predicted)
+    n_layers = (true.cumsum(1) < rng.random((4000, 1))).sum(1)
+    assert CountRecalibration.fit(predicted, n_layers).temperature == pytest.approx(temperature, rel=0.1)
+    assert np.array_equal(true.argmax(1), predicted.argmax(1))

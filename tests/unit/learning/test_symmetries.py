@@ -49,6 +49,26 @@ def test_depths_are_mirrored_where_the_scene_is_seen_from_the_opposite_side():
     torch.testing.assert_close(average.predicted_depth_sds_um, torch.tensor([[5.0, 4.0, 5.0]]).sqrt())
 
 
+def test_layers_of_every_head_are_mirrored_where_their_number_is_predicted():
+    depths_um = torch.tensor([[400.0, 100.0, 350.0]])  # of one layer, and of two
+    measurements = torch.stack([torch.zeros(5, 5), torch.ones(5, 5)])[None]
+
+    def predict_by_brightness(images):
+        from_opposite = bool(images[0, 0].sum())
+        seen = 1000 - depths_um[:, [0, 2, 1]] if from_opposite else depths_um
+        counts = torch.tensor([[0.1, 0.2, 0.7]])
+        output = (seen[..., None, None] - 500 * from_opposite).expand(-1, -1, 5, 5)
+        return Outputs(
+            output=output, predicted_depths_um=seen, predicted_depth_sds_um=seen / 10, count_probabilities=counts
+        )
+
+    average = average_over_symmetries(predict_by_brightness, measurements, tuple(Symmetry), 1000.0)
+    torch.testing.assert_close(average.predicted_depths_um, depths_um)
+    torch.testing.assert_close(average.count_probabilities, torch.tensor([[0.1, 0.2, 0.7]]))
+    expected = (depths_um + 500 - depths_um) / 2
+    torch.testing.assert_close(average.output[..., 0, 0], expected)
+
+
 def test_empty_layers_stay_last_from_either_side():
     depths_um = torch.tensor([[100.0, 300.0, 600.0, 900.0], [100.0, 300.0, 600.0, 900.0]])
     found = 1000 - reverse_layers(depths_um, torch.tensor([4, 2]))

@@ -13,6 +13,7 @@ from foci3d.config.tasks import TASKS
 from foci3d.errors import InputError
 from foci3d.io.samples import Samples
 from foci3d.learning import tasks
+from foci3d.learning.layer_counts import head, n_channels, select_layers
 from foci3d.learning.tasks import compute_logits, make_task
 
 CLASSES_UM = (50.0, 150.0, 250.0)
@@ -193,3 +194,64 @@ def test_depth_of_an_empty_layer_does_not_count(samples: Samples[Tensor]) -> Non
     logits = stack_logits(samples)
     assert task.loss(logits, samples) == task.loss(logits, elsewhere)
     assert (task.outputs(logits, samples.measurements).occupancy[:, 1] < 0.01).all()
+
+
+def counted_logits(samples: Samples[Tensor], most: int = 3) -> torch.Tensor:
+    """Logits of task counted_stacks that are right in the head of the true number, and wrong in the others."""
+    n_layers = (samples.masks > 0).flatten(2).any(-1).sum(1)
+    masks, counts = (
+        torch.full((len(n_layers), n_channels(most), 9, 9), 3.0),
+        torch.full((len(n_layers), most + 1), -2.0),
+    )
+    depths_mm = torch.full_like(masks, 7.0)
+    for sample, n in enumerate(n_layers.tolist()):
+        counts[sample, n] = 2
+        masks[sample, head(n)] = 20 * samples.masks[sample, :n].float() - 10
+        depths_mm[sample, head(n)] = (samples.depths_um[sample, :n] / 1000)[:, None, None]
+    log_sds = torch.full_like(masks, np.log(0.05))
+    return torch.cat([masks, depths_mm, log_sds, counts[..., None, None].expand(-1, -1, 9, 9)], 1)
+
+
+@pytest.fixture
+def counted(samples: Samples[Tensor]) -> Samples[Tensor]:
+    """Samples of two, one and no layers."""
+    samples.masks[2:4, 1] = 0
+    samples.masks[4:] = 0
+    return samples
+
+
+def test_counted_stacks_are_those_of_the_head_of_the_most_probable_number(counted: Samples[Tensor]) -> None:
+    task, logits = make_task("counted_stacks", 3, ()), counted_logits(counted)
+    assert logits.shape[1] == task.n_outputs == 22
+    outputs = task.outputs(logits, counted.measurements)
+    assert task.error(outputs.output, task.target(counted)).tolist() == [0] * 6
+    found = select_layers(outputs.map(Tensor.numpy))
+    assert found.count_probabilities.argmax(1).tolist() == [2, 2, 1, 1, 0, 0]
+    np.testing.assert_array_equal(found.output > 0.5, task.target(counted) > 0)
+    depths_um = np.where(
+        (task.target(counted) > 0).any(-1).any(-1), np.pad(counted.depths_um, ((0, 0), (0, 1))), np.nan
+    )
+    np.testing.assert_allclose(found.predicted_depths_um, depths_um, rtol=1e-4)
+    known = select_layers(outputs.map(Tensor.numpy), np.full(6, 3))
+    assert (known.output > 0.5).all()
+    np.testing.assert_allclose(known.predicted_depths_um, 7000, rtol=1e-4)
+
+
+def test_a_sample_trains_the_head_of_its_number_of_layers_alone(counted: Samples[Tensor]) -> None:
+    task, logits = make_task("counted_stacks", 3, ()), counted_logits(counted).requires_grad_()
+    task.loss(logits, counted).backward()
+    has_gradient = (logits.grad.abs().sum((2, 3)) > 0)[:, :18].unflatten(1, (3, 6)).any(1)
+    heads = [[False, True, True, False, False, False], [True] + [False] * 5, [False] * 6]
+    assert has_gradient.tolist() == [heads[0]] * 2 + [heads[1]] * 2 + [heads[2]] * 2
+    assert (logits.grad[:, 18:].abs().sum((2, 3)) > 0).all()
+
+
+def test_loss_of_counted_stacks_is_a_mean_over_the_layers_of_each_sample(counted: Samples[Tensor]) -> None:
+    """With right logits, the masks add next to nothing: a wrong number costs its cross-entropy, a depth its share."""
+    task, logits = make_task("counted_stacks", 3, ()), counted_logits(counted)
+    right = task.loss(logits, counted).item()
+    swapped = torch.cat([logits[:, :18], logits[:, 18:].roll(1, 1)], 1)
+    assert task.loss(swapped, counted).item() - right == pytest.approx(task.count_weight * 4, rel=1e-3)
+    moved = replace(counted, depths_um=counted.depths_um + torch.tensor([0.0, 50.0]))
+    cost = task.depth_weight * 0.05 * 0.5  # half a squared standard deviation, weighted with it
+    assert task.loss(logits, moved).item() - right == pytest.approx(cost * (1 / 2 + 1 / 2) / 6, rel=1e-3)

@@ -78,5 +78,7 @@ def test_foci_are_those_above_the_threshold(model: Model, make_psf: Callable[...
 
 def test_a_model_for_another_task(model: Model) -> None:
     description = model.description.model_copy(update={"task": "depth_map"})
-    with pytest.raises(InputError, match="task is depth_map; expected masks or stacks, choose another model"):
+    with pytest.raises(
+        InputError, match="task is depth_map; expected masks or stacks or counted_stacks, choose another model"
+    ):
         reconstruct(MEASUREMENT, Model(model.network, description))

@@ -10,7 +10,7 @@ import torch
 
 from foci3d.config.models import IlluminationConfig, SensorConfig, SpecimenConfig
 from foci3d.optics.forward import ForwardModel
-from foci3d.simulation.dataset import Split, generate_samples, generate_slides, resample_stacks
+from foci3d.simulation.dataset import Split, appearance_numbers, generate_samples, generate_slides, resample_stacks
 from foci3d.simulation.imager import Imager
 
 N_PIXELS = 51
@@ -33,7 +33,7 @@ def generate(psf, config):
     def run(name, samples, seed=1, appearance="paper", **effects):
         dataset = config.datasets[name]
         imager = make_imager(dataset.n_sensors, tuple(effects.items()))
-        return generate_samples(Split(seed, name, "test", dataset), samples, config.appearances[appearance], imager)
+        return generate_samples(Split(seed, name, "test", dataset), samples, [config.appearances[appearance]], imager)
 
     return run
 
@@ -182,6 +182,33 @@ def test_empty_layers_are_last_and_hold_background(resample, stored, config, emp
     background = stored[0][stored[1] == 0]
     assert torch.isin(samples.layers[~occupied], background).all()
     assert torch.equal(samples.measurements, forward(samples.layers, samples.depths_um))
+
+
+def test_resampled_stacks_of_any_number_of_layers(resample, stored, config):
+    dataset = config.datasets["stack2"].model_copy(update={"minimum_layers": 0})
+    forward, samples = resample(dataset)
+    occupied, lit = ((values > 0).flatten(2).any(-1) for values in (samples.masks, samples.layers))
+    assert {*occupied.sum(1).tolist()} >= {0, 1, 4}
+    assert torch.equal(lit.sum(1), occupied.sum(1).clamp_min(1))
+    assert torch.isin(samples.layers[lit & ~occupied], stored[0][stored[1] == 0]).all()
+    assert torch.equal(samples.measurements, forward(samples.layers, samples.depths_um))
+
+
+def test_appearances_have_their_shares_of_any_samples(psf, config):
+    """A dataset of two appearances holds the samples that it has of each alone."""
+    imager = Imager.from_config(psf, config.imager, 2)
+    mixed = config.datasets["stack2"].model_copy(update={"appearance": {"paper": 2.0, "wide": 1.0}})
+    paper, wide = config.appearances["paper"], config.appearances["wide"]
+
+    def layers(*scenes):
+        split = Split(1, "stack2", "test", mixed)
+        return np.concatenate([block.layers for block in generate_samples(split, range(60), scenes, imager)])
+
+    numbers = appearance_numbers(torch.arange(60), [2.0, 1.0]).numpy()
+    assert numbers.mean() == pytest.approx(1 / 3, abs=0.02)
+    assert numbers[:15].mean() == pytest.approx(1 / 3, abs=0.1)
+    np.testing.assert_array_equal(layers(paper, wide)[numbers == 0], layers(paper, paper)[numbers == 0])
+    np.testing.assert_array_equal(layers(paper, wide)[numbers == 1], layers(wide, wide)[numbers == 1])
 
 
 def test_resampling_is_reproducible_and_new_each_time(resample):

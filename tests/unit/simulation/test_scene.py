@@ -191,6 +191,23 @@ def test_empty_layers_come_last_and_leave_the_others_as_they_are(generators, con
     assert empty.mean() < stacks.layers[occupied][stacks.masks[occupied] > 0].mean() / 3
 
 
+def test_number_of_layers_varies_and_further_layers_are_dark(generators, config):
+    dataset = config.datasets["stack2"].model_copy(update={"minimum_layers": 0, "minimum_gap_um": 150})
+    stacks = scene.draw_stacks(generators(200), config.appearances["paper"], dataset, 21)
+    occupied, lit = ((values > 0).any(-1).any(-1) for values in (stacks.masks, stacks.layers))
+    n_layers = occupied.sum(1)
+    assert n_layers.bincount().tolist() == pytest.approx([40] * 5, abs=20)
+    assert torch.equal(lit.sum(1), n_layers.clamp_min(1))
+    for values in (occupied, lit):
+        assert (values[:, :-1] >= values[:, 1:]).all()
+    for count, depths_um in zip(n_layers, stacks.depths_um, strict=True):
+        assert (depths_um[:count].diff() >= 150 - 1e-3).all()
+        assert (depths_um[max(1, count) :] == 500).all()
+    alone_um = stacks.depths_um[n_layers == 1, 0]
+    assert alone_um.min() < 200
+    assert alone_um.max() > 800
+
+
 @pytest.mark.parametrize("name", ["depth", "deblur", "nonoverlap", "stack1", "stack2", "moving", "slides"])
 def test_depths_respect_range_and_gap(config, name):
     dataset = config.datasets[name]

@@ -94,14 +94,19 @@ def relative_residual(
 
     Root mean square of the residual over the standard deviation of the `measurement (S, Y, X)` in any unit: 0 if the
     `probability (L, Y, X)` of a cell explains the measurement, 1 if it explains no more than the mean. Depths `(L,)` or
-    maps of them `(L, Y, X)` [um] are those of `ForwardModel.project_field`.
+    maps of them `(L, Y, X)` [um] are those of `ForwardModel.project_field`, or NaN of layers that were not found.
     """
     cells = torch.from_numpy(np.ascontiguousarray(probability, np.float32))
     sources = torch.stack([cells, torch.ones_like(cells)])
-    rendered = forward.project_field(sources, torch.from_numpy(np.array(depths_um, np.float32)))
+    rendered = forward.project_field(sources, torch.from_numpy(fill_absent(forward, depths_um)))
     values = torch.from_numpy(np.asarray(measurement / measurement.mean(), np.float32)).double()
     _, fitted = fit_layers(rendered.flatten(0, 1)[None], values[None])
     return float((values - fitted[0]).square().mean().sqrt() / values.std(correction=0))
+
+
+def fill_absent(forward: ForwardModel, depths_um: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+    """Depths [um] with the middle of the imager in place of NaN: without cells, a layer may be at any depth."""
+    return np.nan_to_num(depths_um, nan=forward.sensor_separation_um / 2).astype(np.float32)
 
 
 def width_errors(

@@ -17,6 +17,9 @@ from foci3d.confidence.reliability import confidence
 from foci3d.io.samples import NumpyOutputs
 from foci3d.learning.model import Model
 
+POSSIBLE = 0.05
+"""Probability from which a number of layers is mentioned beside the most probable one."""
+
 
 @dataclass(frozen=True)
 class Quality:
@@ -66,6 +69,18 @@ class Quality:
         return "; ".join([*parts, *([self.note] if self.note else [])])
 
 
+def describe_count(probabilities: npt.NDArray[np.floating]) -> str:
+    """The most probable number of layers and others that are possible, of `probabilities (L + 1,)`, in words.
+
+    >>> describe_count(np.array([0.0, 0.03, 0.7, 0.27]))
+    'number of layers: 2 (70 %), also possible: 3 (27 %)'
+    """
+    order = np.argsort(-probabilities, kind="stable")
+    first, *others = [f"{n} ({probabilities[n]:.0%})".replace("%", " %") for n in order]
+    possible = [text for n, text in zip(order[1:], others, strict=True) if probabilities[n] >= POSSIBLE]
+    return f"number of layers: {first}" + (f", also possible: {', '.join(possible)}" if possible else "")
+
+
 def quality_table(qualities: Sequence[Quality]) -> pd.DataFrame:
     """One row per frame: frame (from 0), flagged (yes, no or not available), and the fields of `Quality`."""
     verdicts = {True: "yes", False: "no", None: "not available"}
@@ -78,7 +93,7 @@ def quality_table(qualities: Sequence[Quality]) -> pd.DataFrame:
 def assess_quality(
     measurement: npt.NDArray[np.number],
     outputs: NumpyOutputs,
-    probability: npt.NDArray[np.float32],
+    recalibrated: NumpyOutputs,
     model: Model,
 ) -> Quality:
     """Assess a reconstruction.
@@ -89,8 +104,8 @@ def assess_quality(
         Images of the sensors.
     outputs : Outputs
         Of the model for them, not recalibrated and without the axis of samples: values (L,) or maps (L, Y, X).
-    probability : ndarray (L, Y, X)
-        Probability of a cell, recalibrated if there is a recalibration.
+    recalibrated : Outputs
+        The same, recalibrated if there is a recalibration.
     model : Model
         The model. Without its point-spread function, there are no residual and no score; without a recalibration of
         predictions that are made as it makes them, no score and no abstention.
@@ -101,6 +116,9 @@ def assess_quality(
         The quality.
     """
     recalibration, size, values, notes = model.usable_recalibration, model.description.n_pixels, {}, []
+    probability, (depths_um, _) = recalibrated.output, model.layer_depths(recalibrated)
+    if recalibrated.count_probabilities is not None:
+        notes.append(describe_count(recalibrated.count_probabilities))
     if model.recalibration is None:
         notes.append("flag and abstention not available: the model has no recalibration")
     elif recalibration is None:
@@ -109,10 +127,12 @@ def assess_quality(
     if model.psf is None:
         notes.append("residual and flag need the point-spread function")
     else:
-        depths_um, _ = model.layer_depths(outputs)
         values["residual"] = relative_residual(model.forward_model, measurement, probability, depths_um)
     if recalibration:
-        values["abstained"] = float((confidence(probability) < recalibration.confidence_threshold).mean())
+        found = probability[~np.isnan(depths_um)]
+        values["abstained"] = (
+            float(np.mean(confidence(found) < recalibration.confidence_threshold)) if len(found) else 0.0
+        )
     if recalibration and model.psf:
         values["typical_residual"] = recalibration.typical_residual
         if recalibration.psf != model.psf.digest:

@@ -60,8 +60,8 @@ def confidence(probabilities: FloatArray) -> FloatArray:
 
 
 def confidence_threshold(probabilities: FloatArray, coverage: float) -> float:
-    """Confidence that a share `coverage` of the pixels reaches; a map abstains from the others."""
-    return float(np.quantile(confidence(probabilities), 1 - coverage))
+    """Confidence that a share `coverage` of the pixels reaches, 0.5 without any; a map abstains from the others."""
+    return 0.5 if not probabilities.size else float(np.quantile(confidence(probabilities), 1 - coverage))
 
 
 def selection_sums(probabilities: FloatArray, target: BoolArray, threshold: float) -> FloatArray:

@@ -8,7 +8,7 @@ from foci3d.config.architectures import ARCHITECTURES, Architecture, ConvDeconvC
 from foci3d.config.models import BaselineConfig, Config, DatasetConfig, MatFiles, NetworkConfig
 from foci3d.config.problems import ConfigProblem, KeyPath, dotted, missing_file, problem, unknown_name
 from foci3d.config.target_checks import check_targets
-from foci3d.config.tasks import OutputKind
+from foci3d.config.tasks import TASKS, OutputKind
 
 RESERVED_NETWORK_NAME = "encoder"
 
@@ -68,7 +68,7 @@ def _references(config: Config) -> Iterator[tuple[KeyPath, str, Iterable[str]]]:
     """Path and value of each key that holds a name, and the names that it may hold."""
     networks, datasets = config.networks, config.datasets
     for name, dataset in datasets.items():
-        yield ("datasets", name, "appearance"), dataset.appearance, config.appearances
+        yield from ((("datasets", name, "appearance"), each, config.appearances) for each in dataset.appearance)
     yield ("pretraining", "dataset"), config.pretraining.dataset, datasets
     for path, method in _methods(config):
         yield (*path, "dataset"), method.dataset, datasets
@@ -143,18 +143,35 @@ def _geometry(config: Config) -> Iterator[ConfigProblem]:
 def _dataset_sources(config: Config) -> Iterator[ConfigProblem]:
     for name, dataset in config.datasets.items():
         path = ("datasets", name)
+        if dataset.scene == "moving" and len(dataset.appearance) > 1:
+            expected = "one appearance where the scene is moving"
+            yield problem((*path, "appearance"), " and ".join(dataset.appearance), expected, "name one")
         if dataset.scene == "moving" and dataset.n_layers < 2:
             expected = "at least 2 for a cluster to move through"
             yield problem((*path, "n_layers"), dataset.n_layers, expected, "raise it")
         if dataset.empty_layers and dataset.scene != "layers":
             expected = f"0 where the scene is {dataset.scene}"
             yield problem((*path, "empty_layers"), dataset.empty_layers, expected, "change it")
+        if dataset.minimum_layers is not None:
+            yield from _layer_counts(path, dataset, dataset.minimum_layers)
         if isinstance(dataset.source, MatFiles):
             if dataset.scene != "layers":
                 yield problem((*path, "scene"), dataset.scene, "layers where the source is .mat files", "change it")
             for split, files in dataset.source:
                 for index, file in enumerate(files):
                     yield from missing_file((*path, "source", split, index), file, "a MATLAB file")
+
+
+def _layer_counts(path: KeyPath, dataset: DatasetConfig, minimum: int) -> Iterator[ConfigProblem]:
+    """A number of layers that varies is that of independent, synthetic layers, of which none is empty by chance."""
+    if minimum > dataset.n_layers:
+        yield problem((*path, "minimum_layers"), minimum, f"at most n_layers, {dataset.n_layers}", "lower it")
+    if dataset.scene != "layers" or not dataset.is_synthetic:
+        expected = "null unless the scene is layers and the source is synthetic"
+        yield problem((*path, "minimum_layers"), minimum, expected, "remove it")
+    if dataset.empty_layers:
+        expected = "0 where minimum_layers is set"
+        yield problem((*path, "empty_layers"), dataset.empty_layers, expected, "change it")
 
 
 def _shard_counts(config: Config) -> Iterator[ConfigProblem]:
@@ -182,6 +199,9 @@ def _tasks(config: Config) -> Iterator[ConfigProblem]:
         if spec.single_layer not in (None, dataset.n_layers == 1):
             expected = "a dataset of one layer" if spec.single_layer else "a dataset of more than one layer"
             yield problem(path, spec.name, expected, f"change the task or n_layers {whose}")
+        if dataset.varies_layers and not spec.counts_layers:
+            counting = " or ".join(name for name, each in TASKS.items() if each.counts_layers)
+            yield problem(path, spec.name, f"{counting}, as the number of layers varies", "change it or the dataset")
         if spec.kind is OutputKind.CLASS_PROBABILITIES and dataset.depth_step_um == 0:
             yield problem(path, spec.name, "depths in steps", f"set depth_step_um {whose} above 0")
         if spec.kind is OutputKind.DEPTH_MAP and dataset.n_layers > 1 and dataset.overlap != "remove":
@@ -206,8 +226,9 @@ def _test_datasets(config: Config) -> Iterator[ConfigProblem]:
             keys += ["depth_range_um", "depth_step_um"]
         for (index, test), key in itertools.product(enumerate(method.test_datasets), keys):
             found, expected = (getattr(config.datasets[name], key) for name in (test, method.dataset))
-            if found != expected:
-                same = f"a dataset with {key} {_plain(expected)} as {method.dataset} has"
+            may_be_less = key == "n_layers" and method.spec.counts_layers
+            if found > expected if may_be_less else found != expected:
+                same = f"a dataset with {key} {_plain(expected)}{' or less' * may_be_less} as {method.dataset} has"
                 found = f"{test} with {key} {_plain(found)}"
                 yield problem((*path, "test_datasets", index), found, same, "choose another dataset")
 

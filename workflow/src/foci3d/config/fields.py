@@ -2,7 +2,16 @@
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    Strict,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 T = TypeVar("T")
@@ -36,6 +45,20 @@ Interval = Annotated[tuple[NonNegative, NonNegative], Strict(False)]
 FractionInterval = Annotated[tuple[Fraction, Fraction], Strict(False)]
 PositiveInterval = Annotated[tuple[Positive, Positive], Strict(False)]
 Named = Annotated[dict[Name, T], Field(json_schema_extra={"additionalProperties": False})]
+Shares = Annotated[
+    Annotated[dict[Text, Positive], Field(min_length=1)],
+    BeforeValidator(lambda value: {value: 1.0} if isinstance(value, str) else value),
+    PlainSerializer(lambda shares: shares if len(shares) > 1 else next(iter(shares))),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "object", "additionalProperties": {"type": "number", "exclusiveMinimum": 0}},
+            ]
+        }
+    ),
+]
+"""A name, or several with their shares."""
 Distinct = Field(json_schema_extra={"uniqueItems": True})
 Names = Annotated[Many[Text], AfterValidator(_unique), Distinct]
 TestDatasets = Annotated[Some[Text], AfterValidator(_unique), Distinct]

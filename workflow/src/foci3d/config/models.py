@@ -33,6 +33,7 @@ from foci3d.config.fields import (
     Positive,
     PositiveInterval,
     Section,
+    Shares,
     Some,
     TestDatasets,
     Text,
@@ -206,8 +207,18 @@ class DatasetConfig(Section):
     scene: Literal["layers", "moving", "slides"] = key(
         "independent layers, or for tests a cluster or real images", "layers"
     )
-    appearance: Text = key("appearance of synthetic layers, one of appearances", "paper")
-    n_layers: Count = key("layers of a sample")
+    appearance: Shares = key(
+        "appearance of synthetic layers, one of appearances, or several with their shares of the samples",
+        {"paper": 1.0},
+        json_schema_extra={"default": "paper"},
+    )
+    n_layers: Count = key("layers of a sample, or the most of them")
+    minimum_layers: int | None = key(
+        "fewest layers of a sample, whose number is uniform up to n_layers, or null: n_layers in each; the first of no "
+        "layers is background without cells, others are dark",
+        None,
+        ge=0,
+    )
     sensors: Literal["A", "AB"] = key("sensors that measure a sample")
     depth_range_um: Interval = key("depths of the layers [um]")
     depth_step_um: NonNegative = key("step of the depths from the start of the range [um]; 0: continuous", 0.0)
@@ -219,6 +230,11 @@ class DatasetConfig(Section):
     def is_synthetic(self) -> bool:
         """Whether samples are synthesized, not read from MATLAB files."""
         return self.source == "synthetic"
+
+    @property
+    def varies_layers(self) -> bool:
+        """Whether the number of layers varies from sample to sample."""
+        return self.minimum_layers is not None
 
     @property
     def n_sensors(self) -> int:

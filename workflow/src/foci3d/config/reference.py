@@ -95,7 +95,11 @@ def _rows(key: str, node: JsonSchema, schema: JsonSchema, prefix: str = "") -> I
 def _row(key: str, node: JsonSchema, description: str, prefix: str) -> tuple[str, ...]:
     unit = re.search(r" \[(?!assumed|measured|paper)(.*?)\]", description)
     meaning = description.replace(unit[0], "") if unit else description
-    value = expected_type(node) if {"type", "enum"} & node.keys() else "text or a mapping of keys"
+    first, *others = node.get("anyOf", [node])
+    if {"type", "enum"} & first.keys() and others in ([], [{"type": "null"}]):
+        value = expected_type(first) + " or null" * len(others)
+    else:
+        value = "text or a mapping of keys"
     default = f"`{json.dumps(node['default'], ensure_ascii=False)}`" if "default" in node else ""
     return f"`{key}`", default, value, unit[1] if unit else "", prefix + meaning
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from foci3d.config.models import Config
 from foci3d.config.problems import ConfigProblem, missing_file, problem, unknown_name
-from foci3d.config.tasks import OutputKind, tasks_of_kind
+from foci3d.config.tasks import TASKS, OutputKind, tasks_of_kind
 
 # What a figure of the paper shows, where only one kind of output or scene makes sense.
 FIGURE_KINDS = {"fig2": OutputKind.CLASS_PROBABILITIES, "fig3": OutputKind.IMAGE, "figS1": OutputKind.DEPTH_MAP}
@@ -61,8 +61,9 @@ def _figures(config: Config) -> Iterator[ConfigProblem]:
 def _trust(config: Config) -> Iterator[ConfigProblem]:
     trust = config.trust
     network = config.networks[trust.network]
-    if not network.spec.predicts_cells:
-        expected = _network_for(OutputKind.CELL_PROBABILITIES)
+    tasks = [name for name, spec in TASKS.items() if spec.predicts_cells and not spec.counts_layers]
+    if network.task not in tasks:
+        expected = f"a network whose task is {' or '.join(tasks)}"
         yield problem(("trust", "network"), trust.network, expected, "choose another network")
     if trust.dataset not in network.test_datasets:
         yield unknown_name(("trust", "dataset"), trust.dataset, network.test_datasets)

@@ -58,6 +58,8 @@ class TaskSpec(Spec):
         Array of a sample that classical methods predict; empty where they have no such output.
     single_layer : bool, optional
         Whether it is for samples of one layer, or of several; None for either.
+    counts_layers : bool
+        Whether the number of layers is predicted, too; samples may have fewer than a network can predict.
     selectable : bool
         Whether a network of the configuration may have it.
     """
@@ -76,6 +78,7 @@ class TaskSpec(Spec):
     compared_as: str = ""
     classical_target: str = ""
     single_layer: bool | None = None
+    counts_layers: bool = False
     selectable: bool = True
 
     def __post_init__(self) -> None:
@@ -173,6 +176,21 @@ STACKS = TASKS.register(
         classical_target="",
     )
 )
+COUNT_METRICS = ("count_exact", "count_within_one", "missed_layers", "phantom_layers")
+COUNTED_STACKS = TASKS.register(
+    replace(
+        STACKS,
+        name="counted_stacks",
+        meaning=f"the number of layers, {STACKS.meaning}",
+        layer_values={name: unit for name, unit in STACKS.layer_values.items() if name != "occupancy"},
+        metrics=("error", "dice", "depth_error_um", *COUNT_METRICS),
+        benchmark_metrics=("error", "depth_error_um", *COUNT_METRICS),
+        baseline="no cells",
+        counts_layers=True,
+        single_layer=None,
+        compared_as="",
+    )
+)
 DEPTH_COVERAGE = TASKS.register(
     TaskSpec(
         name="depth_coverage",
@@ -187,7 +205,7 @@ def tasks_of_kind(kind: OutputKind) -> str:
     """The tasks with a kind of output, in words.
 
     >>> tasks_of_kind(OutputKind.CELL_PROBABILITIES)
-    'masks or stacks'
+    'masks or stacks or counted_stacks'
     """
     return " or ".join(name for name, spec in TASKS.items() if spec.kind is kind)
 

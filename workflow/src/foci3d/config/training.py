@@ -33,5 +33,8 @@ class TrainingConfig(Section):
     augment: bool = key("flips, rotations and, where it is exact, the exchange of the sensors", True)
     resample_stacks: bool = key("new combinations and depths of the stored layers in each step", True)
     imagers: ImagerRangesConfig | None = key("imagers to train for, or null: the configured one alone", None)
+    maximum_offset: NonNegative = key(
+        "largest constant light that half of the samples have added, uniform from 0 for each sensor [mean signal]", 0.0
+    )
     validation_interval: Count = key("steps between validations", 250)
     patience: Count = key("validations without a new best before stopping", 30)

@@ -1,10 +1,10 @@
 """Scores of a predictions file: tidy tables of its samples and of the whole test, and its ROC curves.
 
 A summary holds one row per metric and layer. Layers count from 1 at sensor A, and `all` is the mean of the layers;
-deblurred images have bins of depth instead, and tests without either have only `all`. `baseline` is the score of a
-predictor that ignores the measurement (a uniform guess of the depth, an empty depth map, the majority class) or, for
-deblurring, of the unchanged measurement. `n` is the number of rows of the table of samples in which the metric is
-defined.
+deblurred images have bins of depth instead, stacks whose layers are counted have the number of layers, and tests
+without any have only `all`. `baseline` is the score of a predictor that ignores the measurement (a uniform guess of the
+depth, an empty depth map, the majority class, no cells where layers are counted) or, for deblurring, of the unchanged
+measurement. `n` is the number of rows of the table of samples in which the metric is defined.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from foci3d.config.tasks import (
+    COUNTED_STACKS,
     DEBLURRING,
     DEPTH_CLASS,
     DEPTH_MAP,
@@ -27,6 +28,7 @@ from foci3d.config.tasks import (
 )
 from foci3d.errors import InputError
 from foci3d.evaluation import metrics, uncertainty
+from foci3d.evaluation.layer_matching import count_mismatches
 from foci3d.evaluation.metrics import DEPTH_INTERVALS, BoolArray, Confusion, FloatArray
 from foci3d.evaluation.uncertainty import Estimate
 from foci3d.io.predictions import Predictions
@@ -184,15 +186,24 @@ def _score_images(predictions: Predictions, weights: FloatArray, max_depth_um: f
 def _rows_by_depth(samples: pd.DataFrame, metric: str, baseline: FloatArray, weights: FloatArray) -> pd.DataFrame:
     """Rows of the summary for the means of a column of the samples and of `baseline (N,)`, by depth and overall."""
     bins = (samples["depth_um"] // DEPTH_BIN_UM).to_numpy(int)
-    occupied = np.unique(bins)
-    layers = [f"{index * DEPTH_BIN_UM}-{(index + 1) * DEPTH_BIN_UM} um" for index in occupied]
-    inside = np.column_stack([bins[:, None] == occupied, np.ones(len(samples), bool)])
-    values, baselines = (
-        np.where(inside, column[:, None], np.nan) for column in (samples[metric].to_numpy(float), baseline)
-    )
+    names = [f"{index * DEPTH_BIN_UM}-{(index + 1) * DEPTH_BIN_UM} um" for index in np.unique(bins)]
+    return _rows_by_group(metric, bins, names, samples[metric].to_numpy(float), baseline, weights)
+
+
+def _rows_by_group(
+    metric: str,
+    groups: npt.NDArray[np.int_],
+    names: Sequence[str],
+    column: FloatArray,
+    baseline: FloatArray,
+    weights: FloatArray,
+) -> pd.DataFrame:
+    """Rows of the summary for the means of `column (N,)` and `baseline (N,)`, by sorted `groups (N,)` and of all."""
+    inside = np.column_stack([groups[:, None] == np.unique(groups), np.ones(len(groups), bool)])
+    values, baselines = (np.where(inside, each[:, None], np.nan) for each in (column, baseline))
     return summary_rows(
         metric,
-        [*layers, "all"],
+        [*names, "all"],
         uncertainty.estimate_mean(values, weights),
         (~np.isnan(values)).sum(0),
         metrics.mean_defined(baselines, 0),
@@ -292,6 +303,54 @@ def _score_stacks(predictions: Predictions, weights: FloatArray, max_depth_um: f
         **{name: values.ravel() for name, values in columns.items()},
     )
     return samples, pd.concat([summary, *rows], ignore_index=True)
+
+
+@scorer(COUNTED_STACKS)
+def _score_counted_stacks(predictions: Predictions, weights: FloatArray, max_depth_um: float) -> Tables:
+    """Masks and depths where the number of layers is known, the number, and layers that are missed or phantoms.
+
+    The column `layer` of the summary holds the number of layers; values of a sample are means over its layers.
+    """
+    outputs, informed, target = predictions.outputs, predictions.informed, predictions.target > 0
+    assert informed is not None
+    assert informed.predicted_depths_um is not None
+    assert informed.predicted_depth_sds_um is not None
+    assert outputs.count_probabilities is not None
+    assert outputs.predicted_depths_um is not None
+    is_present = target.any((-2, -1))
+    n_layers, predicted = is_present.sum(1), outputs.count_probabilities.argmax(1)
+    depths_um = np.full(is_present.shape, np.nan)
+    depths_um[:, : predictions.samples.depths_um.shape[1]] = predictions.samples.depths_um
+    depths_um[~is_present] = np.nan
+    masks = Confusion.from_masks(informed.output > metrics.CELL_THRESHOLD, target)
+    error_um = np.abs(informed.predicted_depths_um - depths_um)
+    layered = {"error": masks.error, "dice": masks.dice, "depth_error_um": error_um, "empty_error": masks.coverage}
+    for percent, quantile in DEPTH_INTERVALS.items():
+        is_inside = error_um <= quantile * informed.predicted_depth_sds_um
+        layered[f"depth_coverage_{percent}"] = is_inside.astype(float)
+    columns = {name: metrics.mean_defined(np.where(is_present, values, np.nan)) for name, values in layered.items()}
+    columns["count_exact"] = (predicted == n_layers).astype(float)
+    columns["count_within_one"] = (abs(predicted - n_layers) <= 1).astype(float)
+    found = outputs.output > metrics.CELL_THRESHOLD
+    mismatches = count_mismatches(found, outputs.predicted_depths_um, target, depths_um)
+    columns["missed_layers"], columns["phantom_layers"] = mismatches.T.astype(float)
+    baselines = {"error": columns["empty_error"], "depth_error_um": _spread(depths_um, n_layers)}
+    undefined, names = np.full(len(target), np.nan), [f"{n} layers" for n in np.unique(n_layers)]
+    rows = [
+        _rows_by_group(name, n_layers, names, values, baselines.get(name, undefined), weights)
+        for name, values in columns.items()
+    ]
+    table = {"sample": np.arange(len(target)), "n_layers": n_layers, "predicted_layers": predicted, **columns}
+    return pd.DataFrame(table), pd.concat(rows, ignore_index=True)
+
+
+def _spread(depths_um: FloatArray, n_layers: npt.NDArray[np.int_]) -> FloatArray:
+    """Error `(N,)` of the mean depth of each layer of samples with as many layers, of `depths_um (N, L)` [um]."""
+    spread_um = np.full(depths_um.shape, np.nan)
+    for number in np.unique(n_layers):
+        rows = n_layers == number
+        spread_um[rows] = np.abs(depths_um[rows] - metrics.mean_defined(depths_um[rows], 0))
+    return metrics.mean_defined(spread_um)
 
 
 def _layer_means(values: FloatArray, weights: FloatArray) -> Estimate:

@@ -14,10 +14,16 @@ predicted_*,    values of each layer (N, L): depth (`predicted_depths_um`) and i
 occupancy       standard deviation (`predicted_depth_sds_um`) [um], score of whether    the layers
                 it holds cells, 0 to 1, and not a probability: 1.00 for every layer
                 where the layers of the training data all hold cells
+count_          probability of 0 to L layers (N, L + 1)                                 tasks that count layers
+probabilities
+informed_*      output and values of the layers where the number of layers is known     tasks that count layers
 classes_um      depth of each class (classes,)                                          depth classes
 sequence, step  number of the scene and of the step in it (N,)                          moving clusters
 cluster         footprint of the moving cluster, 0 or 1 (N, Y, X)                       moving clusters
 ==============  ======================================================================  ======================
+
+Layers that a task with the number of layers does not find hold no cells, and their depths are NaN. Its targets have as
+many layers as it can count, those of the dataset first.
 
 The attributes name the method (`network`), the dataset and the task.
 """
@@ -35,6 +41,9 @@ from foci3d.io import hdf5
 from foci3d.io.samples import NumpyOutputs, NumpySamples, Outputs, Samples
 
 FORMAT = hdf5.FileFormat("foci3d-predictions", 3)
+
+INFORMED = "informed_"
+"""Beginning of the names of what is predicted where the number of layers is known."""
 
 SAMPLE_LABELS = {
     "measurements": ("sample sensor y x", "a.u."),
@@ -62,6 +71,8 @@ class Predictions:
         What was predicted.
     target : ndarray
         What is true, in the axes and the unit of the task.
+    informed : Outputs of ndarray, optional
+        What was predicted where the number of layers is known, for tasks that count them.
     error : ndarray (N,), optional
         Error of each sample, for kinds of output that a plugin defines.
     classes_um : ndarray (classes,), optional
@@ -76,6 +87,7 @@ class Predictions:
     samples: NumpySamples
     outputs: NumpyOutputs
     target: npt.NDArray[Any]
+    informed: NumpyOutputs | None = None
     error: npt.NDArray[Any] | None = None
     classes_um: npt.NDArray[Any] | None = None
     attributes: Mapping[str, hdf5.Attribute] = field(default_factory=dict)
@@ -95,11 +107,13 @@ class Predictions:
         missing = {"network", "dataset", "task"} - attributes.keys() or needed - arrays.keys()
         if missing:
             raise InputError(f"{path}: {', '.join(sorted(missing))} is missing. Delete it and run again.")
+        informed = {name.removeprefix(INFORMED): array for name, array in arrays.items() if name.startswith(INFORMED)}
         return cls(
             **{name: str(attributes.pop(name)) for name in ("network", "dataset", "task")},
             samples=Samples.from_arrays(arrays),
             outputs=Outputs.from_arrays(arrays),
             target=arrays["target"],
+            informed=Outputs.from_arrays(informed) if informed else None,
             error=arrays.get("error"),
             classes_um=arrays.get("classes_um"),
             attributes=attributes,
@@ -110,10 +124,11 @@ class Predictions:
         names = {"network": self.network, "dataset": self.dataset, "task": self.task}
         copies = {name: values for name, values in self.samples.arrays().items() if name in SAMPLE_LABELS}
         own = {"target": self.target, "error": self.error, "classes_um": self.classes_um}
+        informed = {INFORMED + name: values for name, values in self.informed.arrays().items()} if self.informed else {}
         labels = self._labels()
         arrays = {
-            name: hdf5.LabelledArray(values, *labels[name])
-            for name, values in {**self.outputs.arrays(), **own, **copies}.items()
+            name: hdf5.LabelledArray(values, *labels[name.removeprefix(INFORMED)])
+            for name, values in {**self.outputs.arrays(), **informed, **own, **copies}.items()
             if values is not None
         }
         hdf5.write(path, FORMAT, arrays, {**names, **self.attributes})
@@ -123,4 +138,5 @@ class Predictions:
         spec = TASKS[self.task]
         values = {name: ("sample layer", unit) for name, unit in spec.layer_values.items()}
         own = {"output": (spec.axes, spec.unit), "target": (spec.target_axes, spec.unit), "error": ("sample", "1")}
-        return {**SAMPLE_LABELS, **values, **own, "classes_um": ("class", "um")}
+        own |= {"classes_um": ("class", "um"), "count_probabilities": ("sample count", "1")}
+        return {**SAMPLE_LABELS, **values, **own}

@@ -106,12 +106,21 @@ class Outputs(_Record[Array]):
         Depths of the layers and their standard deviations [um].
     occupancy : array (N, L), optional
         Scores from 0 to 1 of whether a layer holds cells.
+    count_probabilities : array (N, L + 1), optional
+        Probabilities of 0 to L layers.
     """
 
     output: Array
     predicted_depths_um: Array | None = None
     predicted_depth_sds_um: Array | None = None
     occupancy: Array | None = None
+    count_probabilities: Array | None = None
+
+    @property
+    def n_found(self) -> int | None:
+        """Most probable number of layers of one sample, without its axis; None if only one number is possible."""
+        counts: Any = self.count_probabilities
+        return None if counts is None else int(counts.argmax())
 
     def map(self, function: Callable[[Array], Other]) -> "Outputs[Other]":
         """The same with `function` applied to each array."""

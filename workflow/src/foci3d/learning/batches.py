@@ -17,9 +17,9 @@ from foci3d.config.training import TrainingConfig
 from foci3d.io.samples import Samples
 from foci3d.io.shards import ShardedArray
 from foci3d.learning.datasets import ShardDataset
-from foci3d.learning.imagers import TrainingImager, add_noise
+from foci3d.learning.imagers import TrainingImager, add_noise, add_offset
 from foci3d.learning.symmetries import apply_symmetries, is_sensor_symmetric, swap_sensors
-from foci3d.simulation.dataset import resample_stacks
+from foci3d.simulation.dataset import appearance_numbers, resample_stacks
 
 
 class Batch(NamedTuple):
@@ -68,13 +68,15 @@ class TrainingBatches:
         generator = step_generator(self.seed, step, device)
         if self.training.resample_stacks:
             layers, masks = self._layers
-            shape = (self.training.batch_size, self.dataset.n_layers)
-            indices = torch.randint(len(layers), shape, generator=generator, device=device)
+            indices = self._draw_layers(generator)
             samples = resample_stacks(layers[indices], masks[indices], generator, self.dataset, imager.measure)
         else:
             samples = stored_batch(self.split, self.training.batch_size, step, self.seed)
         if self.training.augment:
             samples = self._augment(samples, imager, generator)
+        if self.training.maximum_offset:
+            measurements = add_offset(samples.measurements, self.training.maximum_offset, generator)
+            samples = replace(samples, measurements=measurements)
         if self.training.imagers:
             samples = replace(samples, measurements=add_noise(samples.measurements, self.training.imagers, generator))
         return Batch(samples, imager.transfer)
@@ -83,6 +85,26 @@ class TrainingBatches:
     def _layers(self) -> tuple[ShardedArray, ShardedArray]:
         """Layers and masks of the split, whichever sample they are from."""
         return self.split.samples.layers.flatten(), self.split.samples.masks.flatten()
+
+    @cached_property
+    def _sources(self) -> list[Tensor]:
+        """Numbers of the layers of each appearance, which hold cells if some of the dataset do not by intention."""
+        shares, n_layers = [*self.dataset.appearance.values()], self.dataset.n_layers
+        numbers = appearance_numbers(torch.arange(len(self.split)), shares).repeat_interleave(n_layers)
+        usable = self.split.has_cells.flatten() if self.dataset.varies_layers else torch.ones_like(numbers)
+        return [((numbers == each) & usable).nonzero()[:, 0].to(self.split.device) for each in range(len(shares))]
+
+    def _draw_layers(self, generator: torch.Generator) -> Tensor:
+        """Numbers `(N, L)` of the layers of new stacks, those of a stack of one appearance."""
+        shape, device = (self.training.batch_size, self.dataset.n_layers), self.split.device
+        appearance = torch.zeros(shape[0], dtype=torch.int64, device=device)
+        if len(self._sources) > 1:
+            shares = torch.tensor([*self.dataset.appearance.values()], device=device)
+            appearance = torch.multinomial(shares, shape[0], replacement=True, generator=generator)
+        draws = [
+            source[torch.randint(len(source), shape, generator=generator, device=device)] for source in self._sources
+        ]
+        return torch.stack(draws)[appearance, torch.arange(shape[0], device=device)]
 
     def _augment(self, samples: Samples[Tensor], imager: TrainingImager, generator: torch.Generator) -> Samples[Tensor]:
         """Each sample in a random one of the orientations that the imager allows."""
@@ -93,7 +115,8 @@ class TrainingBatches:
         samples = apply_symmetries(samples, imager.symmetries, numbers % len(imager.symmetries))
         if not is_sensor_symmetric(self.dataset, self.sensor_separation_um):
             return samples
-        n_occupied = (samples.masks > 0).any(-1).any(-1).sum(1) if self.dataset.empty_layers else None
+        some_are_empty = self.dataset.empty_layers or self.dataset.varies_layers
+        n_occupied = (samples.masks > 0).any(-1).any(-1).sum(1) if some_are_empty else None
         return swap_sensors(samples, bits[3], self.sensor_separation_um, n_occupied)
 
 

@@ -32,6 +32,13 @@ class ShardDataset(Dataset[Samples[Tensor]]):
         """Device of the samples."""
         return self.samples.layers.device
 
+    @property
+    def has_cells(self) -> Tensor:
+        """Which layers of the samples hold cells, `(N, L)`."""
+        return torch.cat(
+            [(self.samples.masks[rows] > 0).flatten(2).any(-1) for rows in torch.arange(len(self)).split(1024)]
+        )
+
     def __len__(self) -> int:
         return len(self.samples)
 

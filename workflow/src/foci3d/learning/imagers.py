@@ -103,6 +103,17 @@ class RandomImagers(Sequence[TrainingImager]):
         return TrainingImager(forward, depth_scale, transfer)
 
 
+def add_offset(measurements: Tensor, maximum: float, generator: torch.Generator) -> Tensor:
+    """Measurements `(N, S, Y, X)`, in half of the samples with a constant added to each sensor.
+
+    The constants are uniform from 0 to `maximum` times the mean over the sensors and pixels of the sample.
+    """
+    shape = (*measurements.shape[:2], 1, 1)
+    uniform = torch.rand(shape, generator=generator, device=measurements.device)
+    is_offset = torch.rand((shape[0], 1, 1, 1), generator=generator, device=measurements.device) < 0.5
+    return measurements + is_offset * maximum * uniform * measurements.mean((1, 2, 3), keepdim=True)
+
+
 def add_noise(measurements: Tensor, ranges: ImagerRangesConfig, generator: torch.Generator) -> Tensor:
     """Measurements with shot noise and read noise in a share of the samples.
 

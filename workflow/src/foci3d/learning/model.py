@@ -17,6 +17,7 @@ from foci3d.errors import InputError
 from foci3d.io.hdf5 import NUMBERS
 from foci3d.io.samples import NumpyOutputs, Outputs
 from foci3d.learning.device import resolve_device
+from foci3d.learning.layer_counts import select_layers
 from foci3d.learning.model_file import ModelDescription, read_model
 from foci3d.learning.networks import PhysicsNetwork
 from foci3d.learning.recalibration import Recalibration, find_recalibration
@@ -122,8 +123,13 @@ class Model:
         """Symmetries of the point-spread function at hand or, where it is not known, of that of the training data."""
         return self.psf.symmetries if self.psf else self.description.symmetries
 
-    @torch.inference_mode()
-    def predict(self, measurements: npt.ArrayLike | Tensor, *, recalibrate: bool = True) -> NumpyOutputs:
+    def predict(
+        self,
+        measurements: npt.ArrayLike | Tensor,
+        *,
+        recalibrate: bool = True,
+        n_layers: npt.NDArray[np.int64] | None = None,
+    ) -> NumpyOutputs:
         """Apply the model to measurements, in float32.
 
         Parameters
@@ -132,16 +138,29 @@ class Model:
             Images of the sensors, linear in light, in any unit that the sensors of a sample share: of NumPy or torch.
         recalibrate : bool
             Whether to apply the recalibration, if the model has one.
+        n_layers : ndarray (N,), optional
+            Number of layers of each sample, if it is known, for a model that predicts it; by default the most
+            probable one.
 
         Returns
         -------
         Outputs
-            Of NumPy, float32; with values of the layers for the task `stacks`.
+            Of NumPy, float32; with values of the layers for the task `stacks`. Of a model that predicts the number of
+            layers, further layers are empty, and their depths are NaN.
 
         Raises
         ------
         InputError
             If the measurements do not fit the model, are not finite or have a mean that is not positive.
+        """
+        outputs = self.predict_all(measurements)
+        return self.select(self.recalibrate(outputs) if recalibrate else outputs, n_layers)
+
+    @torch.inference_mode()
+    def predict_all(self, measurements: npt.ArrayLike | Tensor) -> NumpyOutputs:
+        """Apply the model as `predict` does, without recalibration, and for all numbers of layers.
+
+        They are those of `foci3d.learning.layer_counts`, of a model that predicts the number of layers.
         """
         measurements = to_numpy(measurements)
         _check_measurements(self.description, measurements)
@@ -152,8 +171,11 @@ class Model:
             if time.perf_counter() - last_log_time > LOG_INTERVAL_S:
                 last_log_time = time.perf_counter()
                 log.info("%d of %d samples", first + len(batch), len(measurements))
-        outputs = Outputs(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
-        return self.recalibrate(outputs) if recalibrate else outputs
+        return Outputs(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+
+    def select(self, outputs: NumpyOutputs, n_layers: npt.NDArray[np.int64] | None = None) -> NumpyOutputs:
+        """What `predict` returns, from outputs for all numbers of layers."""
+        return outputs if outputs.count_probabilities is None else select_layers(outputs, n_layers)
 
     def _predict_batch(self, measurements: Tensor) -> Outputs[Tensor]:
         task = self.task
@@ -168,17 +190,18 @@ class Model:
         return average_over_symmetries(decode, measurements, self.symmetries, separation_um)
 
     def recalibrate(self, outputs: NumpyOutputs) -> NumpyOutputs:
-        """Recalibrated probabilities and standard deviations of depths, of outputs as the network predicts them.
+        """Recalibrated probabilities and standard deviations of depths, of outputs as `predict_all` gives them.
 
         They are unchanged if the model has no recalibration, or one for predictions that are made in another way.
         """
-        fitted, sds_um = self.usable_recalibration, outputs.predicted_depth_sds_um
+        fitted, sds_um, counts = self.usable_recalibration, outputs.predicted_depth_sds_um, outputs.count_probabilities
         if fitted is None:
             return outputs
         return replace(
             outputs,
             output=fitted.probabilities(outputs.output),
             predicted_depth_sds_um=None if sds_um is None else fitted.depth_sds(sds_um),
+            count_probabilities=None if counts is None else fitted.counts(counts),
         )
 
     def layer_depths(self, outputs: NumpyOutputs) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

@@ -10,6 +10,7 @@ from foci3d.config.tasks import OutputKind
 from foci3d.io import shards
 from foci3d.io.predictions import Predictions
 from foci3d.io.samples import NumpySamples
+from foci3d.learning.layer_counts import count_layers
 from foci3d.learning.model import Model
 
 
@@ -36,7 +37,7 @@ def predict_dataset(model: Model, paths: Sequence[str | Path], dataset_name: str
 def predict_samples(model: Model, samples: NumpySamples, dataset_name: str) -> Predictions:
     """Apply a model to samples in memory; as `predict_dataset`, with the samples in place of paths."""
     description = model.description
-    outputs = model.predict(samples.measurements, recalibrate=False)
+    outputs = model.predict_all(samples.measurements)
     target = model.task.target(samples.map(torch.from_numpy))
     has_own_error = model.task.spec.kind is OutputKind.OTHER
     return Predictions(
@@ -44,7 +45,8 @@ def predict_samples(model: Model, samples: NumpySamples, dataset_name: str) -> P
         dataset=dataset_name,
         task=description.task,
         samples=samples,
-        outputs=outputs,
+        outputs=model.select(outputs),
+        informed=model.select(outputs, count_layers(target).numpy()) if model.task.spec.counts_layers else None,
         target=target.numpy(),
         error=model.task.error(torch.from_numpy(outputs.output), target).numpy() if has_own_error else None,
         classes_um=np.array(description.classes_um, np.float32) if description.classes_um else None,

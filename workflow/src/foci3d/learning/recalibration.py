@@ -12,7 +12,8 @@ from typing import Literal, Self
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
-from scipy.special import expit, logit
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, logit, softmax
 from sklearn.linear_model import LogisticRegression
 
 from foci3d.config.fields import Section
@@ -94,9 +95,39 @@ class DepthRecalibration(Section):
         return cls(scales=tuple(scales))
 
     def __call__(self, sds_um: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-        """Calibrated standard deviations [um] of `sds_um (..., L)`, or of maps `(L, Y, X)` of a field."""
+        """Calibrated standard deviations [um] of `sds_um (..., L)`, or of maps `(..., L, Y, X)` of a field."""
         scales = np.array(self.scales, sds_um.dtype)
-        return sds_um * (scales[:, None, None] if sds_um.ndim == 3 else scales)
+        return sds_um * (scales[:, None, None] if sds_um.ndim > 2 else scales)
+
+
+class CountRecalibration(Section):
+    r"""Calibrated probabilities of the numbers of layers from those of a network, :math:`p'_n \propto p_n^{1/T}`.
+
+    The `temperature` T has the highest likelihood on the validation samples (Guo et al., ICML 2017).
+
+    Examples
+    --------
+    >>> CountRecalibration(temperature=0.5)(np.array([[0.2, 0.4, 0.4]])).round(2).tolist()
+    [[0.11, 0.44, 0.44]]
+    """
+
+    temperature: float = 1.0
+
+    @classmethod
+    def fit(cls, probabilities: FloatArray, n_layers: npt.NDArray[np.int64]) -> Self:
+        """Fit to `probabilities (N, L + 1)` and the true numbers `n_layers (N,)`."""
+
+        def loss(log_temperature: float) -> float:
+            calibrated = cls(temperature=math.exp(log_temperature))(probabilities)
+            return -float(np.log(np.maximum(calibrated[np.arange(len(n_layers)), n_layers], MIN_PROBABILITY)).mean())
+
+        found = minimize_scalar(loss, bounds=(math.log(0.05), math.log(20)), method="bounded")
+        return cls(temperature=math.exp(found.x))
+
+    def __call__(self, probabilities: FloatArray) -> FloatArray:
+        """Calibrated probabilities of `probabilities (..., L + 1)`, or of maps `(..., L + 1, Y, X)` of a field."""
+        logits = np.log(np.clip(probabilities.astype(float), MIN_PROBABILITY, 1)) / self.temperature
+        return np.asarray(softmax(logits, axis=-3 if logits.ndim > 2 else -1), probabilities.dtype)
 
 
 class ConsistencyReference(Section):
@@ -120,7 +151,8 @@ class Recalibration(Section):
     `weights` and `psf` are digests of the network's weights and of the point-spread function; `average_symmetries` says
     how its probabilities were predicted, which changes their recalibration; `coverage` is the share of the pixels whose
     confidence reaches `confidence_threshold`; `reference` is that of probabilities as predicted; `typical_residual` is
-    the median of `foci3d.confidence.consistency.relative_residual`.
+    the median of `foci3d.confidence.consistency.relative_residual`. Of a network that predicts the number of layers,
+    layers are those of the heads for all numbers, see `foci3d.learning.layer_counts`.
     """
 
     kind: Literal["foci3d-recalibration"] = "foci3d-recalibration"
@@ -132,6 +164,7 @@ class Recalibration(Section):
     n_samples: int
     probabilities: ProbabilityRecalibration
     depth_sds: DepthRecalibration
+    counts: CountRecalibration = CountRecalibration()
     coverage: float
     confidence_threshold: float
     reference: ConsistencyReference

@@ -1,6 +1,7 @@
 """A training from shards to the files of a model: open the data, build the network, train, describe and save."""
 
 import logging
+import math
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -206,7 +207,10 @@ def run_training(run: TrainingRun, inputs: TrainingInputs, folder: Path, n_devic
     )
     state = fit(setup)
     network.load_state_dict(state.best_weights)
-    description = _describe(run, network, train.samples.depths_um.load().double(), psf.symmetries, state, digests)
+    depths_um = train.samples.depths_um.load().double()
+    if run.dataset.varies_layers:
+        depths_um = torch.where(train.has_cells, depths_um, math.nan)
+    description = _describe(run, network, depths_um, psf.symmetries, state, digests)
     return TrainedNetwork(network, description, pd.DataFrame(state.curves), setup.checkpoint)
 
 
@@ -264,8 +268,8 @@ def _describe(
     state: TrainingState,
     digests: Digests,
 ) -> ModelDescription:
-    """Description of a trained network; `depths_um` (N, L) are the depths of its training split [um]."""
-    depths = zip(depths_um.mean(0).tolist(), depths_um.std(0).tolist(), strict=True)
+    """Description of a trained network; `depths_um` (N, L) are the depths of its training split, or NaN [um]."""
+    layers = [values[~values.isnan()] for values in depths_um.T]
     return ModelDescription(
         network=run.network,
         dataset=run.dataset_name,
@@ -276,7 +280,7 @@ def _describe(
         n_pixels=run.imager.n_pixels,
         n_layers=run.dataset.n_layers,
         n_parameters=count_parameters(network),
-        layer_depths_um=tuple(LayerDepth(mean=mean, sd=sd) for mean, sd in depths),
+        layer_depths_um=tuple(LayerDepth(mean=values.mean().item(), sd=values.std().item()) for values in layers),
         classes_um=run.dataset.depth_classes_um,
         pixel_pitch_um=run.imager.pixel_pitch_um,
         sensor_separation_um=run.imager.sensor_separation_um,

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from foci3d.config.models import DatasetConfig
 from foci3d.io.samples import Outputs, Samples
+from foci3d.learning.layer_counts import opposite_channels
 from foci3d.optics.symmetries import Symmetry
 
 GENERATORS = (Symmetry.FLIP_X, Symmetry.FLIP_Y, Symmetry.TRANSPOSE)
@@ -110,8 +111,14 @@ def average_over_symmetries(
 
 
 def _view_from_opposite(outputs: Outputs[Tensor], sensor_separation_um: float) -> Outputs[Tensor]:
-    n_occupied = None if outputs.occupancy is None else (outputs.occupancy > 0.5).sum(1)
-    seen = outputs.map(lambda values: reverse_layers(values, n_occupied))
+    counts = outputs.count_probabilities
+    if counts is None:
+        n_occupied = None if outputs.occupancy is None else (outputs.occupancy > 0.5).sum(1)
+        seen = outputs.map(lambda values: reverse_layers(values, n_occupied))
+    else:
+        order = opposite_channels(counts.shape[1] - 1)
+        seen = replace(outputs, count_probabilities=None).map(lambda values: values[:, order])
+        seen = replace(seen, count_probabilities=counts)
     if seen.predicted_depths_um is None:
         return seen
     return replace(seen, predicted_depths_um=sensor_separation_um - seen.predicted_depths_um)

@@ -14,9 +14,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foci3d.config.registry import NameRegistry
-from foci3d.config.tasks import DEBLURRING, DEPTH_CLASS, DEPTH_COVERAGE, DEPTH_MAP, MASKS, STACKS, TASKS, TaskSpec
+from foci3d.config.tasks import (
+    COUNTED_STACKS,
+    DEBLURRING,
+    DEPTH_CLASS,
+    DEPTH_COVERAGE,
+    DEPTH_MAP,
+    MASKS,
+    STACKS,
+    TASKS,
+    TaskSpec,
+)
 from foci3d.evaluation.metrics import CELL_THRESHOLD, normalized_error
 from foci3d.io.samples import Outputs, Samples
+from foci3d.learning.layer_counts import count_layers, head_channels, n_channels
 
 UM_PER_MM = 1000.0
 LOG_SD_RANGE = (-7.0, 2.0)
@@ -259,26 +270,110 @@ class Stacks(Masks):
         )
 
     def loss(self, logits: Tensor, samples: Samples[Tensor]) -> Tensor:
-        """Cross-entropy of the masks and of occupancy, and the negative logarithm of the depths' likelihood.
-
-        The likelihood of each depth is weighted with its standard deviation, without which the depths that are already
-        accurate have the largest gradients (beta-NLL, Seitzer et al., ICLR 2022).
-        """
+        """Cross-entropy of the masks and of occupancy, and `depth_loss` of the layers that hold cells."""
         depths_mm, variances, occupancy = self._pool(logits)
         occupied = (samples.masks > 0).any(-1).any(-1).float()
-        likelihood = functional.gaussian_nll_loss(depths_mm, samples.depths_um / UM_PER_MM, variances, reduction="none")
-        depth_loss = (likelihood * variances.detach().sqrt() * occupied).mean()
+        depths_loss = (depth_loss(depths_mm, variances, samples.depths_um) * occupied).mean()
         occupancy_loss = functional.binary_cross_entropy_with_logits(occupancy, occupied)
         masks_loss = super().loss(logits[:, : self.n_layers], samples)
-        return masks_loss + self.depth_weight * (depth_loss + occupancy_loss)
+        return masks_loss + self.depth_weight * (depths_loss + occupancy_loss)
 
     def _pool(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Depths [mm], their variances [mm^2] and logits of occupancy, each `(N, L)`."""
-        masks, depths_mm, log_sds, occupancy = logits.float().flatten(2).split(self.n_layers, 1)
-        probability = masks.detach().sigmoid()
-        weights = probability * torch.exp(-2 * log_sds.clamp(*LOG_SD_RANGE))
-        total = weights.sum(-1)
-        return (weights * depths_mm).sum(-1) / total, probability.sum(-1) / total, occupancy.mean(-1)
+        *images, occupancy = logits.float().flatten(2).split(self.n_layers, 1)
+        return (*pool_depths(*images), occupancy.mean(-1))
+
+
+def pool_depths(masks: Tensor, depths_mm: Tensor, log_sds: Tensor) -> tuple[Tensor, Tensor]:
+    """Depths [mm] of layers and their variances [mm^2], both `(N, L)`, as `Stacks` describes.
+
+    From logits of a cell, depths [mm] and logarithms of their standard deviations at each pixel, `(N, L, pixels)`.
+    """
+    probability = masks.detach().sigmoid()
+    weights = probability * torch.exp(-2 * log_sds.clamp(*LOG_SD_RANGE))
+    total = weights.sum(-1)
+    return (weights * depths_mm).sum(-1) / total, probability.sum(-1) / total
+
+
+def depth_loss(depths_mm: Tensor, variances: Tensor, target_um: Tensor) -> Tensor:
+    """Negative logarithm of the likelihood of each depth `(N, L)`.
+
+    It is weighted with its standard deviation, without which the depths that are already accurate have the largest
+    gradients (beta-NLL, Seitzer et al., ICLR 2022).
+    """
+    target_mm = target_um / UM_PER_MM
+    likelihood = functional.gaussian_nll_loss(depths_mm, target_mm, variances, reduction="none")
+    return likelihood * variances.detach().sqrt()
+
+
+@register_task(COUNTED_STACKS)
+class CountedStacks(Stacks):
+    """The number of layers and, for each number from 1 to L, the cells and the depths of as many layers.
+
+    A network has a head for each number; its channels are those of `foci3d.learning.layer_counts`. A sample trains the
+    head of its own number of layers, and the logits of the number, which are means over the pixels.
+    """
+
+    count_weight: ClassVar[float] = 0.05
+    """Weight of the number of layers in the loss, beside the masks."""
+
+    @property
+    def n_outputs(self) -> int:
+        """Logits of a cell, depths [mm] and log standard deviations of all heads, and logits of 0 to L layers."""
+        return 3 * n_channels(self.n_layers) + self.n_layers + 1
+
+    def target(self, samples: Samples[Tensor]) -> Tensor:
+        """Mask `(N, L, Y, X)`, without cells in layers that a sample does not have."""
+        return self._pad(samples.masks, (0, 0, 0, 0))
+
+    def decode(self, logits: Tensor, measurements: Tensor) -> Tensor:
+        """Probability `(N, channels of all heads, Y, X)` of a cell."""
+        return logits[:, : n_channels(self.n_layers)].sigmoid()
+
+    def outputs(self, logits: Tensor, measurements: Tensor) -> Outputs[Tensor]:
+        """Cells and depths of all heads, and the probability of each number of layers."""
+        images, counts = self._split(logits)
+        depths_mm, variances = pool_depths(*images.unbind(1))
+        return Outputs(
+            output=self.decode(logits, measurements),
+            predicted_depths_um=depths_mm * UM_PER_MM,
+            predicted_depth_sds_um=variances.sqrt() * UM_PER_MM,
+            count_probabilities=counts.softmax(1),
+        )
+
+    def loss(self, logits: Tensor, samples: Samples[Tensor]) -> Tensor:
+        """Loss of the masks and depths, a mean over the layers of each sample, and cross-entropy of their number."""
+        images, counts = self._split(logits)
+        n_layers, masks = count_layers(samples.masks), self.target(samples).flatten(2).float()
+        depths_um = self._pad(samples.depths_um)
+        chosen, is_present = self._choose(images.transpose(1, 2), n_layers)
+        logits, *depths = chosen.unbind(2)
+        masks_loss = functional.binary_cross_entropy_with_logits(logits, masks, reduction="none").mean(-1)
+        losses = masks_loss + self.depth_weight * depth_loss(*pool_depths(logits, *depths), depths_um)
+        mean = (losses * is_present).sum(1) / n_layers.clamp_min(1)
+        return mean.mean() + self.count_weight * functional.cross_entropy(counts, n_layers)
+
+    def error(self, output: Tensor, target: Tensor) -> Tensor:
+        """Share of pixels on the wrong side of the threshold, in the head of the true number of layers."""
+        n_layers = count_layers(target)
+        chosen, is_present = self._choose(output, n_layers)
+        errors = ((chosen > CELL_THRESHOLD) != (target > 0)).float().mean((2, 3))
+        return (errors * is_present).sum(1) / n_layers.clamp_min(1)
+
+    def _split(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Images `(N, 3, channels of all heads, pixels)`, and logits of each number of layers `(N, L + 1)`."""
+        values, size = logits.float().flatten(2), 3 * n_channels(self.n_layers)
+        return values[:, :size].unflatten(1, (3, -1)), values[:, size:].mean(-1)
+
+    def _choose(self, values: Tensor, n_layers: Tensor) -> tuple[Tensor, Tensor]:
+        """Values `(N, L, ...)` of the head for `n_layers (N,)` in `values (N, channels, ...)`; which are of layers."""
+        channels = torch.from_numpy(head_channels(self.n_layers)).to(n_layers.device)[n_layers]
+        is_present = torch.arange(self.n_layers, device=n_layers.device) < n_layers[:, None]
+        return values[torch.arange(len(values), device=values.device)[:, None], channels], is_present
+
+    def _pad(self, values: Tensor, other_axes: tuple[int, ...] = ()) -> Tensor:
+        """Values `(N, layers of a sample, ...)` as `(N, L, ...)`."""
+        return functional.pad(values, (*other_axes, 0, self.n_layers - values.shape[1]))
 
 
 @register_task(DEPTH_COVERAGE)

@@ -67,15 +67,17 @@ class AcquisitionReconstruction:
         """Write ``volume.ome.tif``, ``foci.csv``, ``quality.csv`` and the tracks to a folder.
 
         The volume has the axes (time, channel, layer, y, x), and the channels probability of a cell, mask and
-        uncertainty; pixel pitch [um] and depths [um] are in its metadata. Tracks of another acquisition that are in the
-        folder are removed, so that it holds one result.
+        uncertainty; pixel pitch [um] and depths [um] are in its metadata. Layers that a frame has less than others are
+        NaN. Tracks of another acquisition that are in the folder are removed, so that it holds one result.
         """
         folder = Path(folder)
         Tracks.remove(folder)
         Tracks.remove(folder / "tracks")
         write_volume(
             folder / "volume.ome.tif",
-            self._over_time(lambda frame: np.array([frame.probability, frame.mask, frame.uncertainty], np.float32)),
+            self._over_time(
+                lambda frame: np.stack([frame.probability, frame.mask, frame.uncertainty], 1, dtype=np.float32)
+            ).swapaxes(1, 2),
             self._over_time(lambda frame: np.array(frame.depths_um)),
             self._over_time(lambda frame: np.array(frame.depth_sds_um)),
             self.frames[0].pixel_pitch_um,
@@ -87,10 +89,13 @@ class AcquisitionReconstruction:
             self.tracks.save(folder / "tracks")
 
     def _over_time(self, value: Callable[[Reconstruction], npt.NDArray[Any]]) -> npt.NDArray[Any]:
-        """Values of all frames, NaN in a skipped one."""
-        values = np.stack([value(frame) for frame in self.frames])
-        result = np.full((len(self.by_number), *values.shape[1:]), np.nan, values.dtype)
-        result[[frame is not None for frame in self.by_number]] = values
+        """Values `(T, L, ...)` of the layers of all frames; NaN in a skipped one, and where a frame has less layers."""
+        values = [value(frame) if frame else None for frame in self.by_number]
+        known = [each for each in values if each is not None]
+        result = np.full((len(values), max(map(len, known)), *known[0].shape[1:]), np.nan, known[0].dtype)
+        for row, each in zip(result, values, strict=True):
+            if each is not None:
+                row[: len(each)] = each
         return result
 
 

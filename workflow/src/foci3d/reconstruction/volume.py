@@ -1,7 +1,7 @@
 """Reconstruction of one measurement: images of the sensors in, a volume of cells and a table of foci out."""
 
+import math
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,8 @@ class Reconstruction:
     measurement : ndarray (S, Y, X)
         Images of the sensors.
     probability : ndarray (L, Y, X), float32
-        Probability of a cell, 0 to 1; recalibrated if the model has a recalibration.
+        Probability of a cell, 0 to 1; recalibrated if the model has a recalibration. Of a model that predicts the
+        number of layers, L is the most probable number, or 1, without cells, where it is 0.
     depths_um, depth_sds_um : tuple of L floats
         Predicted depth of each layer with its standard deviation [um], recalibrated if the model has a
         recalibration; of a model that predicts none, mean and standard deviation in its training data. Where `quality`
@@ -108,21 +109,25 @@ def reconstruct(
         raise InputError(
             f"measurement: found {measurement.ndim} axes; expected three, sensor, y and x. Reshape the measurement."
         )
-    outputs = _predict_field(measurement, model)
-    probability = model.recalibrate(outputs).output
-    depths_um, depth_sds_um = model.layer_depths(outputs)
-    quality = assess_quality(measurement, outputs, probability, model)
-    if model.usable_recalibration:
+    raw = _predict_field(measurement, model)
+    outputs, recalibrated = (_select(model, each) for each in (raw, model.recalibrate(raw)))
+    depths_um, depth_sds_um = model.layer_depths(recalibrated)
+    quality = assess_quality(measurement, outputs, recalibrated, model)
+    if model.usable_recalibration and outputs.predicted_depths_um is None:
         depth_sds_um = model.usable_recalibration.depth_sds(depth_sds_um)
     if quality.flagged:
         depth_sds_um = np.maximum(depth_sds_um, [layer.sd for layer in description.layer_depths_um])
     occupancy = np.ones(description.n_layers) if outputs.occupancy is None else outputs.occupancy
+    found = slice(None if recalibrated.n_found is None else max(1, recalibrated.n_found))
+    probability, depths_um, depth_sds_um = recalibrated.output[found], depths_um[found], depth_sds_um[found]
+    if recalibrated.n_found == 0:  # a layer without cells, which may be anywhere
+        depths_um, depth_sds_um = np.full((2, 1), [[0.5], [1 / math.sqrt(12)]]) * model.sensor_separation_um
     return Reconstruction(
         measurement=measurement,
         probability=probability,
         depths_um=_average_over_field(depths_um, probability),
         depth_sds_um=_average_over_field(depth_sds_um, probability),
-        occupancy=_average_over_field(occupancy, probability),
+        occupancy=_average_over_field(occupancy[found], probability),
         foci=find_foci(probability, threshold, depths_um, depth_sds_um, model.pixel_pitch_um),
         threshold=threshold,
         pixel_pitch_um=model.pixel_pitch_um,
@@ -132,13 +137,17 @@ def reconstruct(
 
 
 def _predict_field(measurement: npt.NDArray[Any], model: Model) -> NumpyOutputs:
-    """Outputs for a measurement `(S, Y, X)`, not recalibrated, by tiles if it is larger than those of the model."""
-    n_pixels = model.description.n_pixels
-    predict = partial(model.predict, recalibrate=False)
+    """`Model.predict_all` of a measurement `(S, Y, X)`, by tiles if it is larger than those of the model."""
+    n_pixels, predict = model.description.n_pixels, model.predict_all
     if measurement.shape[1:] == (n_pixels, n_pixels):
         return predict(measurement[None])[0]
     edge = n_pixels // 6
     return predict_field(predict, measurement, Tiling(n_pixels, cut=edge, ramp=edge))
+
+
+def _select(model: Model, outputs: NumpyOutputs) -> NumpyOutputs:
+    """`Model.select` of the outputs for one measurement."""
+    return model.select(outputs.map(lambda values: values[None]))[0]
 
 
 def _average_over_field(values: npt.NDArray[Any], probability: npt.NDArray[np.float32]) -> tuple[float, ...]:

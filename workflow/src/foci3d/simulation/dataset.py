@@ -1,7 +1,8 @@
 """Samples of a dataset: from random numbers to scenes, measurements and the arrays of a shard."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,14 @@ from torch import Tensor
 from foci3d.config.models import DatasetConfig, SceneConfig, SlidesConfig
 from foci3d.io.samples import NumpySamples, Samples, Scenes
 from foci3d.simulation.imager import Imager, simulate_measurements
-from foci3d.simulation.scene import draw_moving, draw_stacks, occupied_first, place_depths, remove_overlap
+from foci3d.simulation.scene import (
+    draw_moving,
+    draw_stacks,
+    occupied_first,
+    place_depths,
+    present_layers,
+    remove_overlap,
+)
 from foci3d.simulation.slides import crop_stacks, load_label
 
 BLOCK_SIZE = 32
@@ -53,7 +61,20 @@ class Split:
         return Generator(SFC64(SeedSequence([self.seed, int.from_bytes(name[:8], "little"), index])))
 
 
-def generate_samples(split: Split, samples: range, scene: SceneConfig, imager: Imager) -> Iterator[NumpySamples]:
+def appearance_numbers(indices: Tensor, shares: Sequence[float]) -> Tensor:
+    """Number of the appearance of each scene of a split, by the shares of these; the same for any number of scenes.
+
+    >>> appearance_numbers(torch.arange(8), [3, 1]).tolist()
+    [0, 1, 0, 0, 1, 0, 0, 0]
+    """
+    golden = (math.sqrt(5) - 1) / 2  # the multiples of this fraction fill the interval from 0 to 1 evenly
+    bounds = torch.tensor(shares, dtype=torch.float64).cumsum(0)
+    return torch.bucketize(((indices.double() + 0.5) * golden % 1) * bounds[-1], bounds[:-1], right=True)
+
+
+def generate_samples(
+    split: Split, samples: range, scenes: Sequence[SceneConfig], imager: Imager
+) -> Iterator[NumpySamples]:
     """Generate samples of a split block by block.
 
     Blocks have a fixed number of samples and start at a multiple of it; samples of a block that are not asked for are
@@ -65,8 +86,8 @@ def generate_samples(split: Split, samples: range, scene: SceneConfig, imager: I
         The split.
     samples : range
         Numbers of the samples in the split.
-    scene : SceneConfig
-        Appearance of a layer.
+    scenes : sequence of SceneConfig
+        The appearances of the dataset, in the order of their shares.
     imager : Imager
         The imager.
 
@@ -78,7 +99,7 @@ def generate_samples(split: Split, samples: range, scene: SceneConfig, imager: I
     size = max(1, BLOCK_SIZE // split.samples_per_scene) * split.samples_per_scene
     for first in range(samples.start // size * size, samples.stop, size):
         with _one_thread():
-            block = _generate_block(split, range(first, first + size), scene, imager)
+            block = _generate_block(split, range(first, first + size), scenes, imager)
         yield block[max(samples.start - first, 0) : samples.stop - first].map(Tensor.numpy)
 
 
@@ -94,17 +115,36 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _generate_block(split: Split, samples: range, scene: SceneConfig, imager: Imager) -> Samples[Tensor]:
+def _generate_block(
+    split: Split, samples: range, appearances: Sequence[SceneConfig], imager: Imager
+) -> Samples[Tensor]:
     repeats = split.samples_per_scene
     scenes = range(samples.start // repeats, samples.stop // repeats)
     generators = [split.generator(index) for index in scenes]
-    draw = draw_moving if split.dataset.scene == "moving" else draw_stacks
-    drawn = draw(generators, scene, split.dataset, imager.n_pixels, imager.specimen.margin_pixels)
+    numbers = appearance_numbers(torch.tensor(scenes), [*split.dataset.appearance.values()])
+    drawn = _draw_scenes(split.dataset, generators, [appearances[number] for number in numbers], imager)
     sources = [generator for generator in generators for _ in range(repeats)]
     measurements = simulate_measurements(imager, drawn.layers, drawn.depths_um, sources)
     visible = drawn.map(lambda values: imager.crop(values) if values.ndim > 2 else values)
     sequence = None if drawn.cluster is None else torch.tensor(scenes).repeat_interleave(repeats)
     return replace(visible, index=torch.tensor(samples), sequence=sequence).measured(measurements)
+
+
+def _draw_scenes(
+    dataset: DatasetConfig, generators: Sequence[Generator], appearances: Sequence[SceneConfig], imager: Imager
+) -> Scenes[Tensor]:
+    """Draw a scene with each of the generators and appearances; those of the same appearance together."""
+    draw = draw_moving if dataset.scene == "moving" else draw_stacks
+    parts, order = [], []
+    for appearance in dict.fromkeys(appearances):
+        rows = [row for row, each in enumerate(appearances) if each == appearance]
+        chosen = [generators[row] for row in rows]
+        parts.append(draw(chosen, appearance, dataset, imager.n_pixels, imager.specimen.margin_pixels))
+        order += rows
+    if len(parts) == 1:
+        return parts[0]
+    joined = {name: torch.cat([part.arrays()[name] for part in parts]) for name in parts[0].arrays()}
+    return Scenes(**joined)[torch.tensor(order).argsort()]
 
 
 def generate_slides(split: Split, slides: SlidesConfig, nuclei: Path, imager: Imager) -> NumpySamples:
@@ -170,7 +210,6 @@ def resample_stacks(
         If a depth lies outside the depths of the point-spread function.
     """
     uniform = torch.rand(layers.shape[:2], generator=generator, device=layers.device, dtype=torch.float64)
-    depths_um = place_depths(uniform, dataset)
     cells = masks > 0
     kept = remove_overlap(cells) if dataset.overlap == "remove" else cells
     if dataset.empty_layers:
@@ -178,10 +217,24 @@ def resample_stacks(
         kept = kept & ~is_empty[..., None, None]
     if kept is not cells:
         layers = torch.where(cells & ~kept, resample_background(layers, cells, generator), layers)
+    n_layers = None
+    if dataset.minimum_layers is not None:
+        bounds = dataset.minimum_layers, dataset.n_layers + 1
+        n_layers = torch.randint(*bounds, layers.shape[:1], generator=generator, device=layers.device)
+        layers, kept = _limit_layers(n_layers, layers, kept, generator)
+    depths_um = place_depths(uniform, dataset, n_layers)
     stacks = Scenes(layers=layers, masks=kept.to(torch.uint8), depths_um=depths_um)
     if dataset.empty_layers:
         stacks = occupied_first(stacks)
     return stacks.measured(forward(stacks.layers, stacks.depths_um))
+
+
+def _limit_layers(n_layers: Tensor, layers: Tensor, cells: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Layers and their cells `(N, L, Y, X)` in stacks of `n_layers (N,)`; the first of none is background."""
+    has_cells, is_lit = (part[..., None, None] for part in present_layers(n_layers, layers.shape[1]))
+    layers, is_empty = layers * is_lit, n_layers == 0
+    layers[is_empty, :1] = resample_background(layers[is_empty, :1], cells[is_empty, :1], generator)
+    return layers, cells & has_cells
 
 
 def resample_background(layers: Tensor, cells: Tensor, generator: torch.Generator) -> Tensor:

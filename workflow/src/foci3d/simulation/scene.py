@@ -228,7 +228,7 @@ def _log_normal(normal: Tensor, cv: Tensor) -> Tensor:
     return (sigma * normal - sigma.square() / 2).exp()
 
 
-def place_depths(uniform: Tensor, dataset: DatasetConfig) -> Tensor:
+def place_depths(uniform: Tensor, dataset: DatasetConfig, n_layers: Tensor | None = None) -> Tensor:
     """Depths of the layers of stacks, in increasing order.
 
     Depths are uniform over all stacks of the dataset's depth range, and grid if it has one, that respect its minimum
@@ -240,22 +240,28 @@ def place_depths(uniform: Tensor, dataset: DatasetConfig) -> Tensor:
         Uniform numbers from 0 to below 1.
     dataset : DatasetConfig
         Range, step (0: continuous) and minimum gap of the depths.
+    n_layers : Tensor (N,), optional
+        Number of layers of each stack, by default L; a stack of 0 is placed as one of 1. Further layers are in the
+        middle of the range.
 
     Returns
     -------
     Tensor (N, L), float32
-        Distances from sensor A [um], increasing.
+        Distances from sensor A [um], increasing from layer to layer of a stack.
     """
     low, high = dataset.depth_range_um
     step, gap = dataset.depth_step_um, dataset.minimum_gap_um
     order = torch.arange(uniform.shape[-1], device=uniform.device)
-    ordered = uniform.double().sort(-1).values
+    last = order[-1] if n_layers is None else n_layers[:, None].clamp_min(1) - 1
+    ordered = uniform.double().masked_fill(order > last, 1.0).sort(-1).values
     if step == 0:
-        free = high - low - order[-1] * gap
-        return (low + ordered * free + order * gap).float()
-    gap_steps = math.ceil(gap / step)
-    n_free = math.floor((high - low) / step) + 1 - order[-1] * gap_steps
-    return (low + step * ((ordered * n_free).floor() + order * gap_steps)).float()
+        free = high - low - last * gap
+        depths_um = low + ordered * free + order * gap
+    else:
+        gap_steps = math.ceil(gap / step)
+        n_free = math.floor((high - low) / step) + 1 - last * gap_steps
+        depths_um = low + step * ((ordered * n_free).floor() + order * gap_steps)
+    return depths_um.masked_fill(order > last, (low + high) / 2).float()
 
 
 def remove_overlap(masks: Tensor) -> Tensor:
@@ -302,12 +308,28 @@ def draw_stacks(
     if dataset.empty_layers:
         uniform = np.stack([generator.random(dataset.n_layers) for generator in generators])
         masks = masks & torch.from_numpy(uniform >= dataset.empty_layers)[..., None, None]
+    n_layers = None
+    if dataset.minimum_layers is not None:
+        bounds = dataset.minimum_layers, dataset.n_layers + 1
+        n_layers = torch.tensor([int(generator.integers(*bounds)) for generator in generators])
+        has_cells, is_lit = (part[..., None, None] for part in present_layers(n_layers, dataset.n_layers))
+        masks = masks & has_cells
+    layers = render_intensities(masks, draws, scene)
     stacks = Scenes(
-        layers=render_intensities(masks, draws, scene),
+        layers=layers if n_layers is None else layers * is_lit,
         masks=masks.view(torch.uint8),
-        depths_um=place_depths(draws.depths, dataset),
+        depths_um=place_depths(draws.depths, dataset, n_layers),
     )
-    return occupied_first(stacks) if dataset.empty_layers else stacks
+    return occupied_first(stacks) if dataset.empty_layers or dataset.varies_layers else stacks
+
+
+def present_layers(n_layers: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """Which of at `most` layers of stacks with `n_layers (N,)` hold cells, and which give light, `(N, most)`.
+
+    The others are dark, but for the first of a stack without cells: its background is what such a specimen shows.
+    """
+    order = torch.arange(most, device=n_layers.device)
+    return order < n_layers[:, None], order < n_layers.clamp_min(1)[:, None]
 
 
 def draw_moving(

@@ -248,9 +248,9 @@ class Project:
         """Plain values of the dataset of a job."""
         return self.dataset_values(wildcards.dataset)
 
-    def appearance(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Plain values of the appearance of a dataset's layers."""
-        return self.values["appearances"][self.config.datasets[wildcards.dataset].appearance]
+    def appearances(self, wildcards: Wildcards) -> list[dict[str, Any]]:
+        """Plain values of the appearances of a dataset's layers."""
+        return [self.values["appearances"][name] for name in self.config.datasets[wildcards.dataset].appearance]
 
     def model_files(self, network: str) -> ModelFiles:
         """The files of a trained model."""

@@ -1,0 +1,38 @@
+"""Reconstructed acquisitions in files."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tifffile
+
+from foci3d.confidence.quality import Quality
+from foci3d.reconstruction.acquisition import AcquisitionReconstruction
+from foci3d.reconstruction.volume import Reconstruction
+
+
+def frame(n_layers: int) -> Reconstruction:
+    """A frame in which the probability is 0.1 in the first layer, 0.2 in the second, and so on."""
+    depths_um = tuple(100.0 * layer for layer in range(1, n_layers + 1))
+    return Reconstruction(
+        measurement=np.ones((2, 5, 5)),
+        probability=np.repeat(np.arange(1, n_layers + 1, dtype=np.float32) / 10, 25).reshape(-1, 5, 5),
+        depths_um=depths_um,
+        depth_sds_um=depths_um,
+        occupancy=(1.0,) * n_layers,
+        foci=pd.DataFrame({"layer": [1]}),
+        threshold=0.15,
+        pixel_pitch_um=55.0,
+        sensor_depths_um=(0.0, 1000.0),
+        quality=Quality(),
+    )
+
+
+def test_frames_may_differ_in_their_number_of_layers(tmp_path: Path) -> None:
+    AcquisitionReconstruction((frame(1), frame(3)), skipped={1: "dark"}).save(tmp_path)
+    with tifffile.TiffFile(tmp_path / "volume.ome.tif") as file:
+        volume, description = file.asarray(), file.ome_metadata
+    nan = np.nan
+    np.testing.assert_allclose(volume[:, 0, :, 0, 0], [[0.1, nan, nan], [nan] * 3, [0.1, 0.2, 0.3]], rtol=1e-6)
+    np.testing.assert_array_equal(volume[:, 1, :, 0, 0], [[0, nan, nan], [nan] * 3, [0, 1, 1]])
+    assert "nan nan 300" in description
