@@ -21,7 +21,6 @@ import torch
 from scipy.fft import dct, dctn
 from scipy.optimize import nnls
 from scipy.special import entr
-from sklearn.covariance import LedoitWolf
 from torch import Tensor
 
 from foci3d.evaluation.metrics import FloatArray
@@ -223,6 +222,8 @@ def consistency_statistics(
 
 def fit_reference(statistics: FloatArray, false_alarm_rate: float) -> ConsistencyReference:
     """Fit to the `consistency_statistics (N, F)` of validation samples, of which a share is flagged."""
+    from sklearn.covariance import LedoitWolf  # slow to import, and whoever applies a model needs it not
+
     covariance = LedoitWolf().fit(statistics[:, 2:])
     reference = ConsistencyReference(
         width_mean=float(statistics[:, 0].mean()),

@@ -14,7 +14,6 @@ import numpy.typing as npt
 from pydantic import ValidationError
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit, softmax
-from sklearn.linear_model import LogisticRegression
 
 from foci3d.config.fields import Section
 from foci3d.errors import InputError
@@ -51,6 +50,8 @@ class ProbabilityRecalibration(Section):
 
         Scale and shift are 1 and 0 for a layer whose pixels are all empty or all cells.
         """
+        from sklearn.linear_model import LogisticRegression  # slow to import, and whoever applies a model needs it not
+
         parameters = [(1.0, 0.0)] * target.shape[1]
         for layer, logits in enumerate(np.moveaxis(_logits(probabilities), 1, 0)):
             cells = target[:, layer].ravel()
