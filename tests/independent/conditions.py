@@ -1,7 +1,7 @@
-"""Errors of the released network on images of another simulator, one row per condition: scenes, and a real imager's flaws.
+"""Errors of the released network on images of another simulator, by condition: scenes, and flaws of a real imager.
 
 `PYTHONPATH=workflow/src python tests/independent/conditions.py --n 40 --out conditions.csv` prints a table with 95 %
-bootstrap intervals over scenes and writes it. `--conditions "offset 1 x" hot` selects the conditions that contain a text.
+bootstrap intervals over scenes and writes it. `--conditions "offset 1 x" hot` selects those whose name has a text.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from foci3d.optics.psf import PSF, depth_grid
 
 N_BOOTSTRAP = 2000
 NOISELESS = float("inf")
+NO_FLAWS = Imperfections()
 METRICS = {
     "error_percent": "error [%]",
     "depth_error_um": "depths [um]",
@@ -35,7 +36,7 @@ class Condition:
     """Scenes that a generator draws, seen by an imager with flaws; layers reach `margin_px` beyond the sensors."""
 
     layer: str = "blobs"
-    flaws: Imperfections = Imperfections()
+    flaws: Imperfections = NO_FLAWS
     margin_px: int = 0
 
     def samples(self, n_samples: int) -> Iterator[tuple[np.ndarray, scenes.Scene]]:

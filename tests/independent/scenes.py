@@ -1,4 +1,4 @@
-"""Scenes of four layers in numpy alone, by other means than `foci3d.simulation`: blobs, discs, filaments, spheres, nuclei.
+"""Scenes of four layers in numpy, by other means than `foci3d.simulation`: blobs, discs, filaments, spheres, nuclei.
 
 Each generator takes a random generator and the number of pixels, and gives the light `(Y, X)` and the mask of the cells
 of one layer. `make_scene` draws the depths as the paper does.
