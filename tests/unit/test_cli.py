@@ -305,7 +305,7 @@ def test_track(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (tmp_path / "tracks" / "tracks.png").stat().st_size > 1000
     (tmp_path / "1.csv").write_text("layer,depth_um\n1,2\n")
     assert main(["track", *tables, *gates, "--out", str(tmp_path / "none")]) == 1
-    assert "1.csv: found no column x_um" in capsys.readouterr().err
+    assert "1.csv: found the columns layer, depth_um; expected a column x_um" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
 
 

@@ -71,10 +71,11 @@ def test_a_dead_pixel_is_not_clipping(files):
             "depth_um\n0.1\n0.2\n2.0\n",
             "the largest depth_um is 2, less than one pixel pitch",
         ),
-        ("depth\n100\n200\n300\n", r"found the columns \['depth'\]; expected a column depth_um"),
-        ("depth_um\n100\n\n300\nfar\n", "depth_um of row 3 is far; expected numbers"),
+        ("depth\n100\n200\n300\n", "found the columns depth; expected a column depth_um"),
+        ("depth_um\n100\n\n300\nfar\n", "depth_um of row 3 is far; expected a number"),
         ("depth_um\n-5\n200\n300\n", "depth_um of row 1 is -5"),
         ("", "not a readable CSV file"),
+        ("depth_um\n100,1\n200,2\n300,3\n", "rows have more cells than the first line"),
     ],
 )
 def test_wrong_depths_are_refused(files, depths, message):

@@ -17,10 +17,11 @@ def test_tracks_are_drawn_laterally_and_in_depth(interval_s: float | None, label
     figure = show_tracks(tracks, describe_tracks(tracks, interval_s))
     lateral, axial, colorbar = figure.axes
     assert colorbar.get_ylabel() == label
-    drawn = [line.get_xydata() for line in lateral.lines]
+    drawn = lateral.collections[0].get_segments()
     expected = tracks[tracks["track"] == 1][["x_um", "y_um"]].to_numpy()
     assert any(len(points) == 3 and np.allclose(points, expected) for points in drawn)
-    assert sum(len(line.get_xydata()) for line in axial.lines) == len(foci)
+    assert sum(map(len, axial.collections[0].get_segments())) == len(foci) - 1
+    assert len(axial.lines[0].get_xydata()) == 1
     assert axial.yaxis_inverted()
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from foci3d.config.models import Config
 from foci3d.errors import InputError
+from foci3d.reconstruction import tracking
 from foci3d.reconstruction.foci import find_foci
 from foci3d.reconstruction.tracking import _assign, describe_tracks, join_frames, track_foci
 from foci3d.simulation.scene import draw_moving
@@ -109,8 +110,35 @@ def test_no_foci_give_no_tracks() -> None:
     assert len(describe_tracks(tracks)) == 0
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("x_um", np.nan, "x_um of row 1 is nan; expected a number"),
+        ("y_um", np.inf, "y_um of row 1 is inf"),
+        ("depth_um", 1e300, "depth_um of row 1 is 1e.300; expected a number of at most 1e.09"),
+        ("depth_um", "deep", "depth_um of row 1 is deep"),
+        ("frame", "first", "frame of row 1 is first"),
+        ("frame", 0.5, "frame 0.5 is no whole number"),
+    ],
+)
+def test_values_that_are_no_numbers_are_refused(column: str, value: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        track_foci(table((0, 1, 2, 3)).assign(**{column: value}), **GATES)
+
+
+def test_many_foci_take_memory_for_those_within_the_gates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Costs of all pairs would take 3 GB."""
+    positions = np.random.default_rng(0).uniform(0, 14000, (20000, 2))
+    rows = [np.column_stack([np.full(20000, frame), positions + frame, np.zeros(20000)]) for frame in (0, 1)]
+    tracks = track_foci(table(*np.concatenate(rows)), max_lateral_um=50, max_depth_um=50)
+    assert (tracks.groupby("track").size() == 2).all()
+    monkeypatch.setattr(tracking, "MAX_LINKS", 3)
+    with pytest.raises(InputError, match=r"4 pairs of 2 and 2 foci are within the gates; expected at most 3"):
+        track_foci(table((0, 0, 0, 0), (0, 1, 0, 0), (1, 0, 0, 0), (1, 1, 0, 0)), **GATES)
+
+
 def test_a_missing_column_and_an_impossible_gate_are_errors() -> None:
-    with pytest.raises(InputError, match="found no column depth_um"):
+    with pytest.raises(InputError, match="expected a column depth_um"):
         track_foci(table((0, 1, 2, 3)).drop(columns="depth_um"), **GATES)
     with pytest.raises(InputError, match="the gates are 0 um"):
         track_foci(table((0, 1, 2, 3)), max_lateral_um=0, max_depth_um=1)

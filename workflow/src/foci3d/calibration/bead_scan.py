@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import torch
 from scipy import ndimage, stats
 from skimage.feature import peak_local_max
@@ -20,6 +19,7 @@ from foci3d.calibration.frame_model import Floats, Frame
 from foci3d.config.models import ScanSimulationConfig
 from foci3d.errors import InputError
 from foci3d.io.image_formats import read_image_file
+from foci3d.io.tables import read_table
 from foci3d.optics.acceptance import AngularAcceptance, pixel_response
 from foci3d.optics.sensor import Sensor
 
@@ -131,20 +131,10 @@ def _check_readings(stack: str | Path, frames: Floats, saturation: float) -> Non
 
 
 def _read_depths(path: str | Path, pixel_pitch_um: float) -> Floats:
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError, OverflowError) as error:
-        detail = " ".join(str(error).split())
-        raise InputError(f"{path}: not a readable CSV file ({detail}); expected a column depth_um.") from error
-    if "depth_um" not in table:
-        raise InputError(f"{path}: found the columns {list(table.columns)}; expected a column depth_um.")
-    depths_um = pd.to_numeric(table["depth_um"], errors="coerce").to_numpy(np.float64)
-    invalid = np.flatnonzero(~(np.isfinite(depths_um) & (depths_um >= 0)))
-    if len(invalid):
-        row = invalid[0]
-        raise InputError(
-            f"{path}: depth_um of row {row + 1} is {table['depth_um'].iloc[row]}; expected numbers of at least 0."
-        )
+    depths_um = read_table(path, ["depth_um"])["depth_um"].to_numpy()
+    if depths_um.min(initial=0) < 0:
+        row = depths_um.argmin()
+        raise InputError(f"{path}: depth_um of row {row + 1} is {depths_um[row]:g}; expected numbers of at least 0.")
     decreasing = np.flatnonzero(np.diff(depths_um) <= 0)
     if len(decreasing):
         raise InputError(

@@ -1,8 +1,9 @@
 """Tracks of foci over a time series, seen from above and as depth against time."""
 
+import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
@@ -17,7 +18,7 @@ def show_tracks(tracks: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     Parameters
     ----------
     tracks : DataFrame
-        Foci with their tracks, see `foci3d.reconstruction.tracking.track_foci`.
+        Foci with their tracks, by track and frame, see `foci3d.reconstruction.tracking.track_foci`.
     summary : DataFrame
         Speed of each track, see `foci3d.reconstruction.tracking.describe_tracks`.
 
@@ -34,20 +35,11 @@ def show_tracks(tracks: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     figure = style.new_figure(style.FULL_WIDTH_MM, 80)
     lateral, axial = figure.subplots(1, 2)
     for axes, x, y in ((lateral, "x_um", "y_um"), (axial, "frame", "depth_um")):
-        sns.lineplot(
-            moving,
-            x=x,
-            y=y,
-            hue=speed,
-            hue_norm=colors.norm,
-            palette=SPEED_COLORS if len(moving) else None,
-            units="track",
-            estimator=None,
-            sort=False,
-            marker="." if axes is axial else None,
-            legend=False,
-            ax=axes,
+        lines = np.split(moving[[x, y]].to_numpy(), np.flatnonzero(np.diff(moving["track"])) + 1)
+        axes.add_collection(
+            LineCollection(lines, colors=colors.to_rgba(summary[speed].dropna().to_numpy())), autolim=True
         )
+        axes.scatter(moving[x], moving[y], c=colors.to_rgba(moving[speed].to_numpy()), s=6 if axes is axial else 0)
         axes.plot(single[x], single[y], ".", color=style.COLORS["grey"])
         axes.invert_yaxis()
     starts = moving.groupby("track").first()

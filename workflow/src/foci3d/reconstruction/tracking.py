@@ -15,16 +15,22 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
+from scipy import sparse
+from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+from scipy.spatial import KDTree
 
 from foci3d.config.models import TrackingConfig
 from foci3d.errors import InputError
 from foci3d.io.atomic import write_csv
+from foci3d.io.tables import read_table, require_numbers
+
+MAX_LINKS = 2_000_000
+"""Pairs of foci in two frames that may be linked, which take a minute and 200 MB."""
 
 POSITION = ["x_um", "y_um", "depth_um"]
 """Columns of the position of a focus."""
@@ -85,19 +91,20 @@ def track_foci(foci: pd.DataFrame, *, max_lateral_um: float, max_depth_um: float
     Raises
     ------
     InputError
-        If a column is missing, or a gate is not above 0.
+        If a column is missing or holds other than numbers, a gate is not above 0, or more than `MAX_LINKS` pairs of
+        foci in two frames are within the gates.
     """
-    missing = [column for column in ["frame", *POSITION] if column not in foci]
-    if missing:
-        raise InputError(
-            f"foci: found no column {missing[0]}; expected frame, {', '.join(POSITION)}. Add the missing column."
-        )
+    foci = require_numbers(foci, ["frame", *POSITION], "foci")
+    fractional = np.flatnonzero(foci["frame"] % 1)
+    if len(fractional):
+        raise InputError(f"foci: frame {foci['frame'].iloc[fractional[0]]:g} is no whole number. Number the frames.")
     if not (max_lateral_um > 0 and max_depth_um > 0 and max_gap >= 0):
         raise InputError(
             f"tracking: the gates are {max_lateral_um:g} um and {max_depth_um:g} um, the gap is {max_gap}; expected "
             "gates above 0 and a gap of at least 0. Correct them."
         )
     scaled = foci[POSITION].to_numpy(float) / (max_lateral_um, max_lateral_um, max_depth_um)
+    foci = foci.assign(frame=foci["frame"].astype(int))
     frames = foci["frame"].to_numpy()
     tracks = np.zeros(len(foci), int)
     last_rows = np.zeros(0, int)  # row of the last focus of each track, by track
@@ -113,11 +120,29 @@ def track_foci(foci: pd.DataFrame, *, max_lateral_um: float, max_depth_um: float
     return foci.assign(track=tracks).sort_values(["track", "frame"], kind="stable", ignore_index=True)
 
 
-def _assign(previous: npt.NDArray[np.floating], current: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.intp], ...]:
-    """Indices of linked positions `(N, 3)` and `(M, 3)`, in units of the gates."""
-    cost = np.minimum(((previous[:, None] - current) ** 2).sum(-1), 1)
-    rows, columns = linear_sum_assignment(cost)
-    linked = cost[rows, columns] < 1
+def _assign(previous: npt.NDArray[np.floating], current: npt.NDArray[np.floating]) -> tuple[npt.NDArray[Any], ...]:
+    """Indices of linked positions `(N, 3)` and `(M, 3)`, in units of the gates.
+
+    A sparse assignment, in which a position may also go to a place of its own: [[links, ends], [beginnings, links']].
+    """
+    n_previous, n_current = len(previous), len(current)
+    if not n_previous or not n_current:
+        return np.zeros(0, int), np.zeros(0, int)
+    before, after = KDTree(previous), KDTree(current)
+    n_links = before.count_neighbors(after, 1.0)
+    if n_links > MAX_LINKS:
+        raise InputError(
+            f"tracking: {n_links} pairs of {n_previous} and {n_current} foci are within the gates; expected at most "
+            f"{MAX_LINKS}. Narrow the gates."
+        )
+    distances: Any = before.sparse_distance_matrix(after, 1.0, output_type="coo_matrix")
+    # A full assignment has N + M entries, so 1 in each changes nothing; 0 would be no entry.
+    links, places = sparse.csr_array(distances), sparse.csr_array(distances.T)
+    links.data, places.data = 1 + links.data**2, np.ones(places.nnz)
+    ends, beginnings = (sparse.diags_array(np.full(number, 1.5)) for number in (n_previous, n_current))
+    blocks: Any = [[links, ends], [beginnings, places]]
+    rows, columns = min_weight_full_bipartite_matching(sparse.block_array(blocks, format="csr"))
+    linked = (rows < n_previous) & (columns < n_current)
     return rows[linked], columns[linked]
 
 
@@ -143,36 +168,32 @@ def describe_tracks(tracks: pd.DataFrame, frame_interval_s: float | None = None)
         Speed and direction are missing where a track has one focus, the direction where the speed is 0.
     """
     unit, interval = ("um_per_frame", 1.0) if frame_interval_s is None else ("um_per_s", frame_interval_s)
-    rows = [_describe(group, unit, interval) for _, group in tracks.groupby("track")]
-    counts = ["track", "n_foci", "first_frame", "last_frame", "first_layer", "last_layer"]
-    values = ["displacement_um", "path_um", f"speed_{unit}", "azimuth_deg", "elevation_deg"]
-    types = dict.fromkeys(counts, int) | dict.fromkeys(values, float)  # without rows, pandas knows no types
-    return pd.DataFrame(rows, columns=[*types]).astype(types)
-
-
-def _describe(foci: pd.DataFrame, unit: str, interval: float) -> dict[str, float]:
-    positions, times = foci[POSITION].to_numpy(float), interval * foci["frame"].to_numpy(float)
-    first, last = foci.iloc[0], foci.iloc[-1]
-    row = {
-        "track": first["track"],
-        "n_foci": len(foci),
+    by_track, track = tracks.groupby("track"), tracks["track"]
+    first, last = by_track.head(1).set_index("track"), by_track.tail(1).set_index("track")
+    times = interval * tracks["frame"]
+    deviations = times - times.groupby(track).transform("mean")
+    spread = (deviations**2).groupby(track).sum().replace(0, np.nan)  # of one focus
+    velocity = tracks[POSITION].mul(deviations, axis=0).groupby(track).sum().div(spread, axis=0)
+    speed = _length(velocity)
+    x, y, depth = velocity.where(speed > 0).to_numpy().T
+    columns = {
+        "n_foci": by_track.size(),
         "first_frame": first["frame"],
         "last_frame": last["frame"],
         "first_layer": first["layer"],
         "last_layer": last["layer"],
-        "displacement_um": float(np.linalg.norm(positions[-1] - positions[0])),
-        "path_um": float(np.linalg.norm(np.diff(positions, axis=0), axis=1).sum()),
+        "displacement_um": _length(last[POSITION] - first[POSITION]),
+        "path_um": _length(by_track[POSITION].diff()).groupby(track).sum(),
+        f"speed_{unit}": speed,
+        "azimuth_deg": np.degrees(np.arctan2(y, x)),
+        "elevation_deg": np.degrees(np.arctan2(depth, np.hypot(x, y))),
     }
-    if len(foci) == 1:
-        return row
-    deviations = times - times.mean()
-    velocity = deviations @ positions / (deviations @ deviations)
-    row[f"speed_{unit}"] = float(np.linalg.norm(velocity))
-    if row[f"speed_{unit}"] > 0:
-        x, y, depth = velocity
-        row["azimuth_deg"] = float(np.degrees(np.arctan2(y, x)))
-        row["elevation_deg"] = float(np.degrees(np.arctan2(depth, np.hypot(x, y))))
-    return row
+    return pd.DataFrame(columns).rename_axis("track").reset_index()
+
+
+def _length(vectors: pd.DataFrame) -> pd.Series:
+    """Length of the vector in each row."""
+    return np.sqrt((vectors**2).sum(axis=1, skipna=False))
 
 
 def join_frames(tables: Sequence[pd.DataFrame | None]) -> pd.DataFrame:
@@ -192,13 +213,7 @@ def read_frames(paths: Sequence[str | Path]) -> pd.DataFrame:
     """
     tables = []
     for path in paths:
-        try:
-            table = pd.read_csv(path)
-        except (OSError, ValueError) as error:  # what pandas raises on malformed text is a ValueError
-            raise InputError(f"{path}: not a readable table ({error}); expected a CSV of foci. Correct it.") from error
-        missing = [column for column in ("layer", *POSITION) if column not in table]
-        if missing:
-            raise InputError(f"{path}: found no column {missing[0]}; expected a CSV of foci. Correct it.")
+        table = read_table(path, ["layer", *POSITION])
         n_frames = table["frame"].nunique() if "frame" in table else 1
         if n_frames > 1 and len(paths) > 1:
             raise InputError(
