@@ -160,6 +160,15 @@ def test_validate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert "mine.yaml:1: there is no key imager.n_pixel; did you mean n_pixels?" in output.err
 
 
+def nested_aliases(link: str) -> str:
+    """A few short lines that stand for 10^9 values: each takes the line before several times."""
+    lines = [
+        "k0: &k0 {x: 1}",
+        *(f"k{line}: &k{line} {link.format(f'k{line - 1}', f'y{line}')}" for line in range(1, 31)),
+    ]
+    return "\n".join(lines)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -167,7 +176,15 @@ def test_validate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
         ("a: 2000-99-99", "not valid YAML (month must be in 1..12)"),
         ("- 1", "expected keys at the top level"),
         ("", "expected keys at the top level"),
-        ("a: &a {b: *a}", "keys are nested too deeply or contain themselves"),
+        ("a: &a {b: *a}", "aliases (*) stand for over 100000 values, or for themselves"),
+        ("seed: &a [*a]", "aliases (*) stand for over 100000 values, or for themselves"),
+        (nested_aliases("[*{0}, *{0}]"), "aliases (*) stand for over 100000 values"),
+        (nested_aliases("{{<<: [*{0}, *{0}], {1}: 1}}"), "aliases (*) stand for over 100000 values"),
+        ('"\\ud800": 1', "not valid YAML ('utf-8' codec can't encode character '\\ud800'"),
+        ('imager: {n_pixels: "\\ud800"}', "not valid YAML ('utf-8' codec can't encode character '\\ud800'"),
+        (f"psf: {{source: file, file: {'x' * 300}}}", "which does not exist"),
+        ('psf: {source: file, file: "a\\0b"}', "a\\x00b, which does not exist"),
+        (f"plugins: [{'x' * 300}]", "a check would run these Python files"),
         ("a: " + "[" * 10_000, "keys are nested too deeply or contain themselves"),
     ],
 )
@@ -179,6 +196,16 @@ def test_validate_reports_what_is_no_configuration(
     assert message in capsys.readouterr().err
     assert main(["validate", str(tmp_path / "none.yaml"), "--base", str(PROJECT / "config" / "config.yaml")]) == 1
     assert "cannot be read (No such file or directory)" in capsys.readouterr().err
+
+
+def test_validate_runs_plugins_only_if_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "plugin.py").write_text("raise SystemError('ran')")
+    (tmp_path / "mine.yaml").write_text(f"plugins: [{tmp_path / 'plugin.py'}]")
+    command = ["validate", str(tmp_path / "mine.yaml"), "--base", str(PROJECT / "config" / "config.yaml")]
+    assert main(command) == 1
+    assert "would run these Python files. Look at them, then give --allow-plugins" in capsys.readouterr().err
+    assert main([*command, "--allow-plugins"]) == 1
+    assert "SystemError while it was imported: ran" in capsys.readouterr().err
 
 
 def test_reconstruct_writes_the_files_of_an_acquisition(

@@ -134,6 +134,14 @@ def test_missing_file_array_and_other_kinds(file: Path, tmp_path: Path) -> None:
             hdf5.read(file, kind)
 
 
+def test_arrays_that_exceed_the_disk_are_refused_before_they_are_written(tmp_path: Path) -> None:
+    """HDF5 may crash where it cannot write."""
+    spec = hdf5.ArraySpec((2**45,), "f8", "sample", "1")
+    with pytest.raises(OSError, match="No space left"), hdf5.open_writer(tmp_path / "a.h5", FORMAT, {"x": spec}, {}):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_file_of_version_1_is_refused_in_one_line(file: Path) -> None:
     with h5py.File(file, "w") as content:
         content.attrs.update({"kind": FORMAT.name, "version": 1})  # text of variable length, as in version 1

@@ -1,6 +1,7 @@
 """Models: written and read back, and errors for files that do not fit."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from foci3d.errors import InputError
 from foci3d.learning.model import load_model
-from foci3d.learning.model_file import ModelDescription, read_description, save_model
+from foci3d.learning.model_file import ModelDescription, content_digest, read_description, save_model
 
 Files = tuple[Path, Path]
 
@@ -92,6 +93,53 @@ def test_a_description_with_a_wrong_key(
     files[0].write_text(json.dumps({**json.loads(files[0].read_text()), **change}))
     with pytest.raises(InputError, match=f"small.json: {message}"):
         read_description(files[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sensor_separation_um": 0}, "sensor_separation_um: Input should be greater than 0"),
+        ({"pixel_pitch_um": -1}, "pixel_pitch_um: Input should be greater than 0"),
+        ({"n_pixels": 2**40}, "n_pixels: Input should be less than or equal to 4096"),
+        ({"n_layers": 4}, "found depths of 3 layers and 3 outputs; expected 4 and 4 for 4 layers and the task masks"),
+        ({"task": "stacks"}, "found depths of 3 layers and 3 outputs; expected 3 and 12"),
+    ],
+)
+def test_a_description_that_contradicts_itself(
+    files: Files, network: torch.nn.Module, changes: dict[str, object], message: str
+) -> None:
+    files[0].write_text(json.dumps({**json.loads(files[0].read_text()), **changes}))
+    with pytest.raises(InputError, match=f"small.json: {message}"):
+        load_model(files[0])
+
+
+@pytest.mark.parametrize("dtype", ["F4", "F8_E8M0", "F8_E4M3", "C64", "I32", "NaN"])
+def test_weights_of_types_that_hold_no_weights(
+    files: Files, network: torch.nn.Module, model_description: ModelDescription, dtype: str
+) -> None:
+    """Even if their digest is right."""
+    size = int.from_bytes(files[1].read_bytes()[:8], "little")
+    header, values = json.loads(files[1].read_bytes()[8 : 8 + size]), files[1].read_bytes()[8 + size :]
+    if dtype == "NaN":
+        values = b"\xff" * len(values)
+    else:
+        one = {"F4": 0.5, "F8_E8M0": 1, "F8_E4M3": 1, "C64": 8, "I32": 4}[dtype]
+        header = {"only": {"dtype": dtype, "shape": [int(8 / one)], "data_offsets": [0, 8]}}
+        values = values[:8]
+    text = json.dumps(header).encode()
+    content = len(text).to_bytes(8, "little") + text + values
+    files[1].write_bytes(content)
+    description = json.loads(files[0].read_text())
+    description["digests"]["weights"] = content_digest(content)
+    files[0].write_text(json.dumps(description))
+    with pytest.raises(InputError, match=r"small.safetensors: (not readable weights|\d+ arrays do not fit)"):
+        load_model(files[0])
+
+
+def test_a_separation_that_is_not_positive(files: Files, network: torch.nn.Module) -> None:
+    for separation_um in (0, -1, math.nan, math.inf):
+        with pytest.raises(InputError, match=r"sensor separation: found .* expected a positive number"):
+            load_model(files[0], sensor_separation_um=separation_um)
 
 
 @pytest.mark.parametrize("missing", [0, 1])

@@ -165,8 +165,10 @@ def test_old_imagenet_weights_without_numbers_of_batches(tmp_path: Path, encoder
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"bn1.bias": None}, r"1 arrays do not fit, first bn1.bias \(found None, expected \(64,\)\)"),
+        ({"bn1.bias": None}, r"1 arrays do not fit or are not finite, first bn1.bias \(found None, expected \(64,\)\)"),
         ({"head.bias": torch.ones(3)}, r"first head.bias \(found \(3,\), expected None\)"),
+        ({"bn1.bias": torch.full((64,), torch.nan)}, "not finite, first bn1.bias"),
+        ({"conv1.weight": torch.ones(64, 3, 7, 7, dtype=torch.int32)}, "not finite, first conv1.weight"),
         ({"conv1.weight": torch.ones(64, 5, 7, 7)}, r"conv1.weight \(found \(64, 5, 7, 7\), expected \(64, 2, 7, 7\)"),
     ],
 )
@@ -182,6 +184,13 @@ def test_a_file_without_weights(tmp_path: Path, encoder: nn.Module, name: str) -
     (tmp_path / name).write_bytes(b"not weights")
     with pytest.raises(InputError, match=f"{name}: not a readable file of weights"):
         load_encoder(encoder, tmp_path / name)
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"conv1.weight": "text"}, torch.ones(3), 7])
+def test_a_file_of_other_objects(tmp_path: Path, encoder: nn.Module, content: object) -> None:
+    torch.save(content, tmp_path / "other.pt")
+    with pytest.raises(InputError, match=r"other.pt: (not a readable file of weights|\d+ arrays do not fit)"):
+        load_encoder(encoder, tmp_path / "other.pt")
 
 
 def test_nothing_in_a_file_is_executed(tmp_path: Path, encoder: nn.Module) -> None:

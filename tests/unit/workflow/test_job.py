@@ -2,7 +2,7 @@ import errno
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -88,13 +88,43 @@ def test_error_of_the_user_is_one_line(stub: SimpleNamespace) -> None:
     assert "Traceback" not in text(stub)
 
 
-def test_full_disk_is_one_line(stub: SimpleNamespace) -> None:
+def full_disk() -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def hdf5_on_a_full_disk() -> None:
+    """HDF5 fails in the write, and once more as it closes the file."""
+    try:
+        raise OSError("Can't write data (file write failed: errno = 28, error message = 'No space left on device')")
+    finally:
+        raise RuntimeError("Can't decrement id ref count")
+
+
+def full_memory() -> None:
+    raise ValueError("no array") from MemoryError()
+
+
+@pytest.mark.parametrize(
+    ("fail", "problem"),
+    [
+        (full_disk, "cannot write: the disk is full"),
+        (hdf5_on_a_full_disk, "cannot write: the disk is full"),
+        (full_memory, "the memory is full: give the job more (mem_mb), or use smaller batches and fields"),
+    ],
+)
+def test_full_disk_or_memory_is_one_line(stub: SimpleNamespace, fail: Callable[[], None], problem: str) -> None:
     with pytest.raises(SystemExit) as end, job.job_context(stub):
-        raise OSError(errno.ENOSPC, "No space left on device")
+        fail()
     assert end.value.code == 1
-    line = "score: cannot write: the disk is full. Mend this and run again; complete files are kept."
+    line = f"score: {problem}. Mend this and run again; complete files are kept."
     assert text(stub).splitlines()[-1].endswith(line)
     assert "Traceback" not in text(stub)
+
+
+def test_control_characters_of_files_are_escaped(stub: SimpleNamespace) -> None:
+    with job.job_context(stub):
+        logging.getLogger("foci3d").info("a\x1b[2J.tif\n  a table")
+    assert "score: a\\x1b[2J.tif\n  a table\n" in text(stub)
 
 
 def test_internal_error_leaves_its_traceback(stub: SimpleNamespace) -> None:

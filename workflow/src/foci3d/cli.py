@@ -190,8 +190,8 @@ def _write_table(rows: Sequence[Sequence[str]], headers: Sequence[str] = ()) -> 
 
 
 @app.command
-def validate(config: Files, /, *, base: Path = Path("config/config.yaml")) -> None:
-    """Check a configuration without running anything.
+def validate(config: Files, /, *, base: Path = Path("config/config.yaml"), allow_plugins: Flag = False) -> None:
+    """Check a configuration without running the workflow.
 
     Merges the files as Snakemake does (the base, then each overlay; the last
     value wins) and checks every key, its type and range, and how the entries
@@ -207,11 +207,13 @@ def validate(config: Files, /, *, base: Path = Path("config/config.yaml")) -> No
         Overlays, in the order of --configfile.
     base
         Configuration that the overlays change.
+    allow_plugins
+        Run the Python files that the key plugins names; without this, a configuration with plugins is refused.
     """
     from foci3d.config.validation import read_config
 
     overlays = [file for file in config if file.resolve() != base.resolve()]
-    checked = read_config([base, *overlays])
+    checked = read_config([base, *overlays], allow_plugins=allow_plugins)
     _write(
         f"valid: {len(checked.datasets)} datasets, {len(checked.networks)} networks, {len(checked.baselines)} "
         f"classical methods; results go to {checked.results}"

@@ -24,11 +24,14 @@ def one_line(text: str) -> str:
     >>> one_line("two\nlines \x1b[2J")
     'two lines \\x1b[2J'
     """
-    line = "".join(map(_printable, text)).strip()
+    line = escape(text).strip()
     return line if len(line) <= MAX_LENGTH else f"{line[: MAX_LENGTH // 2]} ... {line[-MAX_LENGTH // 2 :]}"
 
 
-def _printable(character: str) -> str:
-    if character.isprintable():
-        return character
-    return " " if character.isspace() else character.encode("unicode_escape").decode()
+def escape(text: str) -> str:
+    """A text with spaces for line breaks and the like, and escapes, as in source code, for control characters."""
+    parts = (
+        part if part.isprintable() else " " if part.isspace() else part.encode("unicode_escape").decode()
+        for part in text
+    )
+    return "".join(parts)

@@ -1,5 +1,6 @@
 """Configuration files: read with the line of each key, and merged as Snakemake merges them."""
 
+import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ import yaml
 
 from foci3d.config.problems import KeyPath, dotted
 from foci3d.errors import InputError
+
+MAX_NODES = 100_000
+"""Keys and values of a file, with those that its aliases stand for."""
 
 MERGE_TAG = "tag:yaml.org,2002:merge"
 
@@ -53,6 +57,7 @@ def read_document(file: str | Path) -> Document:
     try:
         loader = yaml.SafeLoader(Path(file).read_text(encoding="utf-8"))
         node = loader.get_single_node()
+        _require_bounded(name, node)
         _collect_keys(node, (), lines, repeated)
         content = loader.construct_document(node) if node else None
     except OSError as error:
@@ -66,6 +71,24 @@ def read_document(file: str | Path) -> Document:
     if not isinstance(content, Mapping):
         raise InputError(f"{name}: expected keys at the top level, found {type(content).__name__}. Add keys.")
     return Document(name, content, lines, tuple(f"{name}:{line}: {text}" for line, text in repeated.items()))
+
+
+def _require_bounded(name: str, root: yaml.Node | None) -> None:
+    """Refuse a document that contains itself, or whose aliases stand for more than `MAX_NODES` values."""
+    sizes: dict[int, int] = {}
+
+    def expanded_size(node: Any) -> int:
+        if id(node) not in sizes:
+            sizes[id(node)] = MAX_NODES  # found again below itself
+            children = node.value if isinstance(node, yaml.CollectionNode) else []
+            pairs = itertools.chain.from_iterable(children) if isinstance(node, yaml.MappingNode) else children
+            sizes[id(node)] = 1 + sum(map(expanded_size, pairs))
+            if isinstance(node, yaml.ScalarNode):
+                node.value.encode()  # raises ValueError for half of a character, as in "\\ud800"
+        return sizes[id(node)]
+
+    if expanded_size(root) > MAX_NODES:
+        raise InputError(f"{name}: aliases (*) stand for over {MAX_NODES} values, or for themselves. Write them out.")
 
 
 def _collect_keys(node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int], repeated: dict[int, str]) -> None:

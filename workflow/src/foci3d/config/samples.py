@@ -133,7 +133,7 @@ def _read_rows(path: str | Path) -> Iterator[list[str]]:
         content = Path(path).read_bytes()
         is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         text = content.decode("utf-16" if is_utf_16 else "utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: text that is not UTF-8, or a path with a NUL
         raise InputError(
             f"{path}: not a readable table ({error}); expected tab-separated UTF-8, correct reconstruct.samples."
         ) from error

@@ -25,13 +25,15 @@ MISSING = object()
 UNKNOWN_KEY = {"extra_forbidden", "invalid_key"}
 
 
-def read_config(files: Sequence[str | Path]) -> Config:
+def read_config(files: Sequence[str | Path], *, allow_plugins: bool = False) -> Config:
     """Read, merge and check configuration files.
 
     Parameters
     ----------
     files : sequence of str or Path
         ``config/config.yaml``, then its overlays in the order of ``--configfile``.
+    allow_plugins : bool
+        Whether to run the Python files that the key plugins names.
 
     Returns
     -------
@@ -41,11 +43,17 @@ def read_config(files: Sequence[str | Path]) -> Config:
     Raises
     ------
     InputError
-        If a file is not readable as YAML, or for problems of the configuration; see `check_config`.
+        If a file is not readable as YAML, plugins are named and not allowed, or for problems of the configuration; see
+        `check_config`.
     """
     merged: dict[str, Any] = {}
     for file in files:
         merged = merge(merged, read_document(file).content)
+    if merged.get("plugins") and not allow_plugins:
+        raise InputError(
+            f"plugins are {merged['plugins']}; a check would run these Python files. Look at them, then give "
+            "--allow-plugins (in Python, allow_plugins=True)."
+        )
     return check_config(merged, files)
 
 

@@ -11,7 +11,7 @@ kind           what the file holds, for example ``foci3d-shard`` (file)
 version        version of that kind of file, an integer (file)
 axes           space-separated names of the axes, slowest first, for example ``sample layer y x`` (array)
 unit           unit of the values, ``1`` for dimensionless numbers (array)
-sha256         digest of the array's bytes in C order, little endian (array)
+sha256         digest of the array's bytes in C order (array)
 =============  ==========================================================================================
 
 In the format of HDF5 1.8 with text of fixed length, HDF5 verifies its own metadata by checksums: names, shapes, types
@@ -21,7 +21,11 @@ Files are written under a temporary name and renamed when they are complete. A j
 provenance, see `stamped`.
 """
 
+import errno
 import hashlib
+import math
+import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -45,6 +49,9 @@ MAX_COMPRESSION = 1032
 
 DAMAGE = (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, AttributeError)
 """What h5py raises on a damaged file."""
+
+HEADER_BYTES = 1 << 17
+"""More than names, attributes and alignment of an artefact take."""
 
 Attribute = str | int | float | bool
 Arrays = dict[str, npt.NDArray[Any]]
@@ -155,11 +162,20 @@ def open_writer(
     Writer
         Its `put` takes the blocks of an array in order; together they must cover the array.
     """
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", libver=("v108", "v108")) as file:
-        _set_attributes(file, {**attributes, **_stamp.get({}), "kind": kind.name, "version": kind.version})
-        writer = Writer(file, specs)
-        yield writer
-        writer.finish()
+    with atomic_path(path) as temporary:
+        _require_space(temporary.parent, specs)
+        with h5py.File(temporary, "w", libver=("v108", "v108")) as file:
+            _set_attributes(file, {**attributes, **_stamp.get({}), "kind": kind.name, "version": kind.version})
+            writer = Writer(file, specs)
+            yield writer
+            writer.finish()
+
+
+def _require_space(folder: Path, specs: Mapping[str, ArraySpec]) -> None:
+    """Raise OSError where a disk is too full for some arrays: HDF5 may crash as it closes what it could not write."""
+    needed = sum(math.prod(spec.shape) * np.dtype(spec.dtype).itemsize for spec in specs.values())
+    if shutil.disk_usage(folder).free < needed + HEADER_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 def write(
@@ -292,7 +308,7 @@ def _load(file: h5py.File, name: str, path: str | Path, memmap: bool = False) ->
         values = np.memmap(path, data.dtype, "c", offset, data.shape) if memmap else data[...]
         if hashlib.sha256(values.data).hexdigest() != read_attributes(data)["sha256"]:
             raise ValueError(f"array {name!r} does not match its digest")
-    return values
+    return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
 
 
 @contextmanager

@@ -258,6 +258,7 @@ def load_model(
     chosen_device = resolve_device(device)
     kernels = psf if isinstance(psf, PSF) or psf is None else PSF.load(psf)
     description, weights = read_model(path, Path(path).with_suffix(".safetensors"))
+    _check_description(path, description)
     network = description.build_network()
     network.load_state_dict(weights)
     depth_scale = _depth_scale(description, sensor_separation_um)
@@ -275,14 +276,25 @@ def load_model(
     return model
 
 
+def _check_description(path: str | Path, description: ModelDescription) -> None:
+    """Raise InputError where the parts of a description contradict each other."""
+    n_layers, n_depths = description.n_layers, len(description.layer_depths_um)
+    n_outputs = make_task(description.task, n_layers, description.classes_um).n_outputs
+    if (n_depths, n_outputs) != (n_layers, description.out_channels):
+        raise InputError(
+            f"{path}: found depths of {n_depths} layers and {description.out_channels} outputs; expected {n_layers} "
+            f"and {n_outputs} for {n_layers} layers and the task {description.task}. Train the model again."
+        )
+
+
 def _depth_scale(description: ModelDescription, sensor_separation_um: float | None) -> float:
     """Separation of the sensors at hand over that of the training data; 1 for one sensor."""
-    if sensor_separation_um is None or description.in_channels == 1:
-        return 1.0
-    if not 0 < sensor_separation_um < math.inf:
+    if sensor_separation_um is not None and not 0 < sensor_separation_um < math.inf:
         raise InputError(
             f"sensor separation: found {sensor_separation_um:g} um; expected a positive number. Correct it."
         )
+    if sensor_separation_um is None or description.in_channels == 1:
+        return 1.0
     return sensor_separation_um / description.sensor_separation_um
 
 

@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import torch
-from pydantic import ValidationError
-from safetensors import SafetensorError
+from pydantic import Field, ValidationError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from foci3d.config.architectures import Architecture
-from foci3d.config.fields import Count, Section
+from foci3d.config.fields import Count, Positive, Section
 from foci3d.config.training import TrainingConfig
 from foci3d.errors import InputError
 from foci3d.io.atomic import atomic_path
 from foci3d.learning.device import Precision
 from foci3d.learning.networks import NETWORKS, build_network
+from foci3d.learning.weights import find_misfits
 from foci3d.optics.symmetries import Symmetry
 
 KIND: Final = "foci3d-model"
@@ -58,13 +58,13 @@ class ModelDescription(Section):
     architecture: Annotated[Architecture, NETWORKS]
     in_channels: Count
     out_channels: Count
-    n_pixels: Count
+    n_pixels: Annotated[Count, Field(le=4096)]
     n_layers: Count
     n_parameters: int
     layer_depths_um: tuple[LayerDepth, ...]
     classes_um: tuple[float, ...]
-    pixel_pitch_um: float
-    sensor_separation_um: float
+    pixel_pitch_um: Positive
+    sensor_separation_um: Positive
     is_sensor_symmetric: bool
     symmetries: tuple[Symmetry, ...] = tuple(Symmetry)
     normalization: str
@@ -160,8 +160,8 @@ def read_model(description_path: str | Path, weights_path: str | Path) -> tuple[
         )
     try:
         weights = load(content)
-    except SafetensorError as error:
-        raise InputError(f"{weights_path}: not a safetensors file ({error}); train the model again.") from error
+    except Exception as error:  # beside SafetensorError, KeyError for types that torch does not have
+        raise InputError(f"{weights_path}: not readable weights ({error}); train the model again.") from error
     _require_fit(weights_path, weights, description)
     return description, weights
 
@@ -173,17 +173,13 @@ def _require_fit(path: str | Path, weights: dict[str, Tensor], description: Mode
             expected = description.build_network().state_dict()
     except NotImplementedError:  # a network of a plugin that computes with its initial weights
         expected = description.build_network().state_dict()
-    except (RuntimeError, ValueError, TypeError) as error:
+    except Exception as error:  # settings may ask for anything
         raise InputError(f"{path}: the network of its description cannot be built ({error}); train again.") from error
-    misfits = sorted(
-        name
-        for name in weights.keys() | expected.keys()
-        if name not in weights or name not in expected or weights[name].shape != expected[name].shape
-    )
+    misfits = sorted(find_misfits(weights, expected))
     if misfits:
         raise InputError(
-            f"{path}: {len(misfits)} arrays do not fit the network {description.network}, first {misfits[0]}, so the "
-            "model was made by other code; train it again."
+            f"{path}: {len(misfits)} arrays do not fit the network {description.network} or are not finite, first "
+            f"{misfits[0]}, so the model is damaged or was made by other code; train it again."
         )
 
 

@@ -146,10 +146,15 @@ class PSF:
         arrays, attributes = hdf5.read(path, PSF_FORMAT, ["kernels", "depths_um"])
         kernels, depths_um, pitch_um = arrays["kernels"], arrays["depths_um"], attributes.pop("pixel_pitch_um", None)
         size = kernels.shape[-1] if kernels.ndim else 0
-        if kernels.shape != (*depths_um.shape, size, size) or depths_um.ndim != 1 or not isinstance(pitch_um, float):
+        is_shaped = kernels.shape == (*depths_um.shape, size, size) and depths_um.ndim == 1 and size % 2
+        if not is_shaped or not isinstance(pitch_um, float) or not 0 < pitch_um < math.inf:
             raise InputError(
                 f"{path}: kernels have the shape {kernels.shape}, depths_um {depths_um.shape}, and pixel_pitch_um is "
-                f"{pitch_um}; expected (depth, y, x), (depth) and a number. Delete it and run again."
+                f"{pitch_um}; expected (depth, y, x) with odd y and x, (depth) and a positive number. Delete it and "
+                "run again."
             )
+        if not (np.isfinite(kernels).all() and np.isfinite(depths_um).all() and (np.diff(depths_um) > 0).all()):
+            raise InputError(f"{path}: kernels and depths_um must be finite, and depths_um increase. Run again.")
         provenance = {name: value for name, value in attributes.items() if name not in ("kind", "version")}
+        kernels, depths_um = kernels.astype(np.float32), depths_um.astype(np.float32)
         return cls(torch.from_numpy(kernels), torch.from_numpy(depths_um), float(pitch_um), provenance)

@@ -4,6 +4,7 @@ import errno
 import inspect
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from typing import Any
 from pydantic import ConfigDict, validate_call
 
 from foci3d.config.registry import load_plugins
-from foci3d.errors import InputError
+from foci3d.errors import InputError, escape
 from foci3d.io.hdf5 import stamped
 from foci3d.workflow.provenance import describe_job
 
@@ -79,9 +80,9 @@ def job_context(snakemake: Any) -> Iterator[None]:
         log.error("%s", error)
         sys.exit(1)
     except Exception as error:
-        problem = DISK_PROBLEMS.get(error.errno or 0) if isinstance(error, OSError) else None
+        problem = find_machine_problem(error)
         if problem:
-            log.error("cannot write: %s. Mend this and run again; complete files are kept.", problem)
+            log.error("%s. Mend this and run again; complete files are kept.", problem)
         else:
             log.exception("internal error in rule %s; the traceback is in %s", snakemake.rule, snakemake.log[0])
         sys.exit(1)
@@ -91,6 +92,29 @@ def job_context(snakemake: Any) -> Iterator[None]:
             for logger in _LOGGERS:
                 logger.removeHandler(handler)
             handler.close()
+
+
+def find_machine_problem(error: BaseException | None) -> str:
+    """What a full disk or memory has to do with an error or with those behind it; empty if nothing.
+
+    HDF5 closes a file that it could not write with another error, of another class, whose text has the number.
+    """
+    while error is not None:
+        stated = re.search(r"errno = (\d+)", str(error))
+        number = int(stated[1]) if stated else getattr(error, "errno", None)
+        if number in DISK_PROBLEMS:
+            return f"cannot write: {DISK_PROBLEMS[number]}"
+        if isinstance(error, MemoryError):
+            return "the memory is full: give the job more (mem_mb), or use smaller batches and fields"
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+class _Formatter(logging.Formatter):
+    """Lines without control characters, which a message may quote from a file."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, name of logging
+        return "\n".join(map(escape, super().formatMessage(record).split("\n")))
 
 
 _LOGGERS = (log, logging.getLogger("py.warnings"))
@@ -107,7 +131,7 @@ def _start_log(path: str, rule: str) -> tuple[logging.Handler, ...]:
     handlers = logging.FileHandler(path), logging.StreamHandler(sys.stderr)
     for handler in handlers:
         handler.setLevel(logging.INFO if is_first else logging.ERROR)
-        handler.setFormatter(logging.Formatter(f"%(asctime)s {rule}: %(message)s", "%H:%M:%S"))
+        handler.setFormatter(_Formatter(f"%(asctime)s {rule}: %(message)s", "%H:%M:%S"))
         for logger in _LOGGERS:
             logger.addHandler(handler)
     logging.captureWarnings(True)

@@ -14,6 +14,7 @@ from foci3d.config.architectures import EncoderConfig, ResNetCnnConfig
 from foci3d.errors import InputError
 from foci3d.learning.networks.cnn import convolution_block
 from foci3d.learning.networks.registry import register
+from foci3d.learning.weights import find_misfits
 
 STAGE_CHANNELS = (64, 128, 256, 512)
 """Channels of the four stages of a ResNet-18."""
@@ -102,19 +103,19 @@ def load_encoder(encoder: nn.Module, path: str | Path) -> None:
     expected = encoder.state_dict()
     weights = {name: values for name, values in _read_weights(path).items() if not name.startswith("fc.")}
     stem, in_channels = weights.get("conv1.weight"), expected["conv1.weight"].shape[1]
-    if stem is not None and stem.shape[1:2] == (3,) and in_channels != 3:
+    if stem is not None and stem.is_floating_point() and stem.shape[1:2] == (3,) and in_channels != 3:
         weights["conv1.weight"] = stem.mean(1, keepdim=True).expand(-1, in_channels, -1, -1) * (3 / in_channels)
     # Files of older versions of torch lack the numbers of batches, which are not weights.
     n_batches = {name: values for name, values in expected.items() if name.endswith("num_batches_tracked")}
     weights = {**n_batches, **weights}
-    misfits = [name for name in {**expected, **weights} if _shape(weights, name) != _shape(expected, name)]
+    misfits = find_misfits(weights, expected)
     if misfits:
         examples = ", ".join(
             f"{name} (found {_shape(weights, name)}, expected {_shape(expected, name)})" for name in misfits[:3]
         )
         raise InputError(
-            f"{path}: {len(misfits)} arrays do not fit, first {examples}; expected the weights of a ResNet-18 with "
-            "torchvision's names, choose another file."
+            f"{path}: {len(misfits)} arrays do not fit or are not finite, first {examples}; expected the weights of a "
+            "ResNet-18 with torchvision's names, choose another file."
         )
     encoder.load_state_dict(weights)
 
@@ -129,7 +130,8 @@ def _read_weights(path: str | Path) -> dict[str, Tensor]:
             return load_file(path)
         # From memory, where a damaged length cannot claim more than the file holds.
         content = io.BytesIO(Path(path).read_bytes())
-        return torch.load(content, map_location="cpu", weights_only=True)
+        weights = torch.load(content, map_location="cpu", weights_only=True)
+        return {name: values for name, values in weights.items() if isinstance(values, Tensor)}
     except MemoryError:
         raise
     except Exception as error:  # torch raises exceptions of any type on damaged files
