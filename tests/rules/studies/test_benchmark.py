@@ -1,7 +1,5 @@
 """The benchmark: fingerprints of datasets, and what is refused of an entry."""
 
-import io
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,75 +107,6 @@ def test_both_kinds_of_files_are_read(entry, tmp_path):
         read = read_entry(tmp_path / name)
         assert set(read) == {"output", "depths_um"}
         np.testing.assert_array_equal(read["output"], entry["output"])
-
-
-def archive(change=None, method=zipfile.ZIP_STORED, **arrays):
-    """An archive of arrays, with other bytes in place of some."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as file:
-        for name, values in arrays.items():
-            member = io.BytesIO()
-            np.save(member, values)
-            file.writestr(f"{name}.npy", member.getvalue())
-    content = buffer.getvalue()
-    for found, other in (change or {}).items():
-        assert found in content
-        content = content.replace(found, other)
-    return content
-
-
-ONE = {"output": np.ones(1), "depths_um": np.ones(1)}
-ENTRY = b"PK\x01\x02\x14\x03\x14\0"
-"""Begin of an entry of the table of contents; flags and method follow."""
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"no archive",
-        b"PK\x03\x04 a damaged archive",
-        b"",
-        archive(**ONE)[:-200],
-        archive({ENTRY + b"\0\0": ENTRY + b"\1\0"}, **ONE),  # encrypted
-        archive({ENTRY + b"\0\0\0": ENTRY + b"\0\0\x63"}, **ONE),  # an unknown method
-        archive(**ONE, method=zipfile.ZIP_BZIP2)[:-150],
-        archive(output=np.array(["text"]), depths_um=np.ones(1)),
-        archive(output=np.ones(1, [("a", "<f4")]), depths_um=np.ones(1)),
-    ],
-)
-def test_damaged_files_are_refused(content, tmp_path):
-    (tmp_path / "mine.npz").write_bytes(content)
-    with pytest.raises(InputError, match=r"mine.npz: not a readable predictions file; expected .h5 of foci3d or .npz"):
-        read_entry(tmp_path / "mine.npz")
-
-
-def test_more_values_than_a_file_holds_are_refused(tmp_path):
-    member = io.BytesIO()
-    np.save(member, np.ones(1))
-    with zipfile.ZipFile(tmp_path / "mine.npz", "w") as file:
-        file.writestr("depths_um.npy", member.getvalue())
-        file.writestr("output.npy", member.getvalue().replace(b"(1,), }       ", b"(99999999,), }"))
-    with pytest.raises(InputError, match="the shape is 99999999, more than a file of"):
-        read_entry(tmp_path / "mine.npz")
-
-
-def test_objects_are_not_unpickled(tmp_path):
-    np.savez(tmp_path / "mine.npz", output=np.array([{}], dtype=object), depths_um=np.ones(1))
-    with pytest.raises(InputError, match="not a readable predictions file"):
-        read_entry(tmp_path / "mine.npz")
-
-
-def test_a_single_array_is_refused(tmp_path):
-    with (tmp_path / "mine.npz").open("wb") as file:
-        np.save(file, np.ones(3))
-    with pytest.raises(InputError, match="not a readable predictions file"):
-        read_entry(tmp_path / "mine.npz")
-
-
-def test_missing_arrays_are_named(tmp_path):
-    np.savez(tmp_path / "mine.npz", prediction=np.ones(3))
-    with pytest.raises(InputError, match="no array output and no array depths_um but prediction; expected output and"):
-        read_entry(tmp_path / "mine.npz")
 
 
 @pytest.mark.parametrize(

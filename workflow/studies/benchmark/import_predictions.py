@@ -4,7 +4,6 @@ Reads arrays output and depths_um of all test samples (HDF5 or NPZ), the test sh
 frozen datasets (YAML); writes outputs, targets and measurements to HDF5, as `predict` does.
 """
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,13 @@ import torch
 from foci3d.config.models import DatasetConfig
 from foci3d.config.tasks import TASKS, OutputKind, TaskSpec
 from foci3d.errors import InputError
-from foci3d.io.hdf5 import NUMBERS
-from foci3d.io.image_file import require_size
+from foci3d.io.archives import read_archive
 from foci3d.io.predictions import Predictions
 from foci3d.io.samples import Outputs
 from foci3d.io.shards import read_shards
 from foci3d.learning.tasks import make_task
 from foci3d.workflow.job import run_job
 from frozen_datasets import read_frozen, require_frozen
-
-ARRAYS = ("output", "depths_um")
 
 SUM_TOLERANCE = 1e-3
 """By which the probabilities of the depths of a sample may miss a sum of 1."""
@@ -48,36 +44,7 @@ def read_entry(path: str | Path) -> dict[str, npt.NDArray[Any]]:
     if path.suffix == ".h5":
         predictions = Predictions.load(path)
         return {"output": predictions.outputs.output, "depths_um": predictions.samples.depths_um}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name.removesuffix(".npy") for name in archive.namelist()]
-            missing = [name for name in ARRAYS if name not in names]
-            if missing:
-                raise InputError(
-                    f"{path}: it has no array {' and no array '.join(missing)} but {', '.join(names) or 'none'}; "
-                    "expected output and depths_um, add them."
-                )
-            return {name: _read_member(path, archive, name) for name in ARRAYS}
-    except InputError:
-        raise
-    except Exception as error:  # what a damaged archive lets its readers raise is without limits
-        raise InputError(
-            f"{path}: not a readable predictions file; expected .h5 of foci3d or .npz of numpy without objects "
-            f"({error}), save it again."
-        ) from error
-
-
-def _read_member(path: Path, archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
-    """An array of as many bytes as its header says, if the file may hold them."""
-    with archive.open(f"{name}.npy") as member:
-        version = np.lib.format.read_magic(member)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(member)
-        if dtype.kind not in NUMBERS:
-            raise ValueError(f"{name} is of type {dtype}")
-        require_size(path, shape, dtype)
-        member.seek(0)
-        return np.lib.format.read_array(member, allow_pickle=False)
+    return read_archive(path, ("output", "depths_um"))
 
 
 def check_entry(
