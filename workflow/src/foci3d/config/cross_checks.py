@@ -8,7 +8,7 @@ from foci3d.config.architectures import ARCHITECTURES, Architecture, ConvDeconvC
 from foci3d.config.models import BaselineConfig, Config, DatasetConfig, MatFiles, NetworkConfig
 from foci3d.config.problems import ConfigProblem, KeyPath, dotted, missing_file, problem, unknown_name
 from foci3d.config.target_checks import check_targets
-from foci3d.config.tasks import TASKS, OutputKind
+from foci3d.config.tasks import OutputKind, tasks_of_kind
 
 RESERVED_NETWORK_NAME = "encoder"
 
@@ -200,8 +200,8 @@ def _tasks(config: Config) -> Iterator[ConfigProblem]:
             expected = "a dataset of one layer" if spec.single_layer else "a dataset of more than one layer"
             yield problem(path, spec.name, expected, f"change the task or n_layers {whose}")
         if dataset.varies_layers and not spec.counts_layers:
-            counting = " or ".join(name for name, each in TASKS.items() if each.counts_layers)
-            yield problem(path, spec.name, f"{counting}, as the number of layers varies", "change it or the dataset")
+            expected = f"{tasks_of_kind(OutputKind.COUNTED_LAYERS)}, as the number of layers varies"
+            yield problem(path, spec.name, expected, "change it or the dataset")
         if spec.kind is OutputKind.CLASS_PROBABILITIES and dataset.depth_step_um == 0:
             yield problem(path, spec.name, "depths in steps", f"set depth_step_um {whose} above 0")
         if spec.kind is OutputKind.DEPTH_MAP and dataset.n_layers > 1 and dataset.overlap != "remove":

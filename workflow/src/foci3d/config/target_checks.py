@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from foci3d.config.models import Config
 from foci3d.config.problems import ConfigProblem, missing_file, problem, unknown_name
-from foci3d.config.tasks import TASKS, OutputKind, tasks_of_kind
+from foci3d.config.tasks import OutputKind, tasks_of_kind
 
 # What a figure of the paper shows, where only one kind of output or scene makes sense.
 FIGURE_KINDS = {"fig2": OutputKind.CLASS_PROBABILITIES, "fig3": OutputKind.IMAGE, "figS1": OutputKind.DEPTH_MAP}
@@ -36,7 +36,8 @@ def _layers(config: Config) -> Iterator[ConfigProblem]:
     """The errors of layers are known of networks with masks that are tested on the dataset of their training."""
     for index, name in enumerate(config.layers):
         network = config.networks[name]
-        if not network.spec.predicts_cells or network.dataset not in network.test_datasets:
+        is_fit = network.spec.kind is OutputKind.CELL_PROBABILITIES
+        if not is_fit or network.dataset not in network.test_datasets:
             found = f"{name} with task {network.task}, tested on {', '.join(network.test_datasets)}"
             expected = f"{_network_for(OutputKind.CELL_PROBABILITIES)}, tested on its dataset {network.dataset}"
             yield problem(("layers", index), found, expected, "choose another network")
@@ -61,9 +62,8 @@ def _figures(config: Config) -> Iterator[ConfigProblem]:
 def _trust(config: Config) -> Iterator[ConfigProblem]:
     trust = config.trust
     network = config.networks[trust.network]
-    tasks = [name for name, spec in TASKS.items() if spec.predicts_cells and not spec.counts_layers]
-    if network.task not in tasks:
-        expected = f"a network whose task is {' or '.join(tasks)}"
+    if network.spec.kind is not OutputKind.CELL_PROBABILITIES:
+        expected = _network_for(OutputKind.CELL_PROBABILITIES)
         yield problem(("trust", "network"), trust.network, expected, "choose another network")
     if trust.dataset not in network.test_datasets:
         yield unknown_name(("trust", "dataset"), trust.dataset, network.test_datasets)

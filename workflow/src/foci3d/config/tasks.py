@@ -25,7 +25,12 @@ class OutputKind(Enum):
     IMAGE = "images of layers"
     DEPTH_MAP = "depth maps"
     CELL_PROBABILITIES = "probabilities of a cell in each layer"
+    COUNTED_LAYERS = "the number of layers, and probabilities of a cell in each"
     OTHER = "what a plugin defines"
+
+
+CELL_KINDS = (OutputKind.CELL_PROBABILITIES, OutputKind.COUNTED_LAYERS)
+"""Kinds of output that hold the probability of a cell in each layer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +63,6 @@ class TaskSpec(Spec):
         Array of a sample that classical methods predict; empty where they have no such output.
     single_layer : bool, optional
         Whether it is for samples of one layer, or of several; None for either.
-    counts_layers : bool
-        Whether the number of layers is predicted, too; samples may have fewer than a network can predict.
     selectable : bool
         Whether a network of the configuration may have it.
     """
@@ -78,7 +81,6 @@ class TaskSpec(Spec):
     compared_as: str = ""
     classical_target: str = ""
     single_layer: bool | None = None
-    counts_layers: bool = False
     selectable: bool = True
 
     def __post_init__(self) -> None:
@@ -98,7 +100,12 @@ class TaskSpec(Spec):
     @property
     def predicts_cells(self) -> bool:
         """Whether the output holds the probability of a cell in each layer."""
-        return self.kind is OutputKind.CELL_PROBABILITIES
+        return self.kind in CELL_KINDS
+
+    @property
+    def counts_layers(self) -> bool:
+        """Whether the number of layers is predicted, too; samples may have fewer than a network can predict."""
+        return self.kind is OutputKind.COUNTED_LAYERS
 
 
 TASKS: SpecRegistry[TaskSpec] = SpecRegistry("task")
@@ -186,7 +193,7 @@ COUNTED_STACKS = TASKS.register(
         metrics=("error", "dice", "depth_error_um", *COUNT_METRICS),
         benchmark_metrics=("error", "depth_error_um", *COUNT_METRICS),
         baseline="no cells",
-        counts_layers=True,
+        kind=OutputKind.COUNTED_LAYERS,
         single_layer=None,
         compared_as="",
     )
@@ -201,13 +208,13 @@ DEPTH_COVERAGE = TASKS.register(
 )
 
 
-def tasks_of_kind(kind: OutputKind) -> str:
-    """The tasks with a kind of output, in words.
+def tasks_of_kind(*kinds: OutputKind) -> str:
+    """The tasks with one of some kinds of output, in words.
 
     >>> tasks_of_kind(OutputKind.CELL_PROBABILITIES)
-    'masks or stacks or counted_stacks'
+    'masks or stacks'
     """
-    return " or ".join(name for name, spec in TASKS.items() if spec.kind is kind)
+    return " or ".join(name for name, spec in TASKS.items() if spec.kind in kinds)
 
 
 @dataclass(frozen=True)

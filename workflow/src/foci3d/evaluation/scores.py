@@ -429,7 +429,7 @@ def trace_roc(predictions: Predictions) -> pd.DataFrame:
     InputError
         If the task is another.
     """
-    if not TASKS[predictions.task].predicts_cells:
+    if TASKS[predictions.task].kind is not OutputKind.CELL_PROBABILITIES:
         raise InputError(
             f"{predictions.network} on {predictions.dataset}: task {predictions.task} has no ROC curve; "
             f"expected {tasks_of_kind(OutputKind.CELL_PROBABILITIES)}, choose another network or dataset in figures."

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from foci3d.confidence.quality import Quality, assess_quality
 from foci3d.confidence.reliability import confidence
-from foci3d.config.tasks import TASKS, OutputKind, tasks_of_kind
+from foci3d.config.tasks import CELL_KINDS, TASKS, tasks_of_kind
 from foci3d.errors import InputError
 from foci3d.evaluation.metrics import CELL_THRESHOLD
 from foci3d.io.samples import NumpyOutputs
@@ -102,7 +102,7 @@ def reconstruct(
     if not TASKS[description.task].predicts_cells:
         raise InputError(
             f"model {description.network}: the task is {description.task}; expected "
-            f"{tasks_of_kind(OutputKind.CELL_PROBABILITIES)}, choose another model."
+            f"{tasks_of_kind(*CELL_KINDS)}, choose another model."
         )
     measurement = to_numpy(measurement)
     if measurement.ndim != 3:
