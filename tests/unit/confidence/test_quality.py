@@ -60,18 +60,23 @@ def test_statistics_and_residual_use_the_predicted_depths(model: Model) -> None:
 def test_number_of_layers_is_in_the_quality_and_in_the_reconstruction(
     model_description: ModelDescription, make_psf: Callable[..., PSF], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a network with random weights, but for a number of layers that varies, on samples with fewer layers."""
+    """Of a network with random weights, but for a number of layers that is right most of the time."""
     predict_all = Model.predict_all
 
+    def count(measurements: np.ndarray) -> np.ndarray:
+        return (1000 * measurements.sum((1, 2, 3))).astype(int) % 4
+
     def predict_any_number(model: Model, measurements: np.ndarray) -> Outputs[np.ndarray]:
-        counts = 0.05 + 0.8 * np.eye(4)[(1000 * measurements.sum((1, 2, 3))).astype(int) % 4]
+        counts = 0.05 + 0.8 * np.eye(4)[count(measurements)]
         return replace(predict_all(model, measurements), count_probabilities=counts)
 
     monkeypatch.setattr(Model, "predict_all", predict_any_number)
     torch.manual_seed(0)
     description = model_description.model_copy(update={"task": "counted_stacks", "out_channels": 22})
     model = Model(description.build_network().eval(), description, psf=make_psf(13))
-    masks = MASKS & (np.arange(3) < np.arange(30)[:, None] % 4)[..., None, None]
+    n_true = count(MEASUREMENTS)
+    n_true[0] = 3 - n_true[0]
+    masks = MASKS & (np.arange(3) < n_true[:, None])[..., None, None]
     fitted = recalibrate_network(model, replace(SAMPLES, masks=masks), TRUST)
     assert len(fitted.probabilities.scales) == len(fitted.depth_sds.scales) == 6
     recalibrated = replace(model, recalibration=fitted)
@@ -81,7 +86,7 @@ def test_number_of_layers_is_in_the_quality_and_in_the_reconstruction(
     for result, n, probability in zip(results, n_layers, outputs.output, strict=True):
         assert f"number of layers: {n} (" in str(result.quality)
         assert len(result.probability) == len(result.depths_um) == max(1, n)
-        np.testing.assert_allclose(result.probability, probability[: max(1, n)], atol=1e-6)
+        np.testing.assert_allclose(result.probability, probability[: max(1, n)], atol=1e-4)
     assert np.mean([result.quality.flagged for result in results]) == pytest.approx(TRUST.false_alarm_rate, abs=0.04)
     assert np.median([result.quality.residual for result in results]) == pytest.approx(fitted.typical_residual)
     field = reconstruct(np.random.default_rng(1).uniform(1, 2, (2, 20, 15)), recalibrated)

@@ -68,12 +68,14 @@ def test_depth_calibration_takes_maps_of_a_field():
     assert DepthRecalibration(scales=(2.0, 3.0))(maps)[:, 0, 0] == pytest.approx([2, 3])
 
 
-@pytest.mark.parametrize("temperature", [0.5, 2.0])
-def test_temperature_of_the_numbers_of_layers_is_found(temperature: float) -> None:
-    """Numbers are drawn with probabilities that are those of the network with another temperature."""
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+def test_calibration_of_the_numbers_of_layers_is_found(scale: float) -> None:
+    """Numbers are drawn with probabilities that are those of the network with another scale and other shifts."""
     rng = np.random.default_rng(0)
-    predicted = rng.dirichlet(np.ones(7), 4000)
-    true = CountRecalibration(temperature=temperature)(predicted)
+    predicted = rng.dirichlet(np.ones(4), 4000)
+    true = CountRecalibration(scale=scale, shifts=(0.0, 1.0, -1.0, 0.0))(predicted)
     n_layers = (true.cumsum(1) < rng.random((4000, 1))).sum(1)
-    assert CountRecalibration.fit(predicted, n_layers).temperature == pytest.approx(temperature, rel=0.1)
-    assert np.array_equal(true.argmax(1), predicted.argmax(1))
+    fitted = CountRecalibration.fit(predicted, n_layers)
+    assert fitted.scale == pytest.approx(scale, rel=0.1)
+    np.testing.assert_allclose(np.array(fitted.shifts) - fitted.shifts[0], [0, 1, -1, 0], atol=0.2)
+    np.testing.assert_allclose(fitted(predicted[:, :, None, None])[..., 0, 0], fitted(predicted), rtol=1e-6)

@@ -52,6 +52,10 @@ def recalibrate_network(model: Model, samples: NumpySamples, trust: TrustConfig)
     """
     samples = samples[: trust.n_samples]
     raw = model.predict_all(samples.measurements)
+    counts = CountRecalibration()
+    if raw.count_probabilities is not None:
+        counts = CountRecalibration.fit(raw.count_probabilities, (samples.masks > 0).any((-2, -1)).sum(1))
+        raw = replace(raw, count_probabilities=counts(raw.count_probabilities))
     probabilities, depth_sds = _fit_layers(model, raw, samples)
     outputs = model.select(replace(raw, output=probabilities(raw.output)))
     depths_um = np.broadcast_to(model.layer_depths(outputs)[0], outputs.output.shape[:2])
@@ -68,7 +72,7 @@ def recalibrate_network(model: Model, samples: NumpySamples, trust: TrustConfig)
         n_samples=len(samples),
         probabilities=probabilities,
         depth_sds=depth_sds,
-        counts=_fit_counts(raw, samples),
+        counts=counts,
         coverage=trust.coverage,
         confidence_threshold=confidence_threshold(outputs.output[~np.isnan(depths_um)], trust.coverage),
         reference=fit_reference(statistics, trust.false_alarm_rate),
@@ -96,12 +100,6 @@ def _fit_layers(
     scales, shifts = (tuple(chain(*(getattr(fit, key) for fit in probability_fits))) for key in ("scales", "shifts"))
     depth_scales = tuple(chain(*(fit.scales for fit in depth_fits)))
     return ProbabilityRecalibration(scales=scales, shifts=shifts), DepthRecalibration(scales=depth_scales)
-
-
-def _fit_counts(outputs: NumpyOutputs, samples: NumpySamples) -> CountRecalibration:
-    if outputs.count_probabilities is None:
-        return CountRecalibration()
-    return CountRecalibration.fit(outputs.count_probabilities, (samples.masks > 0).any((-2, -1)).sum(1))
 
 
 def depth_errors(depths_um: FloatArray, true_depths_um: FloatArray, cells: BoolArray) -> FloatArray:

@@ -59,7 +59,7 @@ def write_package(model: Model, path: str | Path) -> None:
         opset = onnx.load(folder / "model.onnx", load_external_data=False).opset_import[0].version
         shape = (1, model.description.in_channels, model.description.n_pixels, model.description.n_pixels)
         measurements = np.random.default_rng(0).random(shape, np.float32) + 0.5
-        outputs = model.predict(measurements).arrays()
+        outputs = model.predict_all(measurements).arrays()
         for tensor, values in {"measurements": measurements, **outputs}.items():
             np.save(folder / f"{tensor}.npy", values)
         (folder / "README.md").write_text(_documentation(model), encoding="utf-8")

@@ -12,8 +12,8 @@ from typing import Literal, Self
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
-from scipy.optimize import minimize_scalar
-from scipy.special import expit, logit, softmax
+from scipy.optimize import minimize
+from scipy.special import expit, log_softmax, logit, softmax
 
 from foci3d.config.fields import Section
 from foci3d.errors import InputError
@@ -25,6 +25,9 @@ SUFFIX = ".recalibration.json"
 
 MIN_PROBABILITY = 1e-6
 """Probabilities are kept this far from 0 and 1, where their logits are infinite."""
+
+COUNT_PENALTY = 1e-3
+"""Weight of the squared shifts of the numbers of layers beside the mean logarithm of their likelihood."""
 
 
 class ProbabilityRecalibration(Section):
@@ -102,33 +105,45 @@ class DepthRecalibration(Section):
 
 
 class CountRecalibration(Section):
-    r"""Calibrated probabilities of the numbers of layers from those of a network, :math:`p'_n \propto p_n^{1/T}`.
+    r"""Calibrated probabilities of the numbers of layers from those of a network.
 
-    The `temperature` T has the highest likelihood on the validation samples (Guo et al., ICML 2017).
+    :math:`p'_n \propto p_n^a e^{b_n}` with the `scale` a, an inverse temperature, and a shift b for each of L + 1
+    numbers, or none (Alexandari et al., ICML 2020).
 
     Examples
     --------
-    >>> CountRecalibration(temperature=0.5)(np.array([[0.2, 0.4, 0.4]])).round(2).tolist()
+    >>> CountRecalibration(scale=2.0)(np.array([[0.2, 0.4, 0.4]])).round(2).tolist()
     [[0.11, 0.44, 0.44]]
     """
 
-    temperature: float = 1.0
+    scale: float = 1.0
+    shifts: tuple[float, ...] = ()
 
     @classmethod
     def fit(cls, probabilities: FloatArray, n_layers: npt.NDArray[np.int64]) -> Self:
-        """Fit to `probabilities (N, L + 1)` and the true numbers `n_layers (N,)`."""
+        """Fit to `probabilities (N, L + 1)` and the true numbers `n_layers (N,)`, by maximum likelihood.
 
-        def loss(log_temperature: float) -> float:
-            calibrated = cls(temperature=math.exp(log_temperature))(probabilities)
-            return -float(np.log(np.maximum(calibrated[np.arange(len(n_layers)), n_layers], MIN_PROBABILITY)).mean())
+        A small penalty holds the shifts of numbers that are never true.
+        """
+        logits = _log(probabilities)
 
-        found = minimize_scalar(loss, bounds=(math.log(0.05), math.log(20)), method="bounded")
-        return cls(temperature=math.exp(found.x))
+        def loss(parameters: FloatArray) -> float:
+            calibrated = log_softmax(parameters[0] * logits + parameters[1:], axis=1)
+            penalty = COUNT_PENALTY * float((parameters[1:] ** 2).sum())
+            return penalty - float(calibrated[np.arange(len(n_layers)), n_layers].mean())
+
+        scale, *shifts = minimize(loss, np.eye(1, probabilities.shape[1] + 1)[0]).x.tolist()
+        return cls(scale=scale, shifts=tuple(shifts))
 
     def __call__(self, probabilities: FloatArray) -> FloatArray:
         """Calibrated probabilities of `probabilities (..., L + 1)`, or of maps `(..., L + 1, Y, X)` of a field."""
-        logits = np.log(np.clip(probabilities.astype(float), MIN_PROBABILITY, 1)) / self.temperature
-        return np.asarray(softmax(logits, axis=-3 if logits.ndim > 2 else -1), probabilities.dtype)
+        axis = -3 if probabilities.ndim > 2 else -1
+        logits = np.moveaxis(self.scale * _log(probabilities), axis, -1) + (np.array(self.shifts) if self.shifts else 0)
+        return np.asarray(np.moveaxis(softmax(logits, axis=-1), -1, axis), probabilities.dtype)
+
+
+def _log(probabilities: FloatArray) -> FloatArray:
+    return np.asarray(np.log(np.clip(probabilities.astype(float), MIN_PROBABILITY, 1)))
 
 
 class ConsistencyReference(Section):

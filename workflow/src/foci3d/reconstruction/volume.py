@@ -1,7 +1,7 @@
 """Reconstruction of one measurement: images of the sensors in, a volume of cells and a table of foci out."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -110,7 +110,9 @@ def reconstruct(
             f"measurement: found {measurement.ndim} axes; expected three, sensor, y and x. Reshape the measurement."
         )
     raw = _predict_field(measurement, model)
-    outputs, recalibrated = (_select(model, each) for each in (raw, model.recalibrate(raw)))
+    recalibrated = model.recalibrate(raw)
+    same_layers = replace(raw, count_probabilities=recalibrated.count_probabilities)
+    outputs, recalibrated = (_select(model, each) for each in (same_layers, recalibrated))
     depths_um, depth_sds_um = model.layer_depths(recalibrated)
     quality = assess_quality(measurement, outputs, recalibrated, model)
     if model.usable_recalibration and outputs.predicted_depths_um is None:
