@@ -108,7 +108,7 @@ def read_out(light: np.ndarray, flaws: Imperfections, rng: np.random.Generator) 
     """Readings `(S, P, P)` of the light, whose largest value is 0.8 of a full pixel; hot pixels are drawn above it."""
     offsets = np.array([flaws.offset, flaws.offset if flaws.offset_b is None else flaws.offset_b]) * light.mean()
     signal = (light + offsets[:, None, None]) * np.array([1.0, flaws.gain_b])[:, None, None]
-    signal = signal * (0.8 / signal.max())
+    signal = (signal * (0.8 / signal.max())).clip(0)  # the transform and the rotation leave values just below 0
     if np.isfinite(flaws.full_well_electrons):
         electrons = rng.poisson(signal * flaws.full_well_electrons)
         electrons = electrons + rng.normal(0, flaws.read_noise_electrons, signal.shape)
