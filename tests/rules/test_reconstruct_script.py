@@ -54,6 +54,7 @@ def reconstruct(
                 "acquisition": {"sample": "tissue1", "pixel_pitch_um": 55.0}
                 | dict(zip(["sensor_a", "sensor_b"], images, strict=False)),
                 "threshold": THRESHOLD,
+                "conditioning": {"offset": False, "defects": False},
                 "tracking": {"max_lateral_um": 110.0, "max_depth_um": 300.0, "max_gap": 0},
                 "device": "cpu",
                 "average_symmetries": False,
@@ -199,6 +200,7 @@ def test_python_command_line_and_workflow_write_the_same_files(
         params={
             "acquisition": {"sample": "tissue", "pixel_pitch_um": 55.0, **images},
             "threshold": 0.5,
+            "conditioning": {"offset": True, "defects": True},
             "tracking": {**gates, "max_gap": 0},
             "device": "auto",
             "average_symmetries": True,

@@ -42,6 +42,7 @@ rule reconstruct_sample:
         **project.inference(RECONSTRUCTING),
         acquisition=project.acquisition_values,
         threshold=project.value("reconstruct/threshold"),
+        conditioning=project.value("reconstruct/conditioning"),
         tracking=project.value("reconstruct/tracking"),
         unusable_frames=project.value("reconstruct/unusable_frames"),
         code=project.code("reconstruct_sample"),

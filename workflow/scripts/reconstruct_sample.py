@@ -8,7 +8,7 @@ an overview as PNG, an interactive 3-D view as HTML, and a folder with the track
 from pathlib import Path
 
 from foci3d.config.fields import UnusableFrames
-from foci3d.config.models import TrackingConfig
+from foci3d.config.models import ConditioningConfig, TrackingConfig
 from foci3d.config.samples import Acquisition
 from foci3d.learning.model import load_model
 from foci3d.plots.reconstruction import write_reconstruction
@@ -22,6 +22,7 @@ def main(
     psf: Path,
     acquisition: Acquisition,
     threshold: float,
+    conditioning: ConditioningConfig,
     tracking: TrackingConfig,
     unusable_frames: UnusableFrames,
     device: str,
@@ -37,7 +38,12 @@ def main(
         recalibration=recalibration[0] if recalibration else None,
     )
     result = reconstruct_acquisition(
-        acquisition, trained, threshold=threshold, tracking=tracking, unusable_frames=unusable_frames
+        acquisition,
+        trained,
+        threshold=threshold,
+        conditioning=conditioning,
+        tracking=tracking,
+        unusable_frames=unusable_frames,
     )
     write_reconstruction(result, volume.parent)
     tracks.mkdir(exist_ok=True)  # Snakemake expects the folder for one frame, too

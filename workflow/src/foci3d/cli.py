@@ -231,6 +231,8 @@ def reconstruct(
     threshold: Fraction = 0.5,
     average_symmetries: bool | None = None,
     unusable_frames: UnusableFrames = "skip",
+    fit_offset: bool = True,
+    find_defects: bool = True,
     max_lateral_um: LateralGate | None = None,
     max_depth_um: DepthGate | None = None,
     max_gap: Gap = 0,
@@ -246,7 +248,7 @@ def reconstruct(
                       deviation, centre, area, probability
       quality.csv     of each frame: residual of the reconstruction rendered
                       again, whether the images are out-of-distribution, share
-                      of the pixels to abstain from
+                      of the pixels to abstain from; offsets and defects found
       overview.png    measurements, probability maps and layers in space
       view.html       interactive 3-D view
 
@@ -273,9 +275,14 @@ def reconstruct(
         recalibrated, and yes without a recalibration.
     unusable_frames
         Whether to skip frames of a series that are blank, dark, saturated or missing, or to refuse the series.
+    fit_offset
+        Fit the even light on each sensor, such as autofluorescence, and subtract it where the images determine it.
+    find_defects
+        Find hot pixels and dead pixels, rows and columns, and fill them in.
     device
         cpu, cuda, cuda:1, ...; by default a GPU where there is one.
     """
+    from foci3d.config.models import ConditioningConfig
     from foci3d.config.samples import make_acquisition
     from foci3d.learning.model import load_model
     from foci3d.learning.released import released_model
@@ -293,9 +300,16 @@ def reconstruct(
     known = {"pixel_pitch_um": trained.pixel_pitch_um, "frame_interval_s": frame_interval_s}
     acquisition = make_acquisition({"sample": "acquisition", **known, **images.columns()})
     result = reconstruct_acquisition(
-        acquisition, trained, threshold=threshold, tracking=tracking, unusable_frames=unusable_frames
+        acquisition,
+        trained,
+        threshold=threshold,
+        conditioning=ConditioningConfig(offset=fit_offset, defects=find_defects),
+        tracking=tracking,
+        unusable_frames=unusable_frames,
     )
     write_reconstruction(result, out)
+    if str(result.conditioning):
+        _write(one_line(f"{out}: {result.conditioning}"))
     for number, each in enumerate(result.by_number):
         frame = f", frame {number}" if len(result.by_number) > 1 else ""
         found = f"{len(each.foci)} foci in {len(each.depths_um)} layers; {each.quality}" if each else ""

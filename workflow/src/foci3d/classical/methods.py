@@ -15,6 +15,7 @@ import torch
 from skimage import restoration
 from torch import Tensor
 
+from foci3d.classical.nonnegative import fit_nonnegative
 from foci3d.config.classical_methods import (
     CLASSICAL_METHODS,
     BackProjectionConfig,
@@ -108,22 +109,8 @@ def layered_wiener(measurements: Tensor, operator: FourierOperator, noise_to_sig
 
 @classical_method("nonnegative_least_squares", NonnegativeLeastSquaresConfig)
 def nonnegative_least_squares(measurements: Tensor, operator: FourierOperator, iterations: int) -> Tensor:
-    """Non-negative layers that explain the measurements, approached by accelerated projected gradients.
-
-    This is FISTA (Beck and Teboulle, SIAM J. Imaging Sci. 2, 2009) from zero, with a gradient step in each iteration,
-    for kernels without negative values and with sums of at most 1. Fewer iterations regularise more.
-    """
-    # No kernel amplifies any frequency, so the squared norm of the S x L operator is at most S L.
-    step = 1 / (operator.transfer.shape[1] * operator.transfer.shape[2])
-    layers = torch.zeros_like(operator.adjoint(measurements))
-    ahead, momentum = layers, 1.0
-    for _ in range(iterations):
-        previous = layers
-        layers = (ahead - step * operator.adjoint(operator.forward(ahead) - measurements)).clamp(min=0)
-        next_momentum = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
-        ahead = layers + (momentum - 1) / next_momentum * (layers - previous)
-        momentum = next_momentum
-    return layers
+    """Non-negative layers that explain the measurements best, see `fit_nonnegative`."""
+    return fit_nonnegative(measurements, operator, iterations)[0]
 
 
 def reconstruct(

@@ -325,6 +325,13 @@ class TrackingConfig(Section):
     max_gap: int = key("frames for which a focus may be missing and is the same focus afterwards", 0, ge=0)
 
 
+class ConditioningConfig(Section):
+    """What is found in the measurements themselves and removed before they are reconstructed."""
+
+    offset: bool = key("whether to fit the even light on each sensor, and subtract it where it is determined", True)
+    defects: bool = key("whether to find hot pixels and dead pixels, rows and columns, and fill them in", True)
+
+
 class ReconstructConfig(Section):
     """Reconstruction of acquisitions."""
 
@@ -332,6 +339,7 @@ class ReconstructConfig(Section):
     network: Text = key("network that reconstructs")
     threshold: Fraction = key("probability above which a pixel holds a cell", 0.5)
     unusable_frames: UnusableFrames = key("frames of a series that are blank, dark, saturated or missing", "skip")
+    conditioning: ConditioningConfig = key("corrections of the measurements", ConditioningConfig)
     tracking: TrackingConfig = key("foci followed through the frames of a time series", TrackingConfig)
 
 

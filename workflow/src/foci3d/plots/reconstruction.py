@@ -36,7 +36,8 @@ def write_reconstruction(result: AcquisitionReconstruction, folder: str | Path) 
     result.save(folder)
     style.use_style()
     which = f"first of {len(result.frames)} frames: " if len(result.frames) > 1 else ""
-    style.save_png(overview(first, f"{which}{first.quality}"), folder / "overview.png")
+    notes = [f"{which}{first.quality}", str(result.conditioning or "")]
+    style.save_png(overview(first, "; ".join(filter(None, notes))), folder / "overview.png")
     with atomic_path(folder / "view.html") as path:
         path.write_text(view3d.view_html(first.probability, *_geometry(first)))
     if result.tracks:

@@ -12,13 +12,14 @@ import pandas as pd
 
 from foci3d.confidence.quality import Quality, quality_table
 from foci3d.config.fields import UnusableFrames
-from foci3d.config.models import TrackingConfig
+from foci3d.config.models import ConditioningConfig, TrackingConfig
 from foci3d.config.samples import Acquisition
 from foci3d.evaluation.metrics import CELL_THRESHOLD
 from foci3d.io.atomic import write_csv
 from foci3d.io.images import read_acquisition
 from foci3d.io.volume_file import write_volume
 from foci3d.learning.model import Model
+from foci3d.reconstruction.conditioning import Conditioning, condition
 from foci3d.reconstruction.tracking import Tracks, join_frames
 from foci3d.reconstruction.volume import Reconstruction, reconstruct
 
@@ -39,12 +40,15 @@ class AcquisitionReconstruction:
         Foci followed through the frames of a time series, if gates were given.
     skipped : mapping of int to str
         Number of each frame (from 0) that was not usable, and why. It keeps its time: its values in the volume are NaN.
+    conditioning : Conditioning, optional
+        What was found in the measurements and removed.
     """
 
     frames: tuple[Reconstruction, ...]
     frame_interval_s: float | None = None
     tracks: Tracks | None = None
     skipped: Mapping[int, str] = field(default_factory=dict)
+    conditioning: Conditioning | None = None
 
     @property
     def by_number(self) -> tuple[Reconstruction | None, ...]:
@@ -59,9 +63,10 @@ class AcquisitionReconstruction:
 
     @property
     def quality(self) -> pd.DataFrame:
-        """Quality of each frame, see `foci3d.confidence.quality.quality_table`."""
+        """Quality of each frame, see `foci3d.confidence.quality.quality_table`, and `Conditioning.columns`."""
         reasons = {number: Quality(note=f"skipped: {reason}") for number, reason in self.skipped.items()}
-        return quality_table([frame.quality if frame else reasons[n] for n, frame in enumerate(self.by_number)])
+        table = quality_table([frame.quality if frame else reasons[n] for n, frame in enumerate(self.by_number)])
+        return table.assign(**self.conditioning.columns()) if self.conditioning else table
 
     def save(self, folder: str | Path) -> None:
         """Write ``volume.ome.tif``, ``foci.csv``, ``quality.csv`` and the tracks to a folder.
@@ -104,6 +109,7 @@ def reconstruct_acquisition(
     model: Model,
     *,
     threshold: float = CELL_THRESHOLD,
+    conditioning: ConditioningConfig = ConditioningConfig(),
     tracking: TrackingConfig | None = None,
     unusable_frames: UnusableFrames = "skip",
 ) -> AcquisitionReconstruction:
@@ -117,6 +123,8 @@ def reconstruct_acquisition(
         A model for the task `stacks` or `masks`.
     threshold : float
         Probability above which a pixel is classified as a cell, between 0 and 1.
+    conditioning : ConditioningConfig
+        What is found in the measurements and removed, see `foci3d.reconstruction.conditioning`; by default all.
     tracking : TrackingConfig, optional
         How foci are followed through several frames; without it, they are not.
     unusable_frames : {"skip", "refuse"}
@@ -133,12 +141,17 @@ def reconstruct_acquisition(
         If an image does not fit, see `foci3d.io.images.read_acquisition`, or the model, see `reconstruct`.
     """
     measurements = read_acquisition(acquisition, model.description.n_pixels, unusable_frames)
+    values, found = condition(measurements.values, model, conditioning)
+    if str(found):
+        log.info("%s", found)
     frames = []
-    for number, measurement in enumerate(measurements.values, 1):
+    for number, measurement in enumerate(values, 1):
         frame = reconstruct(measurement, model, threshold=threshold)
         frames.append(frame)
         log.info("frame %d of %d: %d foci; %s", number, len(measurements.values), len(frame.foci), frame.quality)
-    result = AcquisitionReconstruction(tuple(frames), measurements.frame_interval_s, skipped=measurements.skipped)
+    result = AcquisitionReconstruction(
+        tuple(frames), measurements.frame_interval_s, skipped=measurements.skipped, conditioning=found
+    )
     if tracking is None or len(frames) == 1:
         return result
     return replace(result, tracks=Tracks.from_foci(result.foci, tracking, result.frame_interval_s))

@@ -1,0 +1,82 @@
+"""Defects and offsets in measurements of another simulator: found where they are, and left where they are not."""
+
+import imager
+import numpy as np
+import pytest
+import scenes
+from descriptions import small_description
+from imager import Imperfections, measure
+
+from foci3d.config.models import ConditioningConfig
+from foci3d.learning.model import Model
+from foci3d.reconstruction.conditioning import condition, fill_defects, find_defects
+
+
+@pytest.fixture(scope="module")
+def model(config, make_psf) -> Model:
+    description = small_description(config).model_copy(update={"n_pixels": 51})
+    return Model(description.build_network().eval(), description, make_psf())
+
+
+def readings(seed: int = 0, layer=scenes.blobs, **flaws):
+    scene = scenes.make_scene(layer, seed)
+    return measure(scene.layers, scene.depths_um, Imperfections(**flaws), seed).astype(np.float32)[None]
+
+
+@pytest.mark.parametrize(("offset_a", "offset_b"), [(1.0, 1.0), (5.0, 5.0), (1.0, 0.0)])
+def test_offsets_of_two_sensors(model, offset_a, offset_b):
+    values = readings(offset=offset_a, offset_b=offset_b)
+    light = values.mean() / (1 + (offset_a + offset_b) / 2)
+    corrected, found = condition(values, model, ConditioningConfig(defects=False))
+    np.testing.assert_allclose(np.array(found.offsets) / light, [offset_a, offset_b], atol=0.25)
+    np.testing.assert_allclose(
+        values - corrected, np.broadcast_to(np.array(found.offsets)[:, None, None], values.shape), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("layer", [scenes.blobs, scenes.spheres, scenes.small_nuclei])
+def test_no_offset_where_the_specimen_explains_the_light(model, layer):
+    values = readings(1, layer)
+    corrected, found = condition(values, model, ConditioningConfig(defects=False))
+    assert found.offsets == (0.0, 0.0)
+    assert "no offset is determined" in str(found)
+    np.testing.assert_array_equal(corrected, values)
+
+
+def test_what_cannot_be_fitted_is_said(model):
+    one, large = readings()[:, :1], np.tile(readings(), (1, 1, 2, 2))
+    assert "one sensor" in str(condition(one, model)[1])
+    assert "larger than 51 x 51" in str(condition(large, model)[1])
+    off = condition(one, model, ConditioningConfig(offset=False, defects=False))
+    assert str(off[1]) == ""
+    assert off[0] is one
+
+
+def test_hot_pixels_and_dead_lines_are_filled_in(model):
+    values, ideal = readings(2, scenes.nuclei), readings(2, scenes.nuclei)
+    values[0, 0, 17, 30] = values[0, 1, 40, 5] = 3 * values.max()
+    values[0, 0, :, 0] = values[0, 1, 44] = values[0, 1, 25, 25] = 0
+    found = find_defects(values, model)
+    expected = np.zeros_like(found)
+    expected[0, 17, 30] = expected[1, 40, 5] = expected[1, 25, 25] = True
+    expected[0, :, 0] = expected[1, 44] = True
+    np.testing.assert_array_equal(found, expected)
+    filled = fill_defects(values, found)
+    np.testing.assert_array_equal(filled[0][~found], ideal[0][~found])
+    assert abs(filled[0][found] / ideal[0][found] - 1).mean() < 0.15
+
+
+def test_a_cell_on_one_pixel_is_no_hot_pixel(model):
+    """Its light reaches the pixels beside it, as that of a hot pixel does not."""
+    light = imager.point_light([[20, 20, 80, 300], [30, 31, 120, 300]]) + 1
+    assert not find_defects(light[None], model).any()
+    light[0, 25, 40] = 40
+    assert list(zip(*find_defects(light[None], model).nonzero(), strict=True)) == [(0, 25, 40)]
+
+
+def test_known_defects_are_filled_in_where_none_are_sought(model):
+    values, defects = readings(), np.zeros((2, 51, 51), bool)
+    defects[1, 10, 10] = True
+    corrected, found = condition(values, model, ConditioningConfig(offset=False, defects=False), defects)
+    assert found.n_defects == (0, 1)
+    assert (corrected != values).sum() <= 1
