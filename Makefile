@@ -19,13 +19,16 @@ help:  ## list the targets
 
 env: .venv/.installed  ## install everything into .venv, once
 
+# The one package that is built here, noise, is built by the setuptools of the lock.
 # Python files are compiled on all cores, where pip would use one; some packages have files that are no Python 3.
 # An ordinary torch for Linux needs its CUDA libraries too: where it does not import without them, they are added.
 .venv/.installed: requirements.lock pyproject.toml
 	@case "$(CURDIR)" in *[[:space:]]*) echo "$(CURDIR): the path has a space; Snakemake starts no scripts there. Move the folder." >&2; exit 1; esac
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make env PYTHON=...")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --no-compile --require-hashes --no-deps -r requirements.lock
+	sed -n '/^setuptools==/,/[^\\]$$/p' requirements.lock > .venv/setuptools.lock
+	$(BIN)/python -m pip install --quiet --no-compile --require-hashes --no-deps -r .venv/setuptools.lock
+	$(BIN)/python -m pip install --quiet --no-compile --no-build-isolation --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-compile --no-deps $(TORCH)
 	$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	$(BIN)/python -c "import torch" 2>/dev/null || $(BIN)/python -m pip install $(TORCH)

@@ -68,6 +68,11 @@ def test_profiles_name_rules_that_exist() -> None:
     assert set(read_profile("slurm")["groups"]) <= RULES
 
 
+def test_a_group_fits_a_small_node() -> None:
+    """SLURM queues for ever what fits no node."""
+    assert read_profile("slurm")["cores"] <= 2
+
+
 def test_every_attempt_gets_more() -> None:
     default = read_profile("default")
     for resources in (default["default-resources"], *default["set-resources"].values()):

@@ -17,7 +17,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["foci3d"]):
-    from readers import READERS
+    from commands import READERS
 
 from harness import read_files
 

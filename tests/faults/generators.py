@@ -46,6 +46,29 @@ JSON = st.recursive(
 )
 
 
+HOSTILE_YAML = [
+    "seed: &a [*a]",
+    "imager: &a {n_pixels: *a}",
+    "\n".join(["k0: &k0 {x: 1}", *(f"k{n}: &k{n} [*k{n - 1}, *k{n - 1}]" for n in range(1, 31))]),
+    "\n".join(["k0: &k0 {x: 1}", *(f"k{n}: &k{n} {{<<: [*k{n - 1}, *k{n - 1}], y{n}: 1}}" for n in range(1, 31))]),
+    '"\\ud800": 1',
+    'results: "\\ud800"',
+    'psf: {source: file, file: "a\\0b"}',
+    f"psf: {{source: file, file: {'x' * 5000}}}",
+    f"reconstruct: {{samples: {'x' * 300}}}",
+    f"networks: {{{'x' * 300}: {{}}}}",
+    "a: " + "{a: " * 3000,
+    "!!python/object/apply:os.system [ls]",
+    "seed: !!binary 'AAAA'",
+    "seed: !!set {1, 2}",
+    "? [a, b]\n: 1",
+    "seed: .nan\nn_samples: {train: .inf}",
+    "seed: 0x" + "f" * 5000,
+    "seed: 1e400\nimager: 2001-12-14t21:59:43.10-05:00",
+]
+"""Configurations that a loader may not survive, or that hold what no key holds."""
+
+
 class OpensFile:
     """Creates the file `unpickled` where it is unpickled."""
 
@@ -175,6 +198,32 @@ def hash_of(values: Any) -> str:
     return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
 
 
+COMPRESSIONS = ["zlib", "lzw", "zstd", "lzma", "packbits"]
+IMAGEJ = [
+    "images=9",
+    "cf=0\nc0=-5.0\nc1=2.0",
+    "cf=3",
+    "unit=cm",
+    "finterval=nan\ntunit=d",
+    "frames=2\nslices=7",
+    "hyperstack=true",
+]
+TIFF_VARIANTS: list[dict[str, Any]] = [
+    *({}, {"ome": True}, {"tile": (16, 16)}, {"bigtiff": True}, {"shaped": False}, {"photometric": "miniswhite"}),
+    *({"compression": name} for name in COMPRESSIONS),
+    *({"description": f"ImageJ=1.54f\n{text}\n", "metadata": None} for text in IMAGEJ),
+    {"ome": True, "metadata": {"PhysicalSizeX": -1.0, "PhysicalSizeXUnit": "pixel", "TimeIncrement": 1e308}},
+]
+"""How a TIFF may be written."""
+
+TAGS = [
+    *((274, 3, 1, orientation, True) for orientation in (0, 2, 5, 6, 9)),
+    *((code, 3, 1, value, True) for code, value in ((290, 7), (301, 3), (339, 3), (433, 1))),
+    *((code, 2, 0, text, True) for code, text in ((42113, "-9999"), (42112, "<GDAL>"), (270, "<OME><Image/></OME>"))),
+]
+"""Tags of a TIFF, as tifffile writes them: code, type, count, value and whether they belong to the first page alone."""
+
+
 @st.composite
 def images(draw: st.DrawFn, n_axes: int) -> bytes:
     """A well-formed TIFF or PNG of unexpected shape, type, compression or values."""
@@ -189,9 +238,9 @@ def images(draw: st.DrawFn, n_axes: int) -> bytes:
         mode = draw(st.sampled_from(["L", "P", "1", "RGB", "LA"]))
         Image.fromarray(values).convert(mode).save(buffer, "PNG")
         return buffer.getvalue()
-    variants = [{}, {"compression": "zlib"}, {"ome": True}, {"tile": (16, 16)}, {"bigtiff": True}, {"shaped": False}]
-    options = {} if dtype in ("?", "c8", "<f2") else draw(st.sampled_from(variants))
-    tifffile.imwrite(buffer, values, photometric="minisblack", **options)
+    options = {} if dtype in ("?", "c8", "<f2") else draw(st.sampled_from(TIFF_VARIANTS))
+    tags = draw(st.lists(st.sampled_from(TAGS), max_size=2))
+    tifffile.imwrite(buffer, values, **{"photometric": "minisblack", **options}, extratags=tags)
     return buffer.getvalue()
 
 

@@ -9,6 +9,7 @@ import resource
 import shutil
 import sys
 import tempfile
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, contextmanager
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +26,7 @@ from foci3d.errors import InputError
 ALLOWANCE = 512 * 2**20
 """Bytes of address space that a reader may use beyond what the process has."""
 
-TIME_LIMIT_S = 60
+TIME_LIMIT_S, SLOW_S = 60, 10
 
 Files = Mapping[str, bytes]
 
@@ -125,8 +127,14 @@ def read_files(reader: Reader, files: Files) -> str:
     return message
 
 
-def fuzz(reader: Reader, n_inputs: int, seed: int | None = None) -> Counter[str]:
-    """Read generated inputs; returns how many were accepted and refused."""
+def fuzz(
+    reader: Reader, n_inputs: int, seed: int | None = None, failures: dict[str, str] | None = None
+) -> Counter[str]:
+    """Read generated inputs; returns how many were accepted and refused.
+
+    With `failures`, the traceback of each that fails is kept there, once for each place that raises, and the others
+    are read nevertheless; otherwise the first ends the reading. Those over `SLOW_S` of processor time are slow, too.
+    """
     outcomes: Counter[str] = Counter()
     files = {name: Content(content) for name, content in reader.valid().items()}
 
@@ -142,7 +150,20 @@ def fuzz(reader: Reader, n_inputs: int, seed: int | None = None) -> Counter[str]
     )
     @given(reader.generated(files))
     def check(inputs: Files) -> None:
-        outcomes["refused" if read_files(reader, inputs) else "accepted"] += 1
+        start = sum(os.times()[:4])
+        try:
+            outcomes["refused" if read_files(reader, inputs) else "accepted"] += 1
+        except Exception as error:
+            if failures is None:
+                raise
+            outcomes["failed"] += 1
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            name = f"{type(error).__name__} {Path(last.filename).name}:{last.lineno}"
+            failures.setdefault(name, "".join(traceback.format_exception(error)))
+        if sum(os.times()[:4]) - start > SLOW_S:
+            outcomes["slow"] += 1
+            if failures is not None:
+                failures["slow"] = repr({name: bytes(content[:500]) for name, content in inputs.items()})
 
-    check()
+    (check if seed is None else hypothesis.seed(seed)(check))()
     return outcomes

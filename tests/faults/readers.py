@@ -17,6 +17,7 @@ import torch
 import yaml
 from descriptions import small_description
 from generators import (
+    HOSTILE_YAML,
     PICKLE,
     OpensFile,
     damaged,
@@ -39,14 +40,18 @@ from foci3d.calibration.kernel_file import read_kernel_stack
 from foci3d.config import validation
 from foci3d.config.models import Config
 from foci3d.config.samples import Acquisition, read_samples
+from foci3d.config.tasks import TASKS
 from foci3d.io import matlab, predictions, shards
 from foci3d.io.images import read_acquisition
+from foci3d.io.model_files import ModelFiles
 from foci3d.io.samples import Outputs, Samples
 from foci3d.learning.datasets import open_dataset
 from foci3d.learning.model import load_model
 from foci3d.learning.model_file import save_model
 from foci3d.learning.networks import build_network, load_encoder
+from foci3d.learning.released import released_model
 from foci3d.optics.psf import PSF
+from foci3d.reconstruction.volume import reconstruct
 
 PROJECT = Path(__file__).parents[2]
 N_PIXELS = 51
@@ -79,7 +84,9 @@ def config_files() -> Files:
 
 def generated_configs(files: Files) -> st.SearchStrategy[Files]:
     trees = edited(yaml.safe_load(files["config.yaml"]))
-    return one_of("config.yaml", trees.map(yaml_bytes), others={"samples.tsv": b""})
+    hostile = st.sampled_from(HOSTILE_YAML).map(str.encode)
+    texts = hostile | hostile.map(lambda text: files["config.yaml"] + b"\n" + text) | damaged([files["config.yaml"]])
+    return one_of("config.yaml", trees.map(yaml_bytes), texts, others={"samples.tsv": b""})
 
 
 def read_config() -> None:
@@ -293,7 +300,16 @@ def small_model() -> Files:
     with tempfile.TemporaryDirectory() as folder:
         paths = Path(folder, "model.json"), Path(folder, "model.safetensors")
         save_model(description.build_network(), description, *paths)
-        return {path.name: path.read_bytes() for path in paths}
+        files = {path.name: path.read_bytes() for path in paths}
+    return {**files, "model.recalibration.json": small_recalibration(files["model.json"])}
+
+
+def small_recalibration(description: bytes) -> bytes:
+    """That of a released model, for three layers."""
+    values = json.loads(ModelFiles(released_model("two_sensors")).recalibration.read_text())
+    for part in (values["probabilities"], values["depth_sds"]):
+        part.update({name: numbers[:3] for name, numbers in part.items()})
+    return json.dumps({**values, "weights": json.loads(description)["digests"]["weights"]}).encode()
 
 
 def with_digest(files: Files) -> Files:
@@ -312,14 +328,19 @@ def generated_models(files: Files) -> st.SearchStrategy[Files]:
     nested = st.just(Content(b'{"a":' * 100_000))
     descriptions = one_of("model.json", trees, trees, damaged([description]), nested, others=files)
     others = one_of("model.safetensors", damaged([weights]), forged_safetensors(weights), st.just(PICKLE), others=files)
-    return descriptions | others.map(with_digest) | others
+    recalibration = edited(json.loads(files["model.recalibration.json"])).map(lambda tree: json.dumps(tree).encode())
+    recalibrations = one_of("model.recalibration.json", recalibration, others=files)
+    return descriptions | others.map(with_digest) | others | recalibrations
 
 
 def read_model_files() -> None:
     model = load_model("model.json", psf=small_psf())
     description = model.description
-    measurements = np.ones((1, description.in_channels, description.n_pixels, description.n_pixels), np.float32)
-    assert len(model.predict(measurements).output) == 1
+    shape = (description.in_channels, description.n_pixels, description.n_pixels)
+    measurement = np.random.default_rng(0).random(shape, np.float32)
+    assert len(model.predict(measurement[None]).output) == 1
+    if TASKS[description.task].predicts_cells:
+        reconstruct(measurement, model)
 
 
 @cache

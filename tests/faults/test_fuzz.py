@@ -1,8 +1,8 @@
 """The readers with a few generated inputs each; `fuzz.py` reads many more."""
 
 import pytest
+from commands import READERS
 from harness import fuzz, read_files
-from readers import READERS
 
 pytestmark = pytest.mark.slow
 

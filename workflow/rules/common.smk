@@ -25,7 +25,7 @@ try:
     CONFIG_FILES = [*(file for file in workflow.configfiles if file not in overlays), *overlays]
     GIVEN = dict(config)
     here = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
-    project = Project(check_config(GIVEN, CONFIG_FILES), here.parent, workflow.source_path)
+    project = Project(check_config(GIVEN, CONFIG_FILES), here.parent)
     config.update(project.values)  # with defaults, for captions and scripts
     project.acquisitions
 except InputError as error:

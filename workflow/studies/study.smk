@@ -7,7 +7,7 @@ from foci3d.workflow.project import Project
 
 # The name of the module is that of the folder of the study.
 here = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
-project = Project(Config.model_validate(config), here.parent, workflow.source_path, study=__name__)
+project = Project(Config.model_validate(config), here.parent, study=__name__)
 
 
 include: "../rules/report.smk"

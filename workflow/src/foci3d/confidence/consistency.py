@@ -23,6 +23,7 @@ from scipy.optimize import nnls
 from scipy.special import entr
 from torch import Tensor
 
+from foci3d.errors import InputError
 from foci3d.evaluation.metrics import FloatArray
 from foci3d.learning.recalibration import ConsistencyReference
 from foci3d.optics.forward import ForwardModel
@@ -251,6 +252,11 @@ def consistency_score(reference: ConsistencyReference, statistics: FloatArray) -
 def _deviations(reference: ConsistencyReference, statistics: FloatArray) -> FloatArray:
     """Deviation of the width, log entropy, and log distance of the residual from that of validation, `(N, 3)`."""
     widths, entropies, bands = statistics[:, 0], statistics[:, 1], statistics[:, 2:]
+    n_bands = bands.shape[1]
+    if np.shape(reference.band_means) != (n_bands,) or np.shape(reference.band_precision) != (n_bands, n_bands):
+        raise InputError(
+            "the recalibration has another number of bands than the residual. Recalibrate the model again."
+        )
     offsets = bands - np.array(reference.band_means)
     distances = np.einsum("ni,ij,nj->n", offsets, np.array(reference.band_precision), offsets)
     return np.column_stack([abs(widths - reference.width_mean), entropies, np.log1p(distances)])

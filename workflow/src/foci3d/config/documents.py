@@ -101,11 +101,12 @@ def _collect_keys(node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, in
             _collect_keys(part, path, lines, repeated)
     first_lines: dict[str, int] = {}
     for key, value in own:
-        line, below = key.start_mark.line + 1, (*path, str(key.value))
-        if key.value in first_lines:
-            places = f"in lines {first_lines[key.value]} and {line}"
+        line, name = key.start_mark.line + 1, str(key.value)
+        below = (*path, name)
+        if name in first_lines:
+            places = f"in lines {first_lines[name]} and {line}"
             repeated[line] = f"the key {dotted(below)} is given twice, {places}; remove one."
-        first_lines.setdefault(str(key.value), line)
+        first_lines.setdefault(name, line)
         lines[below] = line
         _collect_keys(value, below, lines, repeated)
 

@@ -266,6 +266,11 @@ def load_model(
         fitted = find_recalibration(path, description.digests.weights)
     else:
         fitted = Recalibration.load(recalibration, description.digests.weights) if recalibration else None
+    if fitted and {*fitted.n_layers} != {description.n_layers}:
+        raise InputError(
+            f"{path}: its recalibration is for {', '.join(map(str, fitted.n_layers))} layers; expected "
+            f"{description.n_layers}. Recalibrate the model again."
+        )
     if average_symmetries is None:
         average_symmetries = fitted.average_symmetries if fitted else True
     model = Model(network.eval(), description, kernels, depth_scale, chosen_device, average_symmetries, fitted)

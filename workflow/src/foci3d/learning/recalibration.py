@@ -186,6 +186,12 @@ class Recalibration(Section):
     reference: ConsistencyReference
     typical_residual: float
 
+    @property
+    def n_layers(self) -> tuple[int, ...]:
+        """Numbers of layers that its parts are for: one, or it is damaged."""
+        parts = (self.probabilities.scales, self.probabilities.shifts, self.depth_sds.scales)
+        return tuple(sorted({len(part) for part in parts}))
+
     def save(self, path: str | Path) -> None:
         """Write as JSON."""
         with atomic_path(path) as temporary:

@@ -4,6 +4,7 @@ Snakefiles use a `Project` and nothing else of the configuration. Names with `{w
 Snakemake; methods that take `wildcards` are input functions or functions of params.
 """
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,15 +35,12 @@ class Project:
         The configuration.
     workflow : Path
         The folder `workflow` of the repository.
-    source_path : callable
-        Makes an input of a file of the repository: `workflow.source_path` of Snakemake.
     study : str
         Name of the study that the Snakefile belongs to, or nothing for the core.
     """
 
     config: Config
     workflow: Path
-    source_path: Callable[[str], str] = str
     study: str = ""
 
     # What is configured.
@@ -357,8 +355,8 @@ class Project:
         return {name: f"{self.results}/trust/{file}.csv" for name, file in names.items()}
 
     def resource(self, name: str) -> str:
-        """A small tracked input."""
-        return self.source_path(str(self.workflow.parent / "resources" / name))
+        """A small tracked input, as a path from the working directory, which stays the same in a project that moves."""
+        return os.path.relpath(self.workflow.parent / "resources" / name)
 
     @property
     def environment(self) -> str:
