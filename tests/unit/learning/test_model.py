@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -108,6 +109,13 @@ def test_the_batch_size_changes_nothing(
 def test_measurements_that_do_not_fit(model: Model, shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(InputError, match=message):
         model.predict(np.ones(shape))
+
+
+def test_a_recalibration_of_other_layers_is_refused(model: Model, measurements: np.ndarray) -> None:
+    """Its digest may be that of the model, as in a file that was edited."""
+    other = replace(model, recalibration=SimpleNamespace(n_layers=(2, 3), average_symmetries=model.average_symmetries))
+    with pytest.raises(InputError, match="its recalibration is for 2, 3 layers; expected 3"):
+        other.predict(measurements)
 
 
 def test_measurements_of_torch(model: Model) -> None:

@@ -197,6 +197,12 @@ class Model:
         fitted, sds_um, counts = self.usable_recalibration, outputs.predicted_depth_sds_um, outputs.count_probabilities
         if fitted is None:
             return outputs
+        n_layers = outputs.output.shape[-3]
+        if fitted.n_layers != (n_layers,):
+            raise InputError(
+                f"model {self.description.network}: its recalibration is for {', '.join(map(str, fitted.n_layers))} "
+                f"layers; expected {n_layers}. Recalibrate the model again."
+            )
         return replace(
             outputs,
             output=fitted.probabilities(outputs.output),
@@ -266,11 +272,6 @@ def load_model(
         fitted = find_recalibration(path, description.digests.weights)
     else:
         fitted = Recalibration.load(recalibration, description.digests.weights) if recalibration else None
-    if fitted and {*fitted.n_layers} != {description.n_layers}:
-        raise InputError(
-            f"{path}: its recalibration is for {', '.join(map(str, fitted.n_layers))} layers; expected "
-            f"{description.n_layers}. Recalibrate the model again."
-        )
     if average_symmetries is None:
         average_symmetries = fitted.average_symmetries if fitted else True
     model = Model(network.eval(), description, kernels, depth_scale, chosen_device, average_symmetries, fitted)
