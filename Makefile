@@ -84,7 +84,7 @@ docs: env  ## the documentation site, into results/site; warnings are errors
 
 lock:  ## resolve requirements.lock from pyproject.toml; UPGRADE=--upgrade for the newest versions
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra clusters --extra onnx --group dev --group docs --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --extra workflow --extra clusters --extra onnx --group dev --group docs --python-version 3.11 \
 	  --generate-hashes --no-annotate --no-header $(addprefix --no-emit-package ,$(UNLOCKED)) $(UPGRADE) --quiet --output-file requirements.lock
 
 clean:  ## remove the small runs; results/paper stays

@@ -28,9 +28,11 @@ def names(requirements: list[str]) -> set[str]:
     return {re.match(r"[A-Za-z0-9_-]+", requirement)[0].lower().replace("_", "-") for requirement in requirements}
 
 
-DEPENDENCIES = names(SETTINGS["project"]["dependencies"])
+CORE = names(SETTINGS["project"]["dependencies"])
 DEVELOPMENT = names(SETTINGS["dependency-groups"]["dev"])
 EXTRAS = SETTINGS["project"]["optional-dependencies"]
+DEPENDENCIES = CORE | names([*EXTRAS["train"], *EXTRAS["workflow"]]) - {"foci3d"}
+"""All that the workflow needs; reconstruction needs the core alone."""
 CLUSTERS = names(EXTRAS["clusters"])
 EXPORT = names([*EXTRAS["onnx"], *EXTRAS["bioimageio"]]) - DEPENDENCIES
 

@@ -221,6 +221,31 @@ def validate(config: Files, /, *, base: Path = Path("config/config.yaml"), allow
 
 
 @app.command
+def demo(*, out: Folder = Path("foci3d-demo")) -> None:
+    """Reconstruct a bundled acquisition whose truth is known: four layers of cells seen by two sensors.
+
+    The images are simulated. Writes what `foci3d reconstruct` writes, and says
+    how near the result is to the truth.
+
+    For example:
+      foci3d demo
+    """
+    from foci3d.learning.model import load_model
+    from foci3d.learning.released import released_model
+    from foci3d.plots.reconstruction import write_reconstruction
+    from foci3d.reconstruction.acquisition import reconstruct_acquisition
+    from foci3d.reconstruction.demo import Demo
+
+    example = Demo.load()
+    result = reconstruct_acquisition(example.acquisition, load_model(released_model("two_sensors"), psf=example.psf))
+    write_reconstruction(result, out)
+    (frame,) = result.frames
+    _write(f"{out}: {len(frame.foci)} foci in {len(frame.depths_um)} layers; {frame.quality}")
+    _write(f"{out}: {example.compare(frame)}")
+    _write(f"Look at {out / 'overview.png'}, and open {out / 'view.html'} in a browser.")
+
+
+@app.command
 def reconstruct(
     images: Images,
     *,

@@ -1,10 +1,10 @@
-"""The released models, which the repository keeps in resources/models."""
+"""The released models, which the package holds in its folder `released`."""
 
 from pathlib import Path
 
 from foci3d.errors import InputError
 
-FOLDER = Path(__file__).parents[4] / "resources" / "models"
+FOLDER = Path(__file__).parents[1] / "released"
 
 
 def released_model(name: str) -> Path:
@@ -29,7 +29,6 @@ def released_model(name: str) -> Path:
     if not path.is_file():
         names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.safetensors"))) or "none"
         raise InputError(
-            f"{path}: there is no released model {name}; expected one of those there ({names}), correct the name or "
-            "install foci3d from a clone of its repository with `pip install --editable`."
+            f"{path}: there is no released model {name}; expected one of those there ({names}), correct the name."
         )
     return path
