@@ -115,6 +115,25 @@ def stopped_early(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'SizeT="2"', b'SizeT="9"'))
 
 
+def without_a_plane(path: Path) -> None:
+    """An OME-TIFF of four times that does not hold the second."""
+    planes = "".join(f'<TiffData IFD="{page}" FirstT="{time}" PlaneCount="1"/>' for page, time in enumerate((0, 2, 3)))
+    pixels = 'DimensionOrder="XYCZT" Type="uint16" SizeX="51" SizeY="51" SizeC="1" SizeZ="1" SizeT="4"'
+    schema = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+    image = f'<Image ID="Image:0"><Pixels ID="Pixels:0" {pixels}>{planes}</Pixels></Image>'
+    with tifffile.TiffWriter(path) as writer:
+        for frame in SERIES[[0, 2, 3]]:
+            writer.write(frame, description=f'<OME xmlns="{schema}">{image}</OME>', metadata=None, contiguous=False)
+
+
+def test_a_frame_that_a_series_lacks_is_missing_and_not_dark(tmp_path: Path) -> None:
+    without_a_plane(tmp_path / "a.ome.tif")
+    values = read_image_file(tmp_path / "a.ome.tif").values
+    np.testing.assert_array_equal(values[[0, 2, 3]], SERIES[[0, 2, 3]])
+    assert np.isnan(values[1]).all()
+    assert values.dtype == np.float32
+
+
 def stopped_early_imagej(path: Path) -> None:
     write_imagej(path, SERIES[:2], "images=9", "frames=9", photometric="minisblack")
 

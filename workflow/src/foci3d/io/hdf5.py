@@ -174,7 +174,8 @@ def open_writer(
 def _require_space(folder: Path, specs: Mapping[str, ArraySpec]) -> None:
     """Raise OSError where a disk is too full for some arrays: HDF5 may crash as it closes what it could not write."""
     needed = sum(math.prod(spec.shape) * np.dtype(spec.dtype).itemsize for spec in specs.values())
-    if shutil.disk_usage(folder).free < needed + HEADER_BYTES:
+    usage = shutil.disk_usage(folder)
+    if usage.total and usage.free < needed + HEADER_BYTES:  # some file systems state no sizes
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 

@@ -58,7 +58,7 @@ def read_tiff(path: Path, array: str, preferred: str) -> ImageFile:
         _require_complete(path, file, series)
         page = series.keyframe
         _require_plain_values(path, page)
-        values = _calibrate(path, file, series.asarray())
+        values = _mark_missing(_calibrate(path, file, series.asarray()), series)
         values, axes = _orient(path, page, values, series.axes)
         pitch_um, interval_s = _read_ome(path, file, index) if file.is_ome else _read_imagej(path, file)
         return ImageFile(values, axes, pitch_um, interval_s)
@@ -113,10 +113,10 @@ def _report_losses() -> Iterator[None]:
 
 
 def _require_complete(path: Path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
-    """Refuse a series of which pages, or bytes of pages, are missing."""
+    """Refuse a series of which most pages, or bytes of pages, are missing; single pages may be."""
     pages = [page for page in series.pages if page is not None]
     planned = max(len(series.pages), int((file.imagej_metadata or {}).get("images", 0)) if file.is_imagej else 0)
-    if len(pages) < planned and not series.is_truncated:
+    if 2 * len(pages) < planned or (len(series.pages) < planned and not series.is_truncated):
         raise InputError(
             f"{path}: holds {len(pages)} of {planned} frames; the recording may have stopped early. Export the frames "
             "that there are."
@@ -126,6 +126,16 @@ def _require_complete(path: Path, file: tifffile.TiffFile, series: tifffile.Tiff
         raise InputError(f"{path}: parts of the image have no values; expected a complete image. Export it again.")
     if max(offset + count for offset, count in segments) > path.stat().st_size:
         raise InputError(f"{path}: the file ends before its pixels; expected a complete image. Export it again.")
+
+
+def _mark_missing(values: npt.NDArray[Any], series: tifffile.TiffPageSeries) -> npt.NDArray[Any]:
+    """Values with NaN in place of frames that the file does not hold, where tifffile gives zeros."""
+    missing = [page is None for page in series.pages]
+    if not any(missing):
+        return values
+    values = values.astype(np.float32)
+    values.reshape(len(missing), -1)[missing] = np.nan
+    return values
 
 
 def _require_plain_values(path: Path, page: tifffile.TiffPage | tifffile.TiffFrame) -> None:
