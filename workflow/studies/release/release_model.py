@@ -11,12 +11,16 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor
 
+from foci3d.config.tasks import COUNT_METRICS, TASKS
 from foci3d.io.atomic import atomic_path
 from foci3d.learning.model_file import ModelDescription, read_model, save_weights
 from foci3d.workflow.job import run_job
 from foci3d.workflow.provenance import find_commit
 
-SCORES = ("exact", "error", "dice", "depth_error_um", "depth_coverage_68", "depth_coverage_95", "psnr_db", "ssim")
+SCORES = (
+    *("exact", "error", "dice", "depth_error_um", "depth_coverage_68", "depth_coverage_95", "psnr_db", "ssim"),
+    *COUNT_METRICS,
+)
 """Metrics on a card, of those that a task has."""
 
 
@@ -44,14 +48,16 @@ def write_card(description: ModelDescription, summary: pd.DataFrame, commit: str
     str
         Markdown.
     """
-    rows = summary[summary["metric"].isin(SCORES) & (summary["layer"] == "all")]
-    columns = ["dataset", "metric", "value", "ci_low", "ci_high", "baseline"]
+    counts_layers = TASKS[description.task].counts_layers
+    rows = summary[summary["metric"].isin(SCORES) & ((summary["layer"] == "all") | counts_layers)]
+    columns = ["dataset", "metric", *(["layer"] if counts_layers else []), "value", "ci_low", "ci_high", "baseline"]
+    n_layers = f"{'0 to ' if counts_layers else ''}{description.n_layers} layer(s)"
     return "\n".join(
         [
             f"# {description.network}",
             "",
             f"Task `{description.task}`: {description.in_channels} sensor(s) of {description.n_pixels} x "
-            f"{description.n_pixels} pixels, {description.n_layers} layer(s), {description.n_parameters:,} weights. "
+            f"{description.n_pixels} pixels, {n_layers}, {description.n_parameters:,} weights. "
             f"Measurements are {description.normalization}.",
             "",
             "## Imagers",
