@@ -6,7 +6,7 @@ bootstrap intervals over scenes and writes it. `--conditions "offset 1 x" hot` s
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +78,7 @@ def described_psf() -> PSF:
     depths_um = depth_grid((0.0, 2000.0), 10.0)
     optics = AngularAcceptance(fwhm_deg=FWHM_DEG, standoff_um=STANDOFF_UM, linear_fill_factor=1.0)
     kernels = acceptance_kernels(optics, depths_um, N_PIXELS, PITCH_UM)
-    return PSF(kernels.float(), depths_um.float(), PITCH_UM, {"source": "optics"})
+    return PSF(kernels.float(), depths_um.float(), PITCH_UM, {"source": "optics", **asdict(optics)})
 
 
 def score(result: foci3d.Reconstruction, scene: scenes.Scene) -> dict[str, float]:
