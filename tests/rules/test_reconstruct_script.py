@@ -48,7 +48,13 @@ def reconstruct(
         names |= {"overview": "overview.png", "view": "view.html"}
         run_script(
             "reconstruct_sample",
-            input={"images": images, **model, "psf": str(tmp_path / "psf.h5"), "recalibration": list(recalibration)},
+            input={
+                "images": images,
+                **model,
+                "psf": str(tmp_path / "psf.h5"),
+                "imager": [],
+                "recalibration": list(recalibration),
+            },
             output={key: str(tmp_path / "out" / name) for key, name in names.items()},
             params={
                 "acquisition": {"sample": "tissue1", "pixel_pitch_um": 55.0}
@@ -195,7 +201,12 @@ def test_python_command_line_and_workflow_write_the_same_files(
     folder = tmp_path / "workflow"
     run_script(
         "reconstruct_sample",
-        input={"model": str(released), "psf": str(path), "recalibration": [str(released.with_suffix(SUFFIX))]},
+        input={
+            "model": str(released),
+            "psf": str(path),
+            "imager": [],
+            "recalibration": [str(released.with_suffix(SUFFIX))],
+        },
         output={"volume": str(folder / "volume.ome.tif"), "tracks": str(folder / "tracks")},
         params={
             "acquisition": {"sample": "tissue", "pixel_pitch_um": 55.0, **images},

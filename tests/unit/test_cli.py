@@ -25,7 +25,7 @@ from foci3d.optics.psf import PSF
 
 PROJECT = Path(__file__).parents[2]
 RECONSTRUCT = ("reconstruct", "--sensor-a", "a.tif", "--out", "maps")
-COMMANDS = ("inspect", "validate", "reconstruct", "track", "export")
+COMMANDS = ("inspect", "validate", "reconstruct", "align", "track", "export")
 
 
 @pytest.fixture
@@ -361,3 +361,23 @@ def test_reconstruct_takes_the_released_model_for_the_sensors(
     with tifffile.TiffFile(tmp_path / "out" / "volume.ome.tif") as file:
         assert file.series[0].shape[-3:] == (4, 51, 51)
     assert 0 < pd.read_csv(tmp_path / "out" / "quality.csv")["abstained"].item() < 1
+
+
+def test_align_writes_what_reconstruct_takes(
+    tmp_path: Path, make_psf: Callable[..., PSF], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_psf(51).save(tmp_path / "psf.h5")
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        tifffile.imwrite(tmp_path / f"{name}.tif", rng.integers(100, 4000, (51, 51)).astype(np.uint16))
+    images = ["--psf", str(tmp_path / "psf.h5"), "--sensor-a", str(tmp_path / "a.tif")]
+    command = ["align", *images, "--out", str(tmp_path / "imager.yaml"), "--sensor-b", str(tmp_path / "b.tif")]
+    assert main([*command, str(tmp_path / "b.tif")]) == 1
+    assert "found 1 images of sensor A and 2 of sensor B" in capsys.readouterr().err
+    imager = foci3d.ImagerCorrection.model_validate({"gain_b": {"value": 0.5}, "sensor_separation_um": 960.0})
+    monkeypatch.setattr(foci3d.reconstruction.alignment, "align", lambda rows, model, *, fit: imager)
+    assert main(command) == 0
+    assert "gain_b 0.5, sensor_separation_um 960" in capsys.readouterr().out
+    images += ["--sensor-b", str(tmp_path / "b.tif"), "--imager", str(tmp_path / "imager.yaml")]
+    assert main(["reconstruct", *images, "--out", str(tmp_path / "out"), "--no-average-symmetries"]) == 0
+    assert (tmp_path / "out" / "volume.ome.tif").is_file()

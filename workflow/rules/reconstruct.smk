@@ -12,6 +12,7 @@ rule reconstruct_sample:
         images=lambda wildcards: project.acquisitions[wildcards.sample].files,
         recalibration=project.recalibration(RECONSTRUCTING),
         psf=project.psf,
+        imager=project.value("reconstruct/imager") or [],
     output:
         volume=project.reconstruction("volume.ome.tif"),
         foci=project.reconstruction("foci.csv"),

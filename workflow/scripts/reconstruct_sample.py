@@ -10,9 +10,9 @@ from pathlib import Path
 from foci3d.config.fields import UnusableFrames
 from foci3d.config.models import ConditioningConfig, TrackingConfig
 from foci3d.config.samples import Acquisition
-from foci3d.learning.model import load_model
 from foci3d.plots.reconstruction import write_reconstruction
 from foci3d.reconstruction.acquisition import reconstruct_acquisition
+from foci3d.reconstruction.imager_correction import ImagerCorrection, load_corrected_model
 from foci3d.workflow.job import run_job
 
 
@@ -20,6 +20,7 @@ def main(
     model: Path,
     recalibration: list[Path],
     psf: Path,
+    imager: list[Path],
     acquisition: Acquisition,
     threshold: float,
     conditioning: ConditioningConfig,
@@ -30,8 +31,10 @@ def main(
     volume: Path,
     tracks: Path,
 ) -> None:
-    trained = load_model(
+    correction = ImagerCorrection.load(imager[0]) if imager else None
+    trained = load_corrected_model(
         model,
+        correction,
         psf=psf,
         device=device,
         average_symmetries=average_symmetries,
@@ -41,6 +44,7 @@ def main(
         acquisition,
         trained,
         threshold=threshold,
+        imager=correction,
         conditioning=conditioning,
         tracking=tracking,
         unusable_frames=unusable_frames,

@@ -10,7 +10,9 @@ from .optics.forward import ForwardModel as ForwardModel
 from .optics.psf import PSF as PSF
 from .plots.reconstruction import write_reconstruction as write_reconstruction
 from .reconstruction.acquisition import reconstruct_acquisition as reconstruct_acquisition
+from .reconstruction.alignment import align as align
 from .reconstruction.foci import find_foci as find_foci
+from .reconstruction.imager_correction import ImagerCorrection as ImagerCorrection
 from .reconstruction.volume import Reconstruction as Reconstruction
 from .reconstruction.volume import reconstruct as reconstruct
 from .simulation.imager import Imager as Imager

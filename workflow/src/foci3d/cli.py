@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import AllowInfNan, Field, ValidationError
@@ -37,6 +37,7 @@ app = App("foci3d", help=HELP, version=__version__, help_format="plaintext", hel
 
 Length = Annotated[Positive, AllowInfNan(False)]
 Files = Annotated[list[Path], Parameter(negative="")]
+Series = Annotated[list[str], Parameter(negative="", consume_multiple=True)]
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Folder = Annotated[Path, Parameter(help="Folder of the results.")]
 PsfFile = Annotated[
@@ -251,6 +252,7 @@ def reconstruct(
     *,
     out: Folder,
     psf: PsfFile = None,
+    imager: Path | None = None,
     model: Path | None = None,
     sensor_separation_um: Separation = None,
     threshold: Fraction = 0.5,
@@ -291,6 +293,8 @@ def reconstruct(
 
     Parameters
     ----------
+    imager
+        Deviations of the imager from its description (YAML), as `foci3d align` writes them.
     model
         Trained model (JSON); by default the released one for one or for two sensors.
     threshold
@@ -309,14 +313,16 @@ def reconstruct(
     """
     from foci3d.config.models import ConditioningConfig
     from foci3d.config.samples import make_acquisition
-    from foci3d.learning.model import load_model
     from foci3d.learning.released import released_model
     from foci3d.plots.reconstruction import write_reconstruction
     from foci3d.reconstruction.acquisition import reconstruct_acquisition
+    from foci3d.reconstruction.imager_correction import ImagerCorrection, load_corrected_model
 
     tracking = _tracking(max_lateral_um, max_depth_um, max_gap)
-    trained = load_model(
+    correction = ImagerCorrection.load(imager) if imager else None
+    trained = load_corrected_model(
         model or released_model("two_sensors" if images.sensor_b else "one_sensor"),
+        correction,
         psf=psf,
         device=device,
         average_symmetries=average_symmetries,
@@ -328,6 +334,7 @@ def reconstruct(
         acquisition,
         trained,
         threshold=threshold,
+        imager=correction,
         conditioning=ConditioningConfig(offset=fit_offset, defects=find_defects),
         tracking=tracking,
         unusable_frames=unusable_frames,
@@ -350,6 +357,72 @@ def _tracking(max_lateral_um: float | None, max_depth_um: float | None, max_gap:
     if max_lateral_um is None or max_depth_um is None:
         raise InputError("found one of --max-lateral-um and --max-depth-um; expected both, or none. Add the other.")
     return TrackingConfig(max_lateral_um=max_lateral_um, max_depth_um=max_depth_um, max_gap=max_gap)
+
+
+@app.command
+def align(
+    *,
+    sensor_a: Series,
+    sensor_b: Series,
+    psf: Path,
+    out: Path,
+    mirrored: Flag = False,
+    model: Path | None = None,
+    sensor_separation_um: Separation = None,
+    fit: Literal["separation", "width", "neither"] = "separation",
+    device: str = "auto",
+) -> None:
+    """Measure how an imager of two sensors deviates from its description.
+
+    Finds the offset of each sensor, the gain, shift and rotation of sensor B,
+    and the separation of the sensors or the width of the point-spread function,
+    from acquisitions of one imager, and writes them with their standard errors
+    for `foci3d reconstruct --imager`. Ten acquisitions or more are good. It takes
+    a few seconds for each.
+
+    For example:
+      foci3d align --psf psf.h5 --sensor-a 1a.tif 2a.tif --sensor-b 1b.tif 2b.tif --out imager.yaml
+
+    Parameters
+    ----------
+    sensor_a
+        Image of sensor A in each acquisition; of a time series, the first frame counts.
+    sensor_b
+        The same of sensor B, in the same order.
+    psf
+        Point-spread function of the imager (HDF5).
+    out
+        File to write (YAML).
+    mirrored
+        The images of sensor B are mirrored in x against those of sensor A.
+    model
+        Trained model (JSON) of two sensors that knows the optics; by default the released one.
+    fit
+        What to fit of two that cannot be told apart: the separation, or the width of the point-spread function.
+    device
+        cpu, cuda, cuda:1, ...; by default a GPU where there is one.
+    """
+    from foci3d.config.samples import make_acquisition
+    from foci3d.learning.model import load_model
+    from foci3d.learning.released import released_model
+    from foci3d.reconstruction.alignment import align
+
+    if len(sensor_a) != len(sensor_b):
+        raise InputError(
+            f"found {len(sensor_a)} images of sensor A and {len(sensor_b)} of sensor B; expected one of each for every "
+            "acquisition. Add the missing ones."
+        )
+    trained = load_model(
+        model or released_model("two_sensors"), psf=psf, device=device, sensor_separation_um=sensor_separation_um
+    )
+    known = {"pixel_pitch_um": trained.pixel_pitch_um, "mirrored": "yes" if mirrored else "no"}
+    rows = [
+        make_acquisition({"sample": f"acquisition{number}", "sensor_a": a, "sensor_b": b, **known})
+        for number, (a, b) in enumerate(zip(sensor_a, sensor_b, strict=True), 1)
+    ]
+    imager = align(rows, trained, fit=fit)
+    imager.save(out)
+    _write(f"{out}: {imager}")
 
 
 @app.command

@@ -109,6 +109,32 @@ def fill_absent(forward: ForwardModel, depths_um: npt.NDArray[np.floating]) -> n
     return np.nan_to_num(depths_um, nan=forward.sensor_separation_um / 2).astype(np.float32)
 
 
+def low_frequencies(images: Tensor) -> Tensor:
+    """Cosine transform `(..., K, K)` of `images (..., P, P)` at low frequencies, weighted by the root of these."""
+    transform = torch.from_numpy(dct(np.eye(images.shape[-1]), axis=0, norm="ortho")[:N_LOW]).float()
+    index = torch.arange(len(transform), dtype=torch.float32)
+    return transform @ images @ transform.mT * (torch.hypot(index[:, None], index) + 0.1).sqrt()
+
+
+@torch.inference_mode()
+def low_frequency_residual(
+    forward: ForwardModel,
+    measurements: npt.NDArray[np.floating],
+    probabilities: npt.NDArray[np.floating],
+    depths_um: npt.NDArray[np.floating],
+) -> FloatArray:
+    """Root mean square `(N,)` of what predictions leave unexplained of the `low_frequencies` of measurements.
+
+    Arrays as for `consistency_statistics`, but measurements are taken in their unit.
+    """
+    images, cells, depths = (
+        torch.from_numpy(np.array(values, np.float32)) for values in (measurements, probabilities, depths_um)
+    )
+    rendered = low_frequencies(_render(forward, cells, forward.distances_um(depths)))
+    values = low_frequencies(images)
+    return np.asarray((values.double() - fit_layers(rendered, values)[1]).square().mean((1, 2, 3)).sqrt())
+
+
 def width_errors(
     forward: ForwardModel, measurements: Tensor, probabilities: Tensor, depths_um: Tensor, depth_sds_um: Tensor
 ) -> Tensor:
@@ -130,21 +156,15 @@ def width_errors(
     Tensor (N,), float64
         Relative error: the real width minus that of `forward`, over the latter.
     """
-    n_layers, n_pixels = probabilities.shape[1], probabilities.shape[-1]
-    transform = torch.from_numpy(dct(np.eye(n_pixels), axis=0, norm="ortho")[:N_LOW]).float()
+    n_layers = probabilities.shape[1]
     prior = depth_sds_um.double() ** -2
     signs = torch.tensor([1.0, -1.0])[: forward.n_sensors, None, None]  # of a distance's change with depth
-    index = torch.arange(len(transform), dtype=torch.float32)
-    emphasis = (torch.hypot(index[:, None], index) + 0.1).sqrt()
     current = depths_um.clone()
 
-    def features(images: Tensor) -> Tensor:
-        return transform @ images @ transform.mT * emphasis  # (..., K, K)
-
     def render(distances_um: Tensor) -> Tensor:
-        return features(_render(forward, probabilities, distances_um))  # (N, 2 L, S, K, K)
+        return low_frequencies(_render(forward, probabilities, distances_um))  # (N, 2 L, S, K, K)
 
-    values = features(measurements)
+    values = low_frequencies(measurements)
     for _ in range(N_ITERATIONS):
         distances_um = forward.distances_um(current)
         columns = render(distances_um)

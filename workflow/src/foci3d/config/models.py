@@ -339,6 +339,7 @@ class ReconstructConfig(Section):
     network: Text = key("network that reconstructs")
     threshold: Fraction = key("probability above which a pixel holds a cell", 0.5)
     unusable_frames: UnusableFrames = key("frames of a series that are blank, dark, saturated or missing", "skip")
+    imager: str = key("file of foci3d align with the deviations of the imager; empty for none", "")
     conditioning: ConditioningConfig = key("corrections of the measurements", ConditioningConfig)
     tracking: TrackingConfig = key("foci followed through the frames of a time series", TrackingConfig)
 

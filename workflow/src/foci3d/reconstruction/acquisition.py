@@ -20,6 +20,7 @@ from foci3d.io.images import read_acquisition
 from foci3d.io.volume_file import write_volume
 from foci3d.learning.model import Model
 from foci3d.reconstruction.conditioning import Conditioning, condition
+from foci3d.reconstruction.imager_correction import ImagerCorrection
 from foci3d.reconstruction.tracking import Tracks, join_frames
 from foci3d.reconstruction.volume import Reconstruction, reconstruct
 
@@ -109,6 +110,7 @@ def reconstruct_acquisition(
     model: Model,
     *,
     threshold: float = CELL_THRESHOLD,
+    imager: ImagerCorrection | None = None,
     conditioning: ConditioningConfig = ConditioningConfig(),
     tracking: TrackingConfig | None = None,
     unusable_frames: UnusableFrames = "skip",
@@ -123,6 +125,8 @@ def reconstruct_acquisition(
         A model for the task `stacks` or `masks`.
     threshold : float
         Probability above which a pixel is classified as a cell, between 0 and 1.
+    imager : ImagerCorrection, optional
+        Deviations of the imager, see `foci3d.align`. Give the model its separation and point-spread function.
     conditioning : ConditioningConfig
         What is found in the measurements and removed, see `foci3d.reconstruction.conditioning`; by default all.
     tracking : TrackingConfig, optional
@@ -141,7 +145,8 @@ def reconstruct_acquisition(
         If an image does not fit, see `foci3d.io.images.read_acquisition`, or the model, see `reconstruct`.
     """
     measurements = read_acquisition(acquisition, model.description.n_pixels, unusable_frames)
-    values, found = condition(measurements.values, model, conditioning)
+    registered = measurements.values if imager is None else imager.apply(measurements.values)
+    values, found = condition(registered, model, conditioning)
     if str(found):
         log.info("%s", found)
     frames = []

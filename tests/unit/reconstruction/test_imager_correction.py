@@ -1,0 +1,75 @@
+"""Deviations of an imager: what they undo in measurements of another simulator, and their file."""
+
+import numpy as np
+import pytest
+import scenes
+from imager import Imperfections, measure_light
+
+from foci3d.errors import InputError
+from foci3d.reconstruction.imager_correction import Deviation, ImagerCorrection, load_corrected_model
+
+
+def values(**given):
+    return {name: Deviation(value=value) for name, value in given.items()}
+
+
+def test_undoes_offset_gain_shift_and_rotation():
+    scene = scenes.make_scene(scenes.smooth_discs, 4)
+    depths_um = np.array([150.0, 350.0, 550.0, 750.0])  # sensor B sees no sharp edge, which no interpolation restores
+    ideal = measure_light(scene.layers, depths_um)
+    real = measure_light(scene.layers, depths_um, Imperfections(shift_b_px=(1.6, -1.2), rotation_b_deg=2.0))
+    real = (real + np.array([3.0, 2.0])[:, None, None]) * np.array([1.0, 0.8])[:, None, None]
+    correction = ImagerCorrection(
+        **values(offset_a=3, offset_b=1.6, gain_b=0.8, shift_y_px=1.6, shift_x_px=-1.2, rotation_deg=2.0)
+    )
+    corrected = correction.apply(real)
+    np.testing.assert_allclose(corrected[0], ideal[0], rtol=1e-9)
+    inside = np.s_[4:-4, 4:-4]
+    np.testing.assert_allclose(corrected[1][inside], ideal[1][inside], rtol=0.01)
+
+
+def test_no_deviations_change_nothing(psf):
+    series = np.random.default_rng(0).random((3, 2, 7, 8))
+    np.testing.assert_array_equal(ImagerCorrection().apply(series), series)
+    assert ImagerCorrection().scale_psf(psf) is psf
+
+
+def test_a_wider_psf_is_that_of_a_larger_distance(make_psf):
+    wide = ImagerCorrection(psf_width=Deviation(value=1.25)).scale_psf(make_psf())
+    np.testing.assert_allclose(wide.depths_um[-1], 800)
+
+
+def test_file(tmp_path):
+    correction = ImagerCorrection(
+        n_acquisitions=5,
+        gain_b=Deviation(value=0.8, standard_error=0.01),
+        sensor_separation_um=1050.0,
+        notes=("a note",),
+    )
+    correction.save(tmp_path / "imager.yaml")
+    assert ImagerCorrection.load(tmp_path / "imager.yaml") == correction
+    assert "gain_b 0.8 ± 0.01" in str(correction)
+    assert "# gain of sensor B relative to sensor A" in (tmp_path / "imager.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a: 1", "not an imager file"),
+        ("[", "cannot be read as YAML"),
+        ("kind: foci3d-imager\ngain_b: {value: much}", "gain_b.value is 'much'"),
+        ("kind: foci3d-imager\ngain: 1", "gain is 1"),
+    ],
+)
+def test_a_file_that_does_not_fit(tmp_path, content, message):
+    (tmp_path / "imager.yaml").write_text(content)
+    with pytest.raises(InputError, match=message):
+        ImagerCorrection.load(tmp_path / "imager.yaml")
+
+
+def test_a_correction_needs_the_psf_and_one_separation(tmp_path):
+    correction = ImagerCorrection(sensor_separation_um=1050.0)
+    with pytest.raises(InputError, match="no point-spread function"):
+        load_corrected_model("model.json", correction)
+    with pytest.raises(InputError, match="separation and an imager file that has one"):
+        load_corrected_model("model.json", correction, psf="psf.h5", sensor_separation_um=1000.0)

@@ -1,0 +1,259 @@
+r"""Alignment: what distinguishes an imager of two sensors from its description, from its acquisitions.
+
+Offsets are those of `foci3d.reconstruction.conditioning`. Gain, shift and rotation of sensor B and a factor on all
+distances are those for which the corrected measurements :math:`y_i` agree best with what the network makes of them,
+
+.. math:: J(\theta) = \sum_i \log r_i(\theta) + \log H_i(\theta) + \frac{\kappa}{2} \sum_k (\theta_k / \sigma_k)^2 ,
+
+with the residual r of the prediction rendered again at low spatial frequencies, and the mean entropy H of its
+probabilities: through wrong optics, the layers explain the measurement less well, and can be told apart less well. The
+last term is a weak prior. The distances follow from H alone, as blurred probabilities bias the residual. A
+least-squares fit with the predicted layers kept fixed is not used: the prediction adapts to wrong optics, so such a fit
+converges too slowly for shifts, and not at all for the separation.
+
+All distances grow by a factor with the separation of the sensors as with the width of the point-spread function, so the
+two cannot be told apart: one is given, and the other fitted. Standard errors are those of an M-estimator, from the
+spread of the gradients among the acquisitions (sandwich formula).
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import replace
+from itertools import product
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import entr
+
+from foci3d.confidence.consistency import low_frequency_residual
+from foci3d.config.samples import Acquisition
+from foci3d.errors import InputError
+from foci3d.io.images import read_acquisition
+from foci3d.learning.model import Model
+from foci3d.learning.networks import PhysicsNetwork
+from foci3d.reconstruction.conditioning import MIN_DEVIATIONS, estimate_offsets, fill_defects, find_defects
+from foci3d.reconstruction.imager_correction import Deviation, ImagerCorrection
+
+log = logging.getLogger(__name__)
+
+Floats = npt.NDArray[np.float64]
+Criterion = Callable[[Floats], Floats]
+
+NAMES = ("gain_b", "shift_y_px", "shift_x_px", "rotation_deg", "distance")
+PRIOR_MEAN = np.array([1.0, 0.0, 0.0, 0.0, 1.0])
+PRIOR_SD = np.array([0.3, 3.0, 3.0, 3.0, 0.1])
+BOUNDS = np.array([[0.5, 2.0], [-6.0, 6.0], [-6.0, 6.0], [-6.0, 6.0], [0.7, 1.3]])
+FIRST_STEPS = np.array([0.05, 0.5, 0.5, 1.0, 0.05])
+"""Mean, standard deviation and bounds of the parameters before the acquisitions are seen, and steps of the search."""
+
+TERMS = np.array([[1.0, 1.0], [1.0, 1.0], [1.0, 1.0], [1.0, 1.0], [0.0, 1.0]])
+RESIDUAL_ALONE = np.array([[1.0, 0.0]] * len(NAMES))
+"""Weights of residual and entropy for each parameter. Far from the minimum, a network may be certain and wrong."""
+
+PRIOR_WEIGHT = 0.002
+N_SWEEPS = 3
+MAX_MOVES = 6
+"""Sweeps over the parameters, with half the steps each time, and moves of a parameter in each."""
+
+MAX_WINDOWS = 2
+"""Windows of a large field along each axis."""
+
+
+def align(
+    acquisitions: Sequence[Acquisition], model: Model, *, fit: Literal["separation", "width", "neither"] = "separation"
+) -> ImagerCorrection:
+    """Find the deviations of an imager from its description.
+
+    Parameters
+    ----------
+    acquisitions : sequence of Acquisition
+        Acquisitions of one imager with two sensors, of specimens with cells; more of them determine more. Of a time
+        series, the first frame counts.
+    model : Model
+        A model that reconstructs two sensors, with the point-spread function and the described separation.
+    fit : {"separation", "width", "neither"}
+        Which of the two that cannot be told apart to fit; the other is taken as it is described.
+
+    Returns
+    -------
+    ImagerCorrection
+        Deviations with their standard errors, for `foci3d.reconstruct_acquisition`.
+
+    Raises
+    ------
+    InputError
+        If an image does not fit, there is one sensor, or the model does not know the optics.
+    """
+    if model.description.in_channels != 2 or not isinstance(model.network, PhysicsNetwork) or model.psf is None:
+        raise InputError(
+            f"model {model.description.network}: alignment needs a network of two sensors that knows the optics, and "
+            "the point-spread function. Choose another model, such as the released two_sensors, and give the PSF."
+        )
+    size = model.description.n_pixels
+    frames = [read_acquisition(each, size).values[0] for each in acquisitions]
+    return align_measurements(frames, model, fit=fit)
+
+
+def align_measurements(
+    measurements: Sequence[npt.NDArray[np.float32]],
+    model: Model,
+    *,
+    fit: Literal["separation", "width", "neither"] = "separation",
+) -> ImagerCorrection:
+    """The same for `measurements`, each `(2, Y, X)`."""
+    fast = replace(model, average_symmetries=False)
+    images = [fill_defects(each[None], find_defects(each[None], model))[0] for each in measurements]
+    free = np.arange(len(NAMES) if fit != "neither" else len(NAMES) - 1)
+    try:
+        parameters, offsets = _starting_point(images, fast)
+        parameters = _minimize(_criterion(images, offsets, fast), parameters, free[:-1], RESIDUAL_ALONE)
+        offsets = _fit_offsets(images, parameters, fast)
+        criterion = _criterion(images, offsets, fast)
+        parameters = _minimize(criterion, parameters, free, TERMS)
+        errors = _standard_errors(criterion, parameters, free) if len(images) > 1 else None
+    finally:
+        _scale_distances(fast, 1.0)  # the network is shared with `model`
+    return _describe(parameters, errors, offsets, fit, model.sensor_separation_um)
+
+
+def _starting_point(images: Sequence[npt.NDArray[np.float32]], model: Model) -> tuple[Floats, Floats]:
+    """Parameters and offsets to start from: with equal gains, or with that which makes the sensors equally bright."""
+    means = np.array([each.mean((1, 2)) for each in images])
+    ratio = float(np.exp(np.log(means[:, 1] / means[:, 0]).mean()))
+    options = []
+    for gain in (1.0, ratio):
+        parameters = np.array([gain, *PRIOR_MEAN[1:]]).clip(*BOUNDS.T)
+        offsets = _fit_offsets(images, parameters, model)
+        residual = _criterion(images, offsets, model)(parameters)[:, 0].mean()
+        options.append((residual, parameters, offsets))
+    return min(options, key=lambda option: option[0])[1:]
+
+
+def _fit_offsets(images: Sequence[npt.NDArray[np.float32]], parameters: Floats, model: Model) -> Floats:
+    """Offsets `(N, S)` of the sensors in each acquisition, 0 where they are not determined on the average."""
+    size, scale = model.description.n_pixels, np.array([1.0, parameters[0]])
+    if any(each.shape[1:] != (size, size) for each in images):
+        return np.zeros((len(images), 2))
+    correction = _correction(parameters, np.zeros(2))
+    fits = [estimate_offsets(correction.apply(each).astype(np.float32), model.forward_model) for each in images]
+    offsets = np.array([fitted for fitted, _ in fits])
+    determined = offsets.mean(0) > MIN_DEVIATIONS * np.mean([sd for _, sd in fits])
+    return np.where(determined, offsets * scale, 0.0)
+
+
+def _correction(parameters: Floats, offsets: Floats) -> ImagerCorrection:
+    """What the parameters correct in images."""
+    values = dict(zip((*NAMES[:-1], "offset_a", "offset_b"), (*parameters[:-1], *offsets), strict=True))
+    return ImagerCorrection.model_validate({name: {"value": float(value)} for name, value in values.items()})
+
+
+def _deviation(value: float, error: float | None) -> Deviation:
+    return Deviation(value=float(value), standard_error=None if error is None else float(error))
+
+
+def _describe(
+    parameters: Floats, errors: Floats | None, offsets: Floats, fit: str, separation_um: float
+) -> ImagerCorrection:
+    """The result, with what the acquisitions do not determine."""
+    n_acquisitions = len(offsets)
+    known = [None] * len(parameters) if errors is None else list(errors)
+    deviations = dict(zip(NAMES, map(_deviation, parameters, known), strict=True))
+    spread = [None, None] if errors is None else offsets.std(0, ddof=1) / np.sqrt(n_acquisitions)
+    offset_a, offset_b = map(_deviation, offsets.mean(0), spread)
+    notes = [] if errors is not None else ["standard errors need several acquisitions"]
+    for name, sd in zip(NAMES, PRIOR_SD, strict=True):
+        error = deviations[name].standard_error
+        if error is not None and error > sd / 2:
+            notes.append(f"{name} is not determined: {deviations[name].value:.3g} ± {error:.2g}")
+    distance = deviations.pop("distance")
+    found: dict[str, Any] = {}
+    if fit != "neither":
+        notes.append("separation and width of the point-spread function cannot be told apart; one was fitted")
+        found["distance_standard_error"] = distance.standard_error
+        found |= {"sensor_separation_um": separation_um * distance.value} if fit == "separation" else {}
+        found |= {"psf_width": distance} if fit == "width" else {}
+    found |= {"n_acquisitions": n_acquisitions, "offset_a": offset_a, "offset_b": offset_b, "notes": tuple(notes)}
+    return ImagerCorrection().model_copy(update={**deviations, **found})
+
+
+def _scale_distances(model: Model, factor: float) -> Model:
+    """The model for an imager all of whose distances are larger by a factor than they are described."""
+    scaled = replace(model, depth_scale=model.depth_scale * factor)
+    forward = copy(model.forward_model)
+    forward.sensor_separation_um = scaled.sensor_separation_um
+    assert isinstance(model.network, PhysicsNetwork)
+    model.network.set_optics(forward, scaled.depth_scale)
+    model.network.to(model.device)
+    scaled.__dict__["forward_model"] = forward  # the cached property
+    return scaled
+
+
+def _criterion(images: Sequence[npt.NDArray[np.float32]], offsets: Floats, model: Model) -> Criterion:
+    """From parameters to the logarithms of residual and entropy `(N, 2)`, means over the windows of each image."""
+    size = model.description.n_pixels
+
+    def terms(parameters: Floats) -> Floats:
+        scaled, results = _scale_distances(model, parameters[-1]), []
+        for image, offset in zip(images, offsets, strict=True):
+            corrected = _correction(parameters, offset).apply(image)
+            starts = [np.unique(np.linspace(0, extent - size, MAX_WINDOWS).astype(int)) for extent in image.shape[1:]]
+            windows = np.array([corrected[:, y : y + size, x : x + size] for y, x in product(*starts)], np.float32)
+            windows /= windows.mean((1, 2, 3), keepdims=True)
+            outputs = scaled.predict(windows, recalibrate=False)
+            probability = outputs.output
+            depths_um = np.broadcast_to(scaled.layer_depths(outputs)[0], probability.shape[:2])
+            residual = low_frequency_residual(scaled.forward_model, windows, probability, depths_um)
+            entropy = (entr(probability) + entr(1 - probability)).mean((1, 2, 3), dtype=float)
+            results.append([float(np.log(values + 1e-6).mean()) for values in (residual, entropy)])
+        return np.array(results)
+
+    return terms
+
+
+def _total(terms: Floats, parameters: Floats, weights: Floats) -> float:
+    """Mean of the weighted `terms (N, 2)` at `parameters`, with their prior."""
+    prior = PRIOR_WEIGHT / 2 * (((parameters - PRIOR_MEAN) / PRIOR_SD) ** 2).sum()
+    return float(terms.mean(0) @ weights + prior)
+
+
+def _minimize(criterion: Criterion, first: Floats, free: npt.NDArray[np.int_], weights: Floats) -> Floats:
+    """Bounded minimum by parabolas along each parameter in turn."""
+    parameters, steps, terms = first, FIRST_STEPS.copy(), criterion(first)
+
+    def at(index: int, change: float) -> tuple[float, Floats, Floats]:
+        moved = parameters.copy()
+        moved[index] = np.clip(moved[index] + change, *BOUNDS[index])
+        found = criterion(moved) if change else terms
+        return _total(found, moved, weights[index]), moved, found
+
+    for sweep in range(N_SWEEPS):
+        for index in free:
+            for _ in range(MAX_MOVES):
+                low, middle, high = (at(index, sign * steps[index]) for sign in (-1, 0, 1))
+                curvature = low[0] - 2 * middle[0] + high[0]
+                move = (low[0] - high[0]) / (2 * curvature) if curvature > 0 else 2 * np.sign(low[0] - high[0])
+                vertex = at(index, steps[index] * np.clip(move, -2, 2))
+                _, parameters, terms = min((low, middle, high, vertex), key=lambda option: option[0])
+                if abs(move) < 1:
+                    break
+        log.info("sweep %d: %s", sweep + 1, ", ".join(f"{n} {v:.4g}" for n, v in zip(NAMES, parameters, strict=True)))
+        steps = steps / 2
+    return parameters
+
+
+def _standard_errors(criterion: Criterion, parameters: Floats, free: npt.NDArray[np.int_]) -> Floats:
+    """Standard errors of the parameters, 0 of those that are not free."""
+    steps, errors = FIRST_STEPS / 2, np.zeros(len(parameters))
+    middle = criterion(parameters)
+    gradients, curvatures = [], []
+    for index in free:
+        low, high = (criterion(parameters + sign * steps * (np.arange(len(steps)) == index)) for sign in (-1, 1))
+        gradients.append((high - low) @ TERMS[index] / (2 * steps[index]))
+        curvatures.append(float(((low - 2 * middle + high) @ TERMS[index]).mean()) / steps[index] ** 2)
+    spread = np.std(gradients, 1, ddof=1) / np.sqrt(len(middle))
+    prior = PRIOR_WEIGHT / PRIOR_SD[free] ** 2
+    with np.errstate(divide="ignore"):
+        errors[free] = np.minimum(spread / np.maximum(curvatures + prior, prior), PRIOR_SD[free])
+    return errors
