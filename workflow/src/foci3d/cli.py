@@ -474,7 +474,7 @@ def export(*, model: Path, out: Path, psf: PsfFile = None, sensor_separation_um:
     of the task. With a file name that ends in .zip, a package of the BioImage
     Model Zoo is written around it. The point-spread function of a network that
     knows the optics becomes a constant of the file. Needs the extras `onnx` and,
-    for a package, `bioimageio`: pip install 'foci3d[onnx,bioimageio]'.
+    for a package, `bioimageio`: pip install '.[onnx,bioimageio]' in a clone.
 
     For example:
       foci3d export --model results/quick/models/stack2_cnn.json --out cnn.onnx

@@ -51,7 +51,7 @@ def write_package(model: Model, path: str | Path) -> None:
     except ImportError as error:
         raise InputError(
             f"export: the package {error.name} is not installed; expected the extras onnx and bioimageio. Run pip "
-            "install 'foci3d[onnx,bioimageio]'."
+            "install '.[onnx,bioimageio]' in a clone of foci3d."
         ) from error
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

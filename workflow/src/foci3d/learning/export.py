@@ -161,7 +161,7 @@ def export_onnx(model: Model, path: str | Path) -> None:
     except ImportError as error:
         raise InputError(
             f"export: the package {error.name} is not installed; expected the extra onnx. "
-            "Run pip install 'foci3d[onnx]'."
+            "Run pip install '.[onnx]' in a clone of foci3d."
         ) from error
     description, exported = model.description, ExportedModel(model).eval()
     example = torch.ones(2, description.in_channels, description.n_pixels, description.n_pixels)
