@@ -1,6 +1,6 @@
 """The description of a small model, for tests that need no training."""
 
-from foci3d.config.architectures import ConvDeconvConfig
+from foci3d.config.architectures import Architecture, ConvDeconvConfig
 from foci3d.config.models import Config
 from foci3d.learning.model_file import Digests, LayerDepth, ModelDescription
 
@@ -35,3 +35,10 @@ def small_description(config: Config) -> ModelDescription:
         versions={"foci3d": "0"},
         digests=Digests(code="a", data="b", psf="c", weights="abc"),
     )
+
+
+def of_four_layers(description: ModelDescription, architecture: Architecture, n_pixels: int) -> ModelDescription:
+    """The same model with another network, for four layers of n_pixels."""
+    depths_um = (*description.layer_depths_um, LayerDepth(mean=900.0, sd=9.0))
+    change = {"architecture": architecture, "n_pixels": n_pixels, "out_channels": 4, "n_layers": 4}
+    return description.model_copy(update={**change, "layer_depths_um": depths_um})

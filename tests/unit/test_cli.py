@@ -25,7 +25,7 @@ from foci3d.optics.psf import PSF
 
 PROJECT = Path(__file__).parents[2]
 RECONSTRUCT = ("reconstruct", "--sensor-a", "a.tif", "--out", "maps")
-COMMANDS = ("inspect", "validate", "reconstruct", "align", "track", "export")
+COMMANDS = ("demo", "inspect", "validate", "reconstruct", "align", "track", "export")
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_every_command_and_option_is_explained_with_an_example(
 ) -> None:
     assert main([command, "--help"]) == 0
     text = capsys.readouterr().out
-    assert f"For example:\n  foci3d {command} " in text
+    assert f"For example:\n  foci3d {command}" in text
     assert {name for name in app if not name.startswith("-")} == set(COMMANDS)
     arguments = app[command].assemble_argument_collection(parse_docstring=True)
     assert all(argument.parameter.help for argument in arguments if argument.show)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from descriptions import of_four_layers
 from torch import nn
 
 from foci3d.config.architectures import MultiWienerConfig, SBRNetConfig
@@ -86,8 +87,7 @@ def test_a_saved_model_predicts_the_same(settings, forward, measurements, make_p
     if settings is MULTIWIENER:
         nn.init.normal_(network.bank.kernel_change, std=1e-4)
     network(measurements)  # statistics of the normalization
-    change = {"architecture": settings, "n_pixels": N_PIXELS, "out_channels": 4, "n_layers": 4}
-    description = model_description.model_copy(update=change)
+    description = of_four_layers(model_description, settings, N_PIXELS)
     save_model(network.eval(), description, tmp_path / "model.json", tmp_path / "model.safetensors")
     model = load_model(tmp_path / "model.json", psf=make_psf(N_PIXELS), average_symmetries=False)
     expected = network(measurements / measurements.mean((1, 2, 3), keepdim=True)).sigmoid().detach().numpy()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from descriptions import of_four_layers
 
 from foci3d.config.architectures import PhysicsEncoderConfig, PhysicsUNetConfig
 from foci3d.errors import InputError
@@ -109,8 +110,7 @@ def test_regularization_is_trained(forward):
 
 
 def test_model_needs_the_psf(forward, make_psf, model_description, tmp_path):
-    change = {"architecture": UNET, "n_pixels": N_PIXELS, "out_channels": 4, "n_layers": 4}
-    description = model_description.model_copy(update=change)
+    description = of_four_layers(model_description, UNET, N_PIXELS)
     network = build(UNET, forward)
     save_model(network, description, tmp_path / "model.json", tmp_path / "model.safetensors")
     with pytest.raises(InputError, match="the point-spread function of the imager is needed"):
@@ -122,8 +122,7 @@ def test_model_needs_the_psf(forward, make_psf, model_description, tmp_path):
 
 
 def test_an_imager_that_the_model_was_not_trained_for_is_named(forward, make_psf, model_description, tmp_path, caplog):
-    change = {"architecture": UNET, "n_pixels": N_PIXELS, "out_channels": 4, "n_layers": 4}
-    description = model_description.model_copy(update=change)
+    description = of_four_layers(model_description, UNET, N_PIXELS)
     save_model(build(UNET, forward), description, tmp_path / "model.json", tmp_path / "model.safetensors")
     load_model(tmp_path / "model.json", psf=make_psf(N_PIXELS))
     assert caplog.messages == []
