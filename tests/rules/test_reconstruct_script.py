@@ -59,6 +59,7 @@ def reconstruct(
             params={
                 "acquisition": {"sample": "tissue1", "pixel_pitch_um": 55.0}
                 | dict(zip(["sensor_a", "sensor_b"], images, strict=False)),
+                "specimen": "layers",
                 "threshold": THRESHOLD,
                 "conditioning": {"offset": False, "defects": False},
                 "tracking": {"max_lateral_um": 110.0, "max_depth_um": 300.0, "max_gap": 0},
@@ -210,6 +211,7 @@ def test_python_command_line_and_workflow_write_the_same_files(
         output={"volume": str(folder / "volume.ome.tif"), "tracks": str(folder / "tracks")},
         params={
             "acquisition": {"sample": "tissue", "pixel_pitch_um": 55.0, **images},
+            "specimen": "layers",
             "threshold": 0.5,
             "conditioning": {"offset": True, "defects": True},
             "tracking": {**gates, "max_gap": 0},

@@ -42,6 +42,7 @@ rule reconstruct_sample:
     params:
         **project.inference(RECONSTRUCTING),
         acquisition=project.acquisition_values,
+        specimen=project.value("reconstruct/specimen"),
         threshold=project.value("reconstruct/threshold"),
         conditioning=project.value("reconstruct/conditioning"),
         tracking=project.value("reconstruct/tracking"),

@@ -1,4 +1,4 @@
-"""Reconstruct one acquisition, an image or a time series, in 3D with a trained network.
+"""Reconstruct one acquisition, an image or a time series, in 3D.
 
 Reads the images that a row of the table of samples names (y, x), a model and its recalibration (JSON), if it has one.
 Writes probability, mask and uncertainty as OME-TIFF (time, channel, layer, y, x), the foci [um] and the quality as CSV,
@@ -7,7 +7,7 @@ an overview as PNG, an interactive 3-D view as HTML, and a folder with the track
 
 from pathlib import Path
 
-from foci3d.config.fields import UnusableFrames
+from foci3d.config.fields import Specimen, UnusableFrames
 from foci3d.config.models import ConditioningConfig, TrackingConfig
 from foci3d.config.samples import Acquisition
 from foci3d.plots.reconstruction import write_reconstruction
@@ -22,6 +22,7 @@ def main(
     psf: Path,
     imager: list[Path],
     acquisition: Acquisition,
+    specimen: Specimen,
     threshold: float,
     conditioning: ConditioningConfig,
     tracking: TrackingConfig,
@@ -43,6 +44,7 @@ def main(
     result = reconstruct_acquisition(
         acquisition,
         trained,
+        specimen=specimen,
         threshold=threshold,
         imager=correction,
         conditioning=conditioning,

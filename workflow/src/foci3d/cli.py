@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import AllowInfNan, Field, ValidationError
 
-from foci3d.config.fields import Fraction, Positive, UnusableFrames
+from foci3d.config.fields import Fraction, Positive, Specimen, UnusableFrames
 from foci3d.errors import InputError, one_line
 from foci3d.version import __version__
 
@@ -255,6 +255,7 @@ def reconstruct(
     imager: Path | None = None,
     model: Path | None = None,
     sensor_separation_um: Separation = None,
+    specimen: Specimen = "layers",
     threshold: Fraction = 0.5,
     average_symmetries: bool | None = None,
     unusable_frames: UnusableFrames = "skip",
@@ -272,7 +273,8 @@ def reconstruct(
       volume.ome.tif  probability of a cell, mask and uncertainty, with the axes
                       time, channel, layer, y, x, the pixel pitch and the depths
       foci.csv        connected cells: frame, layer, depth and its standard
-                      deviation, centre, area, probability
+                      deviation, centre, area, probability; of single cells also
+                      brightness and all standard errors
       quality.csv     of each frame: residual of the reconstruction rendered
                       again, whether the images are out-of-distribution, share
                       of the pixels to abstain from; offsets and defects found
@@ -290,6 +292,7 @@ def reconstruct(
 
     For example:
       foci3d reconstruct --psf psf.h5 --sensor-a a.tif --sensor-b b.tif --out map
+      foci3d reconstruct --specimen cells --psf psf.h5 --sensor-a a.tif --out map
 
     Parameters
     ----------
@@ -297,6 +300,9 @@ def reconstruct(
         Deviations of the imager from its description (YAML), as `foci3d align` writes them.
     model
         Trained model (JSON); by default the released one for one or for two sensors.
+    specimen
+        Layers of cells, found by the network; or a few single cells, fitted without it: up to about 50 in a field of 51
+        x 51 pixels. With auto, single cells if they explain the images to within their noise, else layers.
     threshold
         Probability above which a pixel is a cell, between 0 and 1.
     average_symmetries
@@ -333,6 +339,7 @@ def reconstruct(
     result = reconstruct_acquisition(
         acquisition,
         trained,
+        specimen=specimen,
         threshold=threshold,
         imager=correction,
         conditioning=ConditioningConfig(offset=fit_offset, defects=find_defects),

@@ -38,6 +38,9 @@ MAX_ROUNDS = 60
 MIN_STRENGTH = 16.0
 """Squared brightness of a point in units of its variance, at least."""
 
+MANY_POINTS = 24
+"""Points from which a search ends that improves a fit of large misfit only slowly."""
+
 TYPICAL_MISFIT = 1.5
 """Misfit above which there is more than noise, so that tissue is looked for."""
 
@@ -110,7 +113,9 @@ class PointLocalizer:
         """Light of diffuse tissue and a constant of each sensor."""
         return tissue_background(self.optics).with_constant(len(self.optics.sensor_depths_um))
 
-    def localize(self, measurement: npt.NDArray[np.number], noise: NoiseModel | None = None) -> PointFit:
+    def localize(
+        self, measurement: npt.NDArray[np.number], noise: NoiseModel | None = None, known: Floats | float = 0.0
+    ) -> PointFit:
         """Localize the cells in one measurement.
 
         Parameters
@@ -119,6 +124,8 @@ class PointLocalizer:
             Images of the sensors, linear in light [a.u.].
         noise : NoiseModel, optional
             Noise of the sensors, by default estimated from the measurement.
+        known : ndarray (S, P, P), optional
+            Light in the measurement that is known, such as that of cells outside the field [a.u.].
 
         Returns
         -------
@@ -127,10 +134,10 @@ class PointLocalizer:
             Bayesian information criterion is lower with it.
         """
         readings = np.asarray(measurement, np.float64)
-        alone = _Fit(self, readings, noise, tissue=None).run()
+        alone = _Fit(self, readings, noise, known, tissue=None).run()
         if alone.misfit < TYPICAL_MISFIT:
             return alone
-        return min(alone, _Fit(self, readings, noise, self.tissue).run(), key=lambda fit: fit.bic)
+        return min(alone, _Fit(self, readings, noise, known, self.tissue).run(), key=lambda fit: fit.bic)
 
 
 class MatchedFilter:
@@ -165,16 +172,21 @@ class _Fit:
     """
 
     def __init__(
-        self, localizer: PointLocalizer, readings: Floats, noise: NoiseModel | None, tissue: Background | None
+        self,
+        localizer: PointLocalizer,
+        readings: Floats,
+        noise: NoiseModel | None,
+        known: Floats | float,
+        tissue: Background | None,
     ) -> None:
         self.localizer, self.optics, self.readings = localizer, localizer.optics, readings
-        self.given_noise, self.tissue = noise, tissue
+        self.given_noise, self.known, self.tissue = noise, known, tissue
         self.points, self.is_sized = np.zeros((0, 5)), np.zeros(0, bool)
         self.penalty = float(np.log(readings.size))
         self.weigh()
 
     def run(self) -> PointFit:
-        """Add points until none improves the fit, or until they are patches of tissue instead."""
+        """Add points until none improves the fit, they are patches of tissue, or too many for what they explain."""
         has_failed = False
         for _ in range(MAX_ROUNDS):
             before = self.points, self.is_sized, self.objective()
@@ -194,6 +206,9 @@ class _Fit:
             self.weigh(self.background())
             if self.tissue is None and len(self.points) >= 12 and self.are_patches():
                 break
+            is_slow = len(self.points) >= MANY_POINTS and after > before[2] / 1.5
+            if is_slow and self.misfit(self.points) > 2 * TYPICAL_MISFIT * self.readings.size:
+                break
         self.descend(30)
         return self.result()
 
@@ -208,10 +223,10 @@ class _Fit:
     def weigh(self, background: Floats | None = None) -> None:
         """Set the noise, readings without the bias of clipping, weights and background for the points as they are."""
         light = self.light(self.points)
-        expected = None if background is None else light + background
+        expected = None if background is None else light + background + self.known
         self.noise = self.given_noise or estimate_noise(self.readings, expected)
         expected = self.readings if expected is None else expected
-        self.measurement = self.readings - self.noise.clipping_bias(expected)
+        self.measurement = self.readings - self.noise.clipping_bias(expected) - self.known
         inexact = expected if self.tissue else light
         self.variance = self.noise.variance(expected) + (MODEL_RELATIVE_SD * inexact) ** 2
         if self.tissue:

@@ -35,6 +35,7 @@ from foci3d.config.fields import (
     Section,
     Shares,
     Some,
+    Specimen,
     TestDatasets,
     Text,
     UnusableFrames,
@@ -337,6 +338,7 @@ class ReconstructConfig(Section):
 
     samples: Text = key("table of acquisitions", "config/samples.tsv")
     network: Text = key("network that reconstructs")
+    specimen: Specimen = key("layers of cells; a few single cells, fitted without a network; or auto", "layers")
     threshold: Fraction = key("probability above which a pixel holds a cell", 0.5)
     unusable_frames: UnusableFrames = key("frames of a series that are blank, dark, saturated or missing", "skip")
     imager: str = key("file of foci3d align with the deviations of the imager; empty for none", "")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from foci3d.confidence.quality import Quality, quality_table
-from foci3d.config.fields import UnusableFrames
+from foci3d.config.fields import Specimen, UnusableFrames
 from foci3d.config.models import ConditioningConfig, TrackingConfig
 from foci3d.config.samples import Acquisition
 from foci3d.evaluation.metrics import CELL_THRESHOLD
@@ -21,8 +21,9 @@ from foci3d.io.volume_file import write_volume
 from foci3d.learning.model import Model
 from foci3d.reconstruction.conditioning import Conditioning, condition
 from foci3d.reconstruction.imager_correction import ImagerCorrection
+from foci3d.reconstruction.specimen import reconstruct_specimen
 from foci3d.reconstruction.tracking import Tracks, join_frames
-from foci3d.reconstruction.volume import Reconstruction, reconstruct
+from foci3d.reconstruction.volume import Reconstruction
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +110,7 @@ def reconstruct_acquisition(
     acquisition: Acquisition,
     model: Model,
     *,
+    specimen: Specimen = "layers",
     threshold: float = CELL_THRESHOLD,
     imager: ImagerCorrection | None = None,
     conditioning: ConditioningConfig = ConditioningConfig(),
@@ -123,6 +125,9 @@ def reconstruct_acquisition(
         Files of the images, and what is known of them.
     model : Model
         A model for the task `stacks` or `masks`.
+    specimen : {"layers", "cells", "auto"}
+        Kind of specimen, see `foci3d.reconstruction.specimen.reconstruct_specimen`. Of single cells, no offset is
+        removed before, because their background is fitted with them.
     threshold : float
         Probability above which a pixel is classified as a cell, between 0 and 1.
     imager : ImagerCorrection, optional
@@ -146,12 +151,14 @@ def reconstruct_acquisition(
     """
     measurements = read_acquisition(acquisition, model.description.n_pixels, unusable_frames)
     registered = measurements.values if imager is None else imager.apply(measurements.values)
+    if specimen == "cells":
+        conditioning = conditioning.model_copy(update={"offset": False})
     values, found = condition(registered, model, conditioning)
     if str(found):
         log.info("%s", found)
     frames = []
     for number, measurement in enumerate(values, 1):
-        frame = reconstruct(measurement, model, threshold=threshold)
+        frame = reconstruct_specimen(measurement, model, specimen, threshold)
         frames.append(frame)
         log.info("frame %d of %d: %d foci; %s", number, len(measurements.values), len(frame.foci), frame.quality)
     result = AcquisitionReconstruction(
