@@ -75,6 +75,7 @@ def test_a_dead_pixel_is_not_clipping(files):
         ("depth_um\n100\n\n300\nfar\n", "depth_um of row 3 is far; expected a number"),
         ("depth_um\n-5\n200\n300\n", "depth_um of row 1 is -5"),
         ("", "not a readable CSV file"),
+        (",".join(["depth_um"] * 20_000), "its first line is very long"),
         ("depth_um\n100,1\n200,2\n300,3\n", "rows have more cells than the first line"),
     ],
 )

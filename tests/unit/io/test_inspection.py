@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import scipy.io
@@ -102,6 +103,38 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, suffix: str, content: bytes)
     with pytest.raises(InputError, match="damaged") as error:
         inspect_file(path)
     assert "\n" not in str(error.value)
+
+
+def write_deep(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file.create_group("/".join("a" * 30))
+
+
+def write_loop(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file.create_group("a")["b"] = file["/"]
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "message"),
+    [
+        ("deep.h5", write_deep, "20 groups within each other"),
+        ("loop.h5", write_loop, "20 groups within each other"),
+        ("large.json", lambda path: path.write_text('{"a": "' + "x" * (10 << 20) + '"}'), "too large"),
+        ("archive.npy", lambda path: np.savez(path.open("wb"), x=np.ones(2)), "not a readable .npy file"),
+    ],
+)
+def test_files_without_bounds_are_refused(
+    tmp_path: Path, name: str, write: Callable[[Path], object], message: str
+) -> None:
+    write(tmp_path / name)
+    with pytest.raises(InputError, match=message):
+        inspect_file(tmp_path / name)
+
+
+def test_nested_lists_are_text(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"a": {"b": [[1], {"c": 2}], "d": [1, 2]}}')
+    assert inspect_file(tmp_path / "a.json").attributes == {"a.b": '[[1], {"c": 2}]', "a.d": [1, 2]}
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ itself is run by Snakemake. Commands import what they need when they run, so tha
 """
 
 import json
+import logging
 import os
 import sys
 import textwrap
@@ -18,7 +19,7 @@ from cyclopts import App, CycloptsError, Parameter
 from pydantic import AllowInfNan, Field, ValidationError
 
 from foci3d.config.fields import Fraction, Positive, Specimen, UnusableFrames
-from foci3d.errors import InputError, one_line
+from foci3d.errors import InputError, LogFormatter, one_line
 from foci3d.version import __version__
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.
     """
     tokens = sys.argv[1:] if arguments is None else arguments
+    if logging.lastResort:  # prints warnings
+        logging.lastResort.setFormatter(LogFormatter())
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal may know fewer characters than a file has

@@ -1,4 +1,6 @@
-"""The one exception that is addressed to the user, and text of files in messages."""
+"""The one exception that is addressed to the user, and text of files in messages and logs."""
+
+import logging
 
 MAX_LENGTH = 1000
 """Characters of a message. A longer one quotes a long value, whose middle is left out."""
@@ -26,6 +28,14 @@ def one_line(text: str) -> str:
     """
     line = escape(text).strip()
     return line if len(line) <= MAX_LENGTH else f"{line[: MAX_LENGTH // 2]} ... {line[-MAX_LENGTH // 2 :]}"
+
+
+class LogFormatter(logging.Formatter):
+    """Lines without control characters, which a message may quote from a file."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, name of logging
+        """The message, which may have several lines."""
+        return "\n".join(map(escape, super().formatMessage(record).split("\n")))
 
 
 def escape(text: str) -> str:

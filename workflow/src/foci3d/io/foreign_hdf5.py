@@ -7,6 +7,7 @@ their own.
 
 import hashlib
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,40 @@ from foci3d.io.hdf5 import NUMBERS, read_attributes
 from foci3d.io.image_file import format_shape, require_size
 from foci3d.io.isolation import read_isolated
 
+MAX_OBJECTS, MAX_GROUPS = 50_000, 20
+"""Arrays and groups of a file, and groups within each other; microscopes write far fewer."""
+
 
 def array_shapes(path: str | Path, min_axes: int = 1) -> dict[str, tuple[int, ...]]:
     """Shapes of the arrays of numbers in a file, by name; links are not followed."""
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def visit(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and len(item.shape or ()) >= min_axes and item.dtype.kind in NUMBERS:
-            shapes[name] = item.shape
-
     with h5py.File(path, "r") as file:
-        file.visititems(visit)
-    return shapes
+        return {
+            name: data.shape
+            for name, data in walk(file)
+            if data.dtype.kind in NUMBERS and len(data.shape or ()) >= min_axes
+        }
+
+
+def walk(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Name and array of each array in a file; links are not followed.
+
+    Raises
+    ------
+    ValueError
+        If there are more than `MAX_OBJECTS`, or groups in more than `MAX_GROUPS` others, as in one that holds itself.
+    """
+    pending, n_objects = [("", file)], 0
+    while pending:
+        prefix, group = pending.pop()
+        for name in group:
+            n_objects += 1
+            if n_objects > MAX_OBJECTS or prefix.count("/") > MAX_GROUPS:
+                raise ValueError(f"it has more than {MAX_OBJECTS} objects, or {MAX_GROUPS} groups within each other")
+            item = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
+            if isinstance(item, h5py.Dataset):
+                yield prefix + name, item
+            elif isinstance(item, h5py.Group):
+                pending.append((f"{prefix}{name}/", item))
 
 
 def read_array(path: str | Path, name: str) -> tuple[npt.NDArray[Any], dict[str, Any]]:

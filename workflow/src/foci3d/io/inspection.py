@@ -15,8 +15,11 @@ from safetensors import safe_open
 from foci3d.config.problems import is_file
 from foci3d.errors import InputError
 from foci3d.io import hdf5, matlab_arrays
+from foci3d.io.foreign_hdf5 import walk
 from foci3d.io.image_formats import read_image_file
 from foci3d.io.tiff import image_names, open_alone
+
+MAX_JSON_BYTES = 10 << 20
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,7 @@ def inspect_file(path: str | Path) -> FileSummary:
 def _inspect_hdf5(path: Path) -> FileSummary:
     with h5py.File(path, "r") as file:
         attributes = hdf5.read_attributes(file)
-        arrays: list[ArraySummary] = []
-        file.visititems(lambda name, item: _append_array(arrays, name, item))
+        arrays = [_describe(name, data) for name, data in walk(file)]
     kind, version = attributes.pop("kind", None), attributes.pop("version", None)
     if kind is None:
         return FileSummary("HDF5 file, not written by foci3d", _plain(attributes), tuple(arrays))
@@ -100,14 +102,15 @@ def _inspect_hdf5(path: Path) -> FileSummary:
     return FileSummary(f"{kind}, version {version}", _plain(attributes), tuple(arrays))
 
 
-def _append_array(arrays: list[ArraySummary], name: str, item: h5py.Group | h5py.Dataset) -> None:
-    if isinstance(item, h5py.Dataset):
-        labels = hdf5.read_attributes(item)
-        text = (str(labels.get(key, "")) for key in ("axes", "unit", "sha256"))
-        arrays.append(ArraySummary(name, item.shape or (), str(item.dtype), *text))
+def _describe(name: str, data: h5py.Dataset) -> ArraySummary:
+    labels = hdf5.read_attributes(data)
+    text = (str(labels.get(key, "")) for key in ("axes", "unit", "sha256"))
+    return ArraySummary(name, data.shape or (), str(data.dtype), *text)
 
 
 def _inspect_json(path: Path) -> FileSummary:
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise ValueError("it is too large for a description")
     content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
         raise ValueError("expected an object at the top level")
@@ -119,7 +122,11 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Values of a nested mapping by dotted key."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
-        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            is_nested = isinstance(value, list) and any(isinstance(each, list | dict) for each in value)
+            flat[f"{prefix}{key}"] = json.dumps(value) if is_nested else value
     return flat
 
 

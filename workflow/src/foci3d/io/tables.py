@@ -10,6 +10,8 @@ from pandas.errors import ParserWarning
 
 from foci3d.errors import InputError
 
+MAX_HEADER_BYTES = 100_000
+
 MAX_VALUE = 1e9
 """Largest number of a table: a kilometre in micrometres."""
 
@@ -35,8 +37,15 @@ def read_table(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
         If the file cannot be read, or for what `require_numbers` refuses.
     """
     try:
+        with Path(path).open("rb") as file:
+            if len(file.readline(MAX_HEADER_BYTES + 1)) > MAX_HEADER_BYTES:
+                raise InputError(
+                    f"{path}: its first line is very long; expected the names of columns. Export it again."
+                )
         with warnings.catch_warnings(action="error", category=ParserWarning):
             table = pd.read_csv(path, index_col=False, skipinitialspace=True)
+    except InputError:
+        raise
     except ParserWarning as error:
         raise InputError(f"{path}: rows have more cells than the first line. Name every column there.") from error
     except (OSError, ValueError, OverflowError, MemoryError) as error:  # malformed text is a ValueError

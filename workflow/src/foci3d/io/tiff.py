@@ -95,6 +95,9 @@ def _own_identifier(file: tifffile.TiffFile) -> str:
     return ElementTree.fromstring(file.ome_metadata or "<OME/>").get("UUID", "none")
 
 
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # nothing is printed; `_report_losses` listens
+
+
 class _Raise(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.ERROR or LOST.search(record.getMessage()):

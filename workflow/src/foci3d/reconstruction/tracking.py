@@ -107,16 +107,16 @@ def track_foci(foci: pd.DataFrame, *, max_lateral_um: float, max_depth_um: float
     foci = foci.assign(frame=foci["frame"].astype(int))
     frames = foci["frame"].to_numpy()
     tracks = np.zeros(len(foci), int)
-    last_rows = np.zeros(0, int)  # row of the last focus of each track, by track
-    for frame in np.unique(frames):
-        rows = np.flatnonzero(frames == frame)
-        candidates = last_rows[frame - frames[last_rows] <= max_gap + 1]
+    candidates, n_tracks = np.zeros(0, int), 0  # rows of the last foci of tracks that may go on
+    order = np.argsort(frames, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(frames[order])) + 1) if len(order) else ():
+        candidates = candidates[frames[rows[0]] - frames[candidates] <= max_gap + 1]
         previous, current = _assign(scaled[candidates], scaled[rows])
         tracks[rows[current]] = tracks[candidates[previous]]
-        last_rows[tracks[rows[current]] - 1] = rows[current]
         started = np.delete(rows, current)
-        tracks[started] = len(last_rows) + 1 + np.arange(len(started))
-        last_rows = np.concatenate([last_rows, started])
+        tracks[started] = n_tracks + 1 + np.arange(len(started))
+        n_tracks += len(started)
+        candidates = np.concatenate([np.delete(candidates, previous), rows])
     return foci.assign(track=tracks).sort_values(["track", "frame"], kind="stable", ignore_index=True)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ConfigDict, validate_call
 
 from foci3d.config.registry import load_plugins
-from foci3d.errors import InputError, escape
+from foci3d.errors import InputError, LogFormatter
 from foci3d.io.hdf5 import stamped
 from foci3d.workflow.provenance import describe_job
 
@@ -110,13 +110,6 @@ def find_machine_problem(error: BaseException | None) -> str:
     return ""
 
 
-class _Formatter(logging.Formatter):
-    """Lines without control characters, which a message may quote from a file."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, name of logging
-        return "\n".join(map(escape, super().formatMessage(record).split("\n")))
-
-
 _LOGGERS = (log, logging.getLogger("py.warnings"))
 
 
@@ -131,7 +124,7 @@ def _start_log(path: str, rule: str) -> tuple[logging.Handler, ...]:
     handlers = logging.FileHandler(path), logging.StreamHandler(sys.stderr)
     for handler in handlers:
         handler.setLevel(logging.INFO if is_first else logging.ERROR)
-        handler.setFormatter(_Formatter(f"%(asctime)s {rule}: %(message)s", "%H:%M:%S"))
+        handler.setFormatter(LogFormatter(f"%(asctime)s {rule}: %(message)s", "%H:%M:%S"))
         for logger in _LOGGERS:
             logger.addHandler(handler)
     logging.captureWarnings(True)
