@@ -9,7 +9,19 @@ from typing import Any
 
 import numpy as np
 import readers
-from generators import DTYPES, JSON, SIZES, damaged, edited, forged_hdf5, forged_safetensors, images, tables
+import yaml
+from generators import (
+    DTYPES,
+    HOSTILE_YAML,
+    JSON,
+    SIZES,
+    damaged,
+    edited,
+    forged_hdf5,
+    forged_safetensors,
+    images,
+    tables,
+)
 from harness import Content, Files, Reader
 from hypothesis import strategies as st
 from readers import one_of
@@ -18,6 +30,7 @@ from foci3d import cli
 from foci3d.config.models import TrackingConfig
 from foci3d.io.archives import read_archive
 from foci3d.plots.tracking import show_tracks
+from foci3d.reconstruction.imager_correction import Deviation, ImagerCorrection
 from foci3d.reconstruction.tracking import Tracks, read_frames
 
 FOCI = [
@@ -73,6 +86,22 @@ def read_entry() -> None:
     assert all(values.dtype.kind in "biuf" for values in arrays.values())
 
 
+def imager_files() -> Files:
+    return {"imager.yaml": readers.file_bytes(ImagerCorrection(shift_y_px=Deviation(value=1.0)).save)}
+
+
+def generated_imagers(files: Files) -> st.SearchStrategy[Files]:
+    trees = edited(yaml.safe_load(files["imager.yaml"])).map(readers.yaml_bytes)
+    hostile = st.sampled_from(HOSTILE_YAML).map(lambda text: files["imager.yaml"] + text.encode())
+    return one_of("imager.yaml", trees, hostile, damaged([files["imager.yaml"]]))
+
+
+def read_imager() -> None:
+    imager = ImagerCorrection.load("imager.yaml")
+    imager.apply(np.ones((1, 2, 13, 13), np.float32))
+    imager.scale_psf(readers.small_psf())
+
+
 def inspected_files() -> Files:
     model = {name: content for name, content in readers.small_model().items() if name.startswith("model")}
     psf = readers.file_bytes(readers.small_psf().save)
@@ -107,6 +136,7 @@ READERS: dict[str, Any] = {
     **readers.READERS,
     "foci": Reader(foci_files, generated_foci, read_foci),
     "archive": Reader(archive_files, generated_archives, read_entry),
+    "imager": Reader(imager_files, generated_imagers, read_imager),
     "inspect": Reader(inspected_files, generated_inspected, inspect),
 }
 """By name."""

@@ -184,6 +184,7 @@ def nested_aliases(link: str) -> str:
         ('imager: {n_pixels: "\\ud800"}', "not valid YAML ('utf-8' codec can't encode character '\\ud800'"),
         (f"psf: {{source: file, file: {'x' * 300}}}", "which does not exist"),
         ('psf: {source: file, file: "a\\0b"}', "a\\x00b, which does not exist"),
+        ("seed: 0x" + "f" * 5000, "an integer of 5002 digits in line 1"),
         ("? [a, b]\n: 1", "not valid YAML (while constructing a mapping"),
         (f"plugins: [{'x' * 300}]", "a check would run these Python files"),
         ("a: " + "[" * 10_000, "keys are nested too deeply or contain themselves"),

@@ -56,7 +56,10 @@ def test_file(tmp_path):
     ("content", "message"),
     [
         ("a: 1", "not an imager file"),
-        ("[", "cannot be read as YAML"),
+        ("[", "not valid YAML"),
+        ("kind: &a [*a]", "for themselves"),
+        ("kind: foci3d-imager\ngain_b: {value: 0.0}", "gain_b is .*expected a value above 0"),
+        ("kind: foci3d-imager\npsf_width: {value: -1.0}", "psf_width is .*expected a value above 0"),
         ("kind: foci3d-imager\ngain_b: {value: much}", "gain_b.value is 'much'"),
         ("kind: foci3d-imager\ngain: 1", "gain is 1"),
     ],

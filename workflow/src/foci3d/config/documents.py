@@ -15,6 +15,7 @@ from foci3d.errors import InputError
 MAX_NODES = 100_000
 """Keys and values of a file, with those that its aliases stand for."""
 
+INTEGER_TAG = "tag:yaml.org,2002:int"
 MERGE_TAG = "tag:yaml.org,2002:merge"
 
 
@@ -84,6 +85,8 @@ def _require_bounded(name: str, root: yaml.Node | None) -> None:
             pairs = itertools.chain.from_iterable(children) if isinstance(node, yaml.MappingNode) else children
             sizes[id(node)] = 1 + sum(map(expanded_size, pairs))
             if isinstance(node, yaml.ScalarNode):
+                if node.tag == INTEGER_TAG and len(node.value) > 1000:  # Python does not print them
+                    raise ValueError(f"an integer of {len(node.value)} digits in line {node.start_mark.line + 1}")
                 node.value.encode()  # raises ValueError for half of a character, as in "\\ud800"
         return sizes[id(node)]
 

@@ -2,14 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import yaml
-from pydantic import ValidationError
+from pydantic import AfterValidator, ValidationError
 from scipy import ndimage
 
+from foci3d.config.documents import read_document
 from foci3d.config.fields import Positive, Section, key
 from foci3d.errors import InputError
 from foci3d.io.atomic import atomic_path
@@ -23,6 +24,14 @@ class Deviation(Section):
     value: float
     standard_error: float | None = None
 
+
+def _require_positive(factor: Deviation) -> Deviation:
+    if not factor.value > 0:
+        raise ValueError("expected a value above 0")
+    return factor
+
+
+Factor = Annotated[Deviation, AfterValidator(_require_positive)]
 
 NONE, UNITY = Deviation(value=0.0), Deviation(value=1.0)
 
@@ -42,12 +51,12 @@ class ImagerCorrection(Section):
     n_acquisitions: int = key("acquisitions that it was fitted to", 0)
     offset_a: Deviation = key("even light and dark level of sensor A [unit of the images]", NONE)
     offset_b: Deviation = key("the same of sensor B", NONE)
-    gain_b: Deviation = key("gain of sensor B relative to sensor A", UNITY)
+    gain_b: Factor = key("gain of sensor B relative to sensor A", UNITY)
     shift_y_px: Deviation = key("pixel p of sensor B is at p + shift, about the middle of the field [pixels]", NONE)
     shift_x_px: Deviation = key("the same in x [pixels]", NONE)
     rotation_deg: Deviation = key("rotation of sensor B about the middle of the field, from x to y [degrees]", NONE)
     sensor_separation_um: Positive | None = key("distance between the sensors, if not that of the model [um]", None)
-    psf_width: Deviation = key("width of the point-spread function relative to that of its file", UNITY)
+    psf_width: Factor = key("width of the point-spread function relative to that of its file", UNITY)
     distance_standard_error: float | None = key("relative standard error of separation or width", None)
     notes: tuple[str, ...] = key("what the acquisitions do not determine, or cannot tell apart", (), strict=False)
 
@@ -113,8 +122,8 @@ class ImagerCorrection(Section):
             If the file is missing, damaged or of another kind.
         """
         try:
-            content = yaml.safe_load(Path(path).read_text())
-            if not isinstance(content, dict) or content.get("kind") != "foci3d-imager":
+            content = read_document(path).content
+            if content.get("kind") != "foci3d-imager":
                 raise InputError(f"{path}: not an imager file; expected what foci3d align writes. Choose another file.")
             return cls.model_validate(content)
         except ValidationError as error:
@@ -124,10 +133,6 @@ class ImagerCorrection(Section):
                 f"{path}: {place} is {problem['input']!r}: {problem['msg']}; correct it, or run foci3d align again."
             )
             raise InputError(message) from error
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise InputError(
-                f"{path}: cannot be read as YAML; expected the file that foci3d align writes. Run it again."
-            ) from error
 
 
 def load_corrected_model(
