@@ -1,5 +1,7 @@
 """The description of a small model, for tests that need no training."""
 
+import torch
+
 from foci3d.config.architectures import Architecture, ConvDeconvConfig
 from foci3d.config.models import Config
 from foci3d.learning.model_file import Digests, LayerDepth, ModelDescription
@@ -42,3 +44,14 @@ def of_four_layers(description: ModelDescription, architecture: Architecture, n_
     depths_um = (*description.layer_depths_um, LayerDepth(mean=900.0, sd=9.0))
     change = {"architecture": architecture, "n_pixels": n_pixels, "out_channels": 4, "n_layers": 4}
     return description.model_copy(update={**change, "layer_depths_um": depths_um})
+
+
+def put_depths_inside(network: torch.nn.Module, n_layers: int = 3) -> torch.nn.Module:
+    """A network for `stacks` or `counted_stacks`, with predicted depths about 500 um deeper: between the sensors.
+
+    For counted stacks, all outputs but the masks are moved, which leaves the depths apart.
+    """
+    bias = [values for values in network.parameters() if values.ndim == 1 and len(values) in (4 * n_layers, 22)][-1]
+    with torch.no_grad():
+        bias[n_layers : 2 * n_layers if len(bias) == 4 * n_layers else None] += 0.5
+    return network

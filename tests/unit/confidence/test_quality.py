@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from descriptions import put_depths_inside
 
 from foci3d.confidence.consistency import relative_residual
 from foci3d.confidence.quality import Quality, quality_table
 from foci3d.confidence.recalibration import prediction_statistics, recalibrate_network
 from foci3d.config.models import TrustConfig
 from foci3d.io.samples import Outputs, Samples
-from foci3d.learning.model import Model
+from foci3d.learning.model import Model, bound_depths
 from foci3d.learning.model_file import ModelDescription
 from foci3d.learning.recalibration import DepthRecalibration, Recalibration
 from foci3d.optics.psf import PSF
@@ -29,7 +30,7 @@ def model(model_description: ModelDescription, make_psf: Callable[..., PSF]) -> 
     """A network with random weights that predicts depths."""
     torch.manual_seed(0)
     description = model_description.model_copy(update={"task": "stacks", "out_channels": 12})
-    return Model(description.build_network().eval(), description, psf=make_psf(13))
+    return Model(put_depths_inside(description.build_network().eval()), description, psf=make_psf(13))
 
 
 @pytest.fixture
@@ -41,7 +42,8 @@ def test_numbers_on_validation_samples_are_those_of_the_calibration(model: Model
     recalibrated = replace(model, recalibration=recalibration)
     qualities = [reconstruct(sample, recalibrated).quality for sample in SAMPLES.measurements]
     assert np.mean([quality.flagged for quality in qualities]) == pytest.approx(TRUST.false_alarm_rate, abs=0.04)
-    assert np.mean([quality.abstained for quality in qualities]) == pytest.approx(1 - TRUST.coverage, abs=0.01)
+    abstained = [quality.abstained for quality in qualities if not quality.flagged]
+    assert np.mean(abstained) == pytest.approx(1 - TRUST.coverage, abs=0.02)
     assert np.median([quality.residual for quality in qualities]) == pytest.approx(recalibration.typical_residual)
     assert {quality.note for quality in qualities} == {""}
 
@@ -73,7 +75,7 @@ def test_number_of_layers_is_in_the_quality_and_in_the_reconstruction(
     monkeypatch.setattr(Model, "predict_all", predict_any_number)
     torch.manual_seed(0)
     description = model_description.model_copy(update={"task": "counted_stacks", "out_channels": 22})
-    model = Model(description.build_network().eval(), description, psf=make_psf(13))
+    model = Model(put_depths_inside(description.build_network().eval()), description, psf=make_psf(13))
     n_true = count(MEASUREMENTS)
     n_true[0] = 3 - n_true[0]
     masks = MASKS & (np.arange(3) < n_true[:, None])[..., None, None]
@@ -125,12 +127,55 @@ def test_flagged_depths_are_no_surer_than_those_of_the_training_data(
         assert set(result.foci.depth_sd_um) <= set(result.depth_sds_um)
 
 
-def test_a_field_has_a_residual_and_abstention_but_no_flag(model: Model, recalibration: Recalibration) -> None:
-    quality = reconstruct(RNG.uniform(1, 2, (2, 40, 29)), replace(model, recalibration=recalibration)).quality
-    assert quality.flagged is None
-    assert "flag not available: the recalibration is for fields of 13 x 13 pixels" in str(quality)
-    assert quality.residual is not None
-    assert quality.abstained is not None
+def test_the_worst_tile_of_a_field_counts(model: Model, recalibration: Recalibration) -> None:
+    field = np.random.default_rng(3).uniform(1, 2, (2, 40, 29))
+    recalibrated = replace(model, recalibration=recalibration)
+    good = reconstruct(field, recalibrated).quality
+    field[:, 20:33, 5:18] = np.linspace(1, 30, 13)
+    bad = reconstruct(field, recalibrated).quality
+    assert bad.flagged
+    assert bad.score > good.score
+    assert "of 20 tiles out-of-distribution, the worst counts" in str(bad)
+    assert bad.residual is not None
+
+
+def test_out_of_distribution_abstains_from_all_pixels(model: Model, recalibration: Recalibration) -> None:
+    """A network is sure of what it does not know."""
+    for threshold, expected in ((np.inf, 0.1), (-np.inf, 1.0)):
+        reference = recalibration.reference.model_copy(update={"threshold": threshold})
+        changed = recalibration.model_copy(update={"reference": reference})
+        result = reconstruct(SAMPLES.measurements[0], replace(model, recalibration=changed))
+        assert result.quality.abstained == pytest.approx(expected, abs=0.1)
+
+
+def test_a_depth_at_the_bound_is_flagged(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a network that would put the second layer 36 mm in front of sensor A."""
+    predict_all = Model.predict_all
+
+    def predict_far(model: Model, measurements: np.ndarray) -> Outputs[np.ndarray]:
+        outputs = predict_all(model, measurements)
+        depths_um = torch.from_numpy(outputs.predicted_depths_um) - torch.tensor([0.0, 36000.0, 0.0])
+        return replace(outputs, predicted_depths_um=bound_depths(depths_um, model.max_depth_um).numpy())
+
+    monkeypatch.setattr(Model, "predict_all", predict_far)
+    result = reconstruct(SAMPLES.measurements[0], model)
+    assert 0 <= result.depths_um[1] < 0.1
+    assert result.quality.flagged
+    assert "1 depths at a bound of the imager" in str(result.quality)
+
+
+def test_even_light_holds_no_cells(model: Model) -> None:
+    forward = model.forward_model
+    even = torch.tensor([0.5, 1.0, 0.7])[None, :, None, None].expand(1, 3, 13, 13)
+    measurement = forward(even, torch.tensor([[100.0, 400.0, 800.0]]))[0].numpy()
+    noisy = measurement * np.random.default_rng(0).normal(1, 0.005, measurement.shape)
+    result = reconstruct(noisy, model)
+    assert not result.mask.any()
+    assert len(result.foci) == 0
+    assert "no cells: even light explains the measurement" in str(result.quality)
+    with_cell = noisy.copy()
+    with_cell[:, 5:8, 4:7] += measurement.mean()
+    assert "no cells" not in str(reconstruct(with_cell, model).quality)
 
 
 def test_notes_say_what_is_not_available(

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from descriptions import put_depths_inside
 
 from foci3d.config.architectures import CnnFcConfig
 from foci3d.errors import InputError
@@ -195,10 +196,21 @@ def test_without_a_psf_the_symmetries_are_those_of_the_training(
     assert len(model.symmetries) == 8
 
 
+def test_depths_are_bounded_monotonically_and_unchanged_inside() -> None:
+    depths_um = torch.linspace(-200, 1200, 1401, dtype=torch.float64)
+    bounded = model_module.bound_depths(depths_um, 1000.0)
+    assert bounded.min() >= 0
+    assert bounded.max() <= 1000
+    assert (bounded.diff() >= 0).all()
+    inside = (depths_um >= 11) & (depths_um <= 989)
+    assert (bounded - depths_um)[inside].abs().max() < 0.1
+
+
 def test_predicted_depths_scale_with_the_separation_of_the_sensors(
     model_description: ModelDescription, measurements: np.ndarray
 ) -> None:
     model = make_model(model_description, "stacks")
+    put_depths_inside(model.network)
     wider = Model(model.network, model.description, depth_scale=1.2)
     found, expected = wider.predict(measurements), model.predict(measurements)
     assert found.predicted_depths_um.shape == (N_SAMPLES, model.description.n_layers)

@@ -65,3 +65,15 @@ def test_view_shows_each_pixel_above_the_threshold():
     corners = [np.frombuffer(base64.b64decode(trace["x"]["bdata"])) for trace in traces if "intensity" in trace]
     np.testing.assert_array_equal(corners[0], [20, 30, 30, 20])
     assert len(corners[1]) == 2 * 4
+
+
+def test_a_page_of_a_large_field_stays_small():
+    """Its squares are blocks of pixels, as many as are needed; each stands for as much of the field."""
+    large = np.random.default_rng(0).random((4, 600, 500))
+    assert len(view3d.view_html(large, DEPTHS_UM, PITCH_UM, PLANES_UM, 0.5)) < 10e6
+    means, binning = view3d._limit_squares(large, 0.5)
+    assert binning > 1
+    np.testing.assert_allclose(means[1, 3, 4], large[1, 3 * binning : 4 * binning, 4 * binning : 5 * binning].mean())
+    few = np.zeros((2, 600, 500))
+    few[0, 5, 5] = 1
+    assert view3d._limit_squares(few, 0.5)[1] == 1

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from descriptions import put_depths_inside
 
 from foci3d.errors import InputError
 from foci3d.learning.model import Model
@@ -46,7 +47,7 @@ def test_depths_are_those_that_the_model_predicts(model_description: ModelDescri
 def test_a_larger_field_is_reconstructed_by_tiles(model_description: ModelDescription) -> None:
     """Away from the ramps between tiles, the field is that of one tile; foci have the depth where they are."""
     description = model_description.model_copy(update={"task": "stacks", "out_channels": 12})
-    model = Model(description.build_network().eval(), description)
+    model = Model(put_depths_inside(description.build_network().eval()), description)
     field = np.random.default_rng(1).uniform(1, 2, (2, 40, 29))
     fields = predict_field(model.predict, field, Tiling(13, 2, 2))
     threshold = float(np.quantile(fields.output.max(0), 0.7))

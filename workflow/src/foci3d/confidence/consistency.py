@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import ndimage
 from scipy.fft import dct, dctn
 from scipy.optimize import nnls
 from scipy.special import entr
@@ -33,6 +34,9 @@ BAND_EDGES = (0.0, 1 / 8, 1 / 4, 1 / 2, np.inf)
 
 N_LOW = 16
 """Frequencies in y and in x that the width is estimated from; masks say little about higher ones."""
+
+N_PLANES = 5
+"""Planes of even light from sensor to sensor."""
 
 N_ITERATIONS = 3
 DEPTH_STEP_UM = 15.0
@@ -133,6 +137,19 @@ def low_frequency_residual(
     rendered = low_frequencies(_render(forward, cells, forward.distances_um(depths)))
     values = low_frequencies(images)
     return np.asarray((values.double() - fit_layers(rendered, values)[1]).square().mean((1, 2, 3)).sqrt())
+
+
+def shape_without_cells(forward: ForwardModel, measurement: npt.NDArray[np.floating]) -> float:
+    """What even layers leave unexplained of a `measurement (S, P, P)` at low frequencies.
+
+    In units of its mean above its darkest part, which an offset does not change: about 1 without cells.
+    """
+    mean = float(measurement.mean())
+    darkest = min(ndimage.uniform_filter(image, 5).min() for image in measurement.astype(float))
+    planes_um = np.linspace(0, forward.sensor_separation_um, N_PLANES)[None]
+    no_cells = np.zeros((1, N_PLANES, *measurement.shape[1:]))
+    residual = low_frequency_residual(forward, measurement[None] / mean, no_cells, planes_um)
+    return float(residual[0] * mean / max(mean - darkest, 1e-6 * mean))
 
 
 def width_errors(

@@ -5,20 +5,29 @@ says why; nothing stands in for it.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from foci3d.confidence.consistency import consistency_score, relative_residual
+from foci3d.confidence.consistency import consistency_score, relative_residual, shape_without_cells
 from foci3d.confidence.recalibration import prediction_statistics
 from foci3d.confidence.reliability import confidence
 from foci3d.io.samples import NumpyOutputs
 from foci3d.learning.model import Model
+from foci3d.learning.recalibration import Recalibration
 
 POSSIBLE = 0.05
 """Probability from which a number of layers is mentioned beside the most probable one."""
+
+
+AT_BOUND_UM = 0.5
+"""Distance from a sensor below which nothing but the bound keeps a depth inside, see `bound_depths`."""
+
+MAX_SHAPE_WITHOUT_CELLS = 1.15
+"""Largest `shape_without_cells` of a measurement without cells."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,8 @@ class Quality:
         Share of the pixels of all layers whose confidence is below that of the recalibration.
     note : str
         Why values are not available, and other reservations; empty if there are none.
+    n_at_bound : int
+        Layers whose predicted depth is at a bound of the imager, which nothing but the bound keeps inside.
     """
 
     residual: float | None = None
@@ -47,10 +58,13 @@ class Quality:
     score_threshold: float | None = None
     abstained: float | None = None
     note: str = ""
+    n_at_bound: int = 0
 
     @property
     def flagged(self) -> bool | None:
         """Whether the measurement is out-of-distribution, so that masks and depths are unreliable."""
+        if self.n_at_bound:
+            return True
         if self.score is None or self.score_threshold is None:
             return None
         return self.score > self.score_threshold
@@ -63,7 +77,10 @@ class Quality:
             parts.append(f"residual {self.residual:.0%} of the contrast{typical}")
         if self.flagged is not None:
             verdict = "OUT-OF-DISTRIBUTION: masks and depths are unreliable" if self.flagged else "in distribution"
-            parts.append(f"{verdict} (score {self.score:.1f}, threshold {self.score_threshold:.1f})")
+            score = "" if self.score is None else f" (score {self.score:.1f}, threshold {self.score_threshold:.1f})"
+            parts.append(f"{verdict}{score}")
+        if self.n_at_bound:
+            parts.append(f"{self.n_at_bound} depths at a bound of the imager")
         if self.abstained is not None:
             parts.append(f"abstains from {self.abstained:.0%} of the pixels")
         return "; ".join([*parts, *([self.note] if self.note else [])])
@@ -95,6 +112,7 @@ def assess_quality(
     outputs: NumpyOutputs,
     recalibrated: NumpyOutputs,
     model: Model,
+    scores: npt.NDArray[np.floating] | None = None,
 ) -> Quality:
     """Assess a reconstruction.
 
@@ -109,13 +127,16 @@ def assess_quality(
     model : Model
         The model. Without its point-spread function, there are no residual and no score; without a recalibration of
         predictions that are made as it makes them, no score and no abstention.
+    scores : ndarray (N,), optional
+        `consistency_scores` of the N tiles of the measurement, of which the worst counts.
 
     Returns
     -------
     Quality
         The quality.
     """
-    recalibration, size, values, notes = model.usable_recalibration, model.description.n_pixels, {}, []
+    recalibration, notes = model.usable_recalibration, []
+    values: dict[str, Any] = {}
     probability, (depths_um, _) = recalibrated.output, model.layer_depths(recalibrated)
     if recalibrated.count_probabilities is not None:
         notes.append(describe_count(recalibrated.count_probabilities))
@@ -128,20 +149,42 @@ def assess_quality(
         notes.append("residual and flag need the point-spread function")
     else:
         values["residual"] = relative_residual(model.forward_model, measurement, probability, depths_um)
-    if recalibration:
-        found = probability[~np.isnan(depths_um)]
-        values["abstained"] = (
-            float(np.mean(confidence(found) < recalibration.confidence_threshold)) if len(found) else 0.0
-        )
+    at_bound = np.nanmin(np.minimum(depths_um, model.max_depth_um - depths_um).reshape(len(depths_um), -1), 1)
+    values["n_at_bound"] = int((at_bound < AT_BOUND_UM).sum()) if outputs.predicted_depths_um is not None else 0
     if recalibration and model.psf:
         values["typical_residual"] = recalibration.typical_residual
         if recalibration.psf != model.psf.digest:
             notes.append("recalibrated with another point-spread function")
-        if measurement.shape[1:] != (size, size):
-            notes.append(f"flag not available: the recalibration is for fields of {size} x {size} pixels")
-        else:
-            batch = outputs.map(lambda value: value[None])
-            statistics = prediction_statistics(model, measurement[None], batch)
-            values["score"] = float(consistency_score(recalibration.reference, statistics)[0])
-            values["score_threshold"] = recalibration.reference.threshold
-    return Quality(**values, note="; ".join(notes))
+    if recalibration and scores is not None:
+        threshold = recalibration.reference.threshold
+        values |= {"score": float(scores.max()), "score_threshold": threshold}
+        if len(scores) > 1:
+            notes.append(f"{(scores > threshold).sum()} of {len(scores)} tiles out-of-distribution, the worst counts")
+    quality = Quality(**values, note="; ".join(notes))
+    return replace(quality, abstained=_abstained(probability[~np.isnan(depths_um)], quality, recalibration))
+
+
+def _abstained(
+    probability: npt.NDArray[np.floating], quality: Quality, recalibration: Recalibration | None
+) -> float | None:
+    """Share of the pixels to abstain from: all, if the measurement is out-of-distribution, where a network is sure."""
+    if recalibration is None or quality.flagged:
+        return None if recalibration is None else 1.0
+    return float(np.mean(confidence(probability) < recalibration.confidence_threshold)) if len(probability) else 0.0
+
+
+def consistency_scores(
+    model: Model, measurements: npt.NDArray[np.number], outputs: NumpyOutputs
+) -> npt.NDArray[np.floating] | None:
+    """Deviations `(N,)` from validation samples of a model's outputs for measurements `(N, S, P, P)`, if available."""
+    if model.usable_recalibration is None or model.psf is None:
+        return None
+    return consistency_score(model.usable_recalibration.reference, prediction_statistics(model, measurements, outputs))
+
+
+def is_without_cells(measurement: npt.NDArray[np.number], model: Model) -> bool:
+    """Whether even light explains a measurement `(2, P, P)`; False where that cannot be judged."""
+    size = model.description.n_pixels
+    if model.psf is None or measurement.shape != (2, size, size):
+        return False
+    return shape_without_cells(model.forward_model, np.asarray(measurement, float)) < MAX_SHAPE_WITHOUT_CELLS

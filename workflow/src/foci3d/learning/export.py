@@ -107,7 +107,7 @@ class ExportedModel(nn.Module):
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.task: Task = model.task
-        self.depth_scale = model.depth_scale
+        self.depth_scale, self.max_depth_um = model.depth_scale, model.max_depth_um
         self.network = _copy_network(model)
 
     def forward(self, measurements: Tensor) -> tuple[Tensor, ...]:
@@ -119,7 +119,7 @@ class ExportedModel(nn.Module):
         return [*self._decode(measurements).arrays()]
 
     def _decode(self, measurements: Tensor) -> Outputs[Tensor]:
-        return decode_outputs(self.network, self.task, measurements, self.depth_scale)
+        return decode_outputs(self.network, self.task, measurements, self.depth_scale, self.max_depth_um)
 
 
 def _copy_network(model: Model) -> nn.Module:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from foci3d.errors import InputError
 from foci3d.io.hdf5 import NUMBERS
@@ -31,17 +32,41 @@ log = logging.getLogger(__name__)
 
 BATCH_SIZE = 64
 CPU = torch.device("cpu")
+BOUND_WIDTH_UM = 3.0
+"""Scale of the map that keeps depths within the imager, see `bound_depths`."""
+
 LOG_INTERVAL_S = 10.0
 """Seconds between progress messages."""
 
 
-def decode_outputs(network: nn.Module, task: Task, measurements: Tensor, depth_scale: float = 1.0) -> Outputs[Tensor]:
-    """Outputs of a network for measurements `(N, S, Y, X)` in any unit; `depth_scale` is that of `Model`."""
+def decode_outputs(
+    network: nn.Module, task: Task, measurements: Tensor, depth_scale: float = 1.0, max_depth_um: float = math.inf
+) -> Outputs[Tensor]:
+    """Outputs of a network for measurements `(N, S, Y, X)` in any unit.
+
+    `depth_scale` and `max_depth_um` are those of `Model`; depths are those of `bound_depths`.
+    """
     outputs = task.outputs(compute_logits(network, measurements), measurements)
     if outputs.predicted_depths_um is None or outputs.predicted_depth_sds_um is None:
         return outputs
-    depths_um, sds_um = outputs.predicted_depths_um, outputs.predicted_depth_sds_um
-    return replace(outputs, predicted_depths_um=depth_scale * depths_um, predicted_depth_sds_um=depth_scale * sds_um)
+    depths_um = bound_depths(depth_scale * outputs.predicted_depths_um, max_depth_um)
+    return replace(
+        outputs, predicted_depths_um=depths_um, predicted_depth_sds_um=depth_scale * outputs.predicted_depth_sds_um
+    )
+
+
+def bound_depths(depths_um: Tensor, max_depth_um: float) -> Tensor:
+    """Map any `depths_um (...)` monotonically to between 0 and a maximum [um].
+
+    Between two softplus functions of `BOUND_WIDTH_UM`; the change is below 0.1 um from 11 um within the bounds.
+
+    >>> bound_depths(torch.tensor([-36000.0, 50.0, 4000.0]), 1000.0).tolist()
+    [0.0, 50.0, 1000.0]
+    """
+    above = functional.softplus(depths_um, beta=1 / BOUND_WIDTH_UM)
+    if math.isinf(max_depth_um):
+        return above
+    return max_depth_um - functional.softplus(max_depth_um - above, beta=1 / BOUND_WIDTH_UM)
 
 
 @dataclass(frozen=True)
@@ -79,6 +104,14 @@ class Model:
     def sensor_separation_um(self) -> float:
         """Distance between the sensors of the imager at hand [um]."""
         return self.depth_scale * self.description.sensor_separation_um
+
+    @property
+    def max_depth_um(self) -> float:
+        """Largest depth that a layer can have: that of sensor B or, of one sensor, of the training data [um]."""
+        if self.description.in_channels > 1:
+            return self.sensor_separation_um
+        deepest = [layer.mean + 3 * layer.sd for layer in self.description.layer_depths_um]
+        return max(self.sensor_separation_um, *deepest)
 
     @property
     def pixel_pitch_um(self) -> float:
@@ -181,7 +214,7 @@ class Model:
         task = self.task
 
         def decode(images: Tensor) -> Outputs[Tensor]:
-            return decode_outputs(self.network, task, images, self.depth_scale)
+            return decode_outputs(self.network, task, images, self.depth_scale, self.max_depth_um)
 
         if not self.average_symmetries:
             return decode(measurements)

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
 from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+from skimage.measure import block_reduce
 
 from foci3d.plots import style
 from foci3d.plots.style import COLORS
@@ -23,6 +24,9 @@ Depths = Sequence[float] | npt.NDArray[Any]
 
 EMPTY, CELLS, SENSORS = COLORS["black"], COLORS["yellow"], COLORS["vermilion"]
 """Colors as in the paper: black is empty, yellow holds cells, red are the sensors."""
+
+MAX_SQUARES = 25_000
+"""Squares that an interactive view may draw, about 100 bytes each; of more, blocks of pixels are averaged."""
 
 UNSHADED = {"ambient": 1, "diffuse": 0, "specular": 0}
 
@@ -147,6 +151,8 @@ def view_html(
     """
     height_um, width_um = (pixels * pixel_pitch_um for pixels in probability.shape[1:])
     size_um = (width_um, height_um)
+    probability, binning = _limit_squares(probability, threshold)
+    pixel_pitch_um *= binning
     view = go.Figure()
     for name, depth_um in zip("AB", sensor_planes_um, strict=False):
         view.add_trace(_plane_trace(size_um, depth_um, SENSORS, opacity=0.5, name=f"sensor {name}", showlegend=True))
@@ -173,6 +179,15 @@ def view_html(
         },
     )
     return str(view.to_html(include_plotlyjs=True, div_id="foci3d-view"))
+
+
+def _limit_squares(probability: npt.NDArray[Any], threshold: float) -> tuple[npt.NDArray[Any], int]:
+    """Means over the smallest blocks of pixels of which few enough are above the threshold, and their width."""
+    binning, means = 1, probability
+    while (means > threshold).sum() > MAX_SQUARES:
+        binning += 1
+        means = block_reduce(probability, (1, binning, binning), np.mean)
+    return means, binning
 
 
 def _plane_trace(size_um: tuple[float, float], depth_um: float, color: str, **options: Any) -> go.Mesh3d:

@@ -45,7 +45,7 @@ NAMES = ("gain_b", "shift_y_px", "shift_x_px", "rotation_deg", "distance")
 PRIOR_MEAN = np.array([1.0, 0.0, 0.0, 0.0, 1.0])
 PRIOR_SD = np.array([0.3, 3.0, 3.0, 3.0, 0.1])
 BOUNDS = np.array([[0.5, 2.0], [-6.0, 6.0], [-6.0, 6.0], [-6.0, 6.0], [0.7, 1.3]])
-FIRST_STEPS = np.array([0.05, 0.5, 0.5, 1.0, 0.05])
+FIRST_STEPS = np.array([0.05, 0.5, 0.5, 1.0, 0.15])
 """Mean, standard deviation and bounds of the parameters before the acquisitions are seen, and steps of the search."""
 
 TERMS = np.array([[1.0, 1.0], [1.0, 1.0], [1.0, 1.0], [1.0, 1.0], [0.0, 1.0]])

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from torch import Tensor
 
-from foci3d.confidence.quality import Quality, assess_quality
+from foci3d.confidence.quality import Quality, assess_quality, consistency_scores, is_without_cells
 from foci3d.confidence.reliability import confidence
 from foci3d.config.tasks import CELL_KINDS, TASKS, tasks_of_kind
 from foci3d.errors import InputError
@@ -109,16 +109,22 @@ def reconstruct(
         raise InputError(
             f"measurement: found {measurement.ndim} axes; expected three, sensor, y and x. Reshape the measurement."
         )
-    raw = _predict_field(measurement, model)
+    raw, scores = _predict_field(measurement, model)
     recalibrated = model.recalibrate(raw)
     same_layers = replace(raw, count_probabilities=recalibrated.count_probabilities)
     outputs, recalibrated = (_select(model, each) for each in (same_layers, recalibrated))
+    empty = is_without_cells(measurement, model)
+    if empty:
+        recalibrated = replace(recalibrated, output=np.zeros_like(recalibrated.output))
     depths_um, depth_sds_um = model.layer_depths(recalibrated)
-    quality = assess_quality(measurement, outputs, recalibrated, model)
+    quality = assess_quality(measurement, outputs, recalibrated, model, scores)
+    if empty:
+        quality = Quality(note="no cells: even light explains the measurement")
     if model.usable_recalibration and outputs.predicted_depths_um is None:
         depth_sds_um = model.usable_recalibration.depth_sds(depth_sds_um)
     if quality.flagged:
-        depth_sds_um = np.maximum(depth_sds_um, [layer.sd for layer in description.layer_depths_um])
+        training_sds_um = np.array([layer.sd for layer in description.layer_depths_um])
+        depth_sds_um = np.maximum(depth_sds_um.T, training_sds_um).T  # of layers, or maps of them
     occupancy = np.ones(description.n_layers) if outputs.occupancy is None else outputs.occupancy
     found = slice(None if recalibrated.n_found is None else max(1, recalibrated.n_found))
     probability, depths_um, depth_sds_um = recalibrated.output[found], depths_um[found], depth_sds_um[found]
@@ -138,13 +144,26 @@ def reconstruct(
     )
 
 
-def _predict_field(measurement: npt.NDArray[Any], model: Model) -> NumpyOutputs:
-    """`Model.predict_all` of a measurement `(S, Y, X)`, by tiles if it is larger than those of the model."""
-    n_pixels, predict = model.description.n_pixels, model.predict_all
+def _predict_field(measurement: npt.NDArray[Any], model: Model) -> tuple[NumpyOutputs, npt.NDArray[np.floating] | None]:
+    """`Model.predict_all` of a measurement `(S, Y, X)`, by tiles if it is larger than those of the model.
+
+    Also the scores of all tiles, see `consistency_scores`.
+    """
+    n_pixels, scores = model.description.n_pixels, []
+
+    def predict(tiles: npt.NDArray[Any]) -> NumpyOutputs:
+        raw = model.predict_all(tiles)
+        counts = model.recalibrate(raw).count_probabilities
+        scores.append(consistency_scores(model, tiles, model.select(replace(raw, count_probabilities=counts))))
+        return raw
+
     if measurement.shape[1:] == (n_pixels, n_pixels):
-        return predict(measurement[None])[0]
-    edge = n_pixels // 6
-    return predict_field(predict, measurement, Tiling(n_pixels, cut=edge, ramp=edge))
+        outputs = predict(measurement[None])[0]
+    else:
+        edge = n_pixels // 6
+        outputs = predict_field(predict, measurement, Tiling(n_pixels, cut=edge, ramp=edge))
+    found = [each for each in scores if each is not None]
+    return outputs, np.concatenate(found) if found else None
 
 
 def _select(model: Model, outputs: NumpyOutputs) -> NumpyOutputs:
@@ -155,5 +174,5 @@ def _select(model: Model, outputs: NumpyOutputs) -> NumpyOutputs:
 def _average_over_field(values: npt.NDArray[Any], probability: npt.NDArray[np.float32]) -> tuple[float, ...]:
     """Values `(L,)` of the layers, or means of maps `(L, Y, X)` of a field of tiles, weighted with the probability."""
     if values.ndim == 3:
-        values = np.average(values, (1, 2), probability)
+        values = np.average(values, (1, 2), probability + 1e-12)
     return tuple(values.tolist())
