@@ -2,10 +2,12 @@
 
 `PYTHONPATH=workflow/src python tests/independent/conditions.py --n 40 --out conditions.csv` prints a table with 95 %
 bootstrap intervals over scenes and writes it. `--conditions "offset 1 x" hot` selects those whose name has a text.
+`--remedy conditioned` reconstructs as `foci3d reconstruct` does, `--remedy aligned` also aligns the imager before, from
+other acquisitions; by default, measurements are reconstructed as they are.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,8 +20,13 @@ from imager import FWHM_DEG, N_PIXELS, PITCH_UM, STANDOFF_UM, Imperfections, mea
 import foci3d
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 from foci3d.optics.psf import PSF, depth_grid
+from foci3d.reconstruction.alignment import align_measurements
+from foci3d.reconstruction.conditioning import condition
 
 N_BOOTSTRAP = 2000
+FIRST_OTHER = 1000
+"""Seed of the first scene that an imager is aligned with."""
+
 NOISELESS = float("inf")
 NO_FLAWS = Imperfections()
 METRICS = {
@@ -39,10 +46,10 @@ class Condition:
     flaws: Imperfections = NO_FLAWS
     margin_px: int = 0
 
-    def samples(self, n_samples: int) -> Iterator[tuple[np.ndarray, scenes.Scene]]:
+    def samples(self, n_samples: int, first: int = 0) -> Iterator[tuple[np.ndarray, scenes.Scene]]:
         """Measurements `(S, P, P)` with their scenes, of the part that the sensors see."""
         inside = slice(self.margin_px, self.margin_px + N_PIXELS)
-        for seed in range(n_samples):
+        for seed in range(first, first + n_samples):
             scene = scenes.make_scene(getattr(scenes, self.layer), seed, N_PIXELS + 2 * self.margin_px)
             seen = scene.layers[:, inside, inside], scene.masks[:, inside, inside]
             yield measure(scene.layers, scene.depths_um, self.flaws, seed), scenes.Scene(*seen, scene.depths_um)
@@ -81,6 +88,31 @@ def described_psf() -> PSF:
     return PSF(kernels.float(), depths_um.float(), PITCH_UM, {"source": "optics", **asdict(optics)})
 
 
+Reconstruct = Callable[[np.ndarray], foci3d.Reconstruction]
+
+
+def reconstruct_conditioned(images: np.ndarray, model: foci3d.Model) -> foci3d.Reconstruction:
+    """As `foci3d reconstruct` does."""
+    values, _ = condition(images[None].astype(np.float32), model)
+    return foci3d.reconstruct(values[0], model)
+
+
+def make_reconstruct(remedy: str, chosen: Condition, n_align: int) -> Reconstruct:
+    """How to reconstruct the measurements of a condition."""
+    psf, path = described_psf(), foci3d.released_model("two_sensors")
+    model = foci3d.load_model(path, psf=psf, device="cpu")
+    if remedy == "none":
+        return lambda images: foci3d.reconstruct(images, model)
+    if remedy == "conditioned":
+        return lambda images: reconstruct_conditioned(images, model)
+    others = [images.astype(np.float32) for images, _ in chosen.samples(n_align, FIRST_OTHER)]
+    imager = align_measurements(others, model, fit="width" if chosen.flaws.psf_width != 1 else "separation")
+    print(imager, flush=True)
+    separation_um = imager.sensor_separation_um
+    aligned = foci3d.load_model(path, psf=imager.scale_psf(psf), device="cpu", sensor_separation_um=separation_um)
+    return lambda images: reconstruct_conditioned(imager.apply(images), aligned)
+
+
 def score(result: foci3d.Reconstruction, scene: scenes.Scene) -> dict[str, float]:
     """Metrics of one reconstruction; depths of layers that hold cells."""
     occupied = scene.masks.any((1, 2))
@@ -114,21 +146,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=40, help="scenes of each condition")
     parser.add_argument("--conditions", nargs="*", default=[""], help="texts in the names of conditions; default: all")
+    parser.add_argument("--remedy", choices=["none", "conditioned", "aligned"], default="none")
+    parser.add_argument("--align", type=int, default=20, help="acquisitions to align from")
     parser.add_argument("--out", type=Path, help="CSV file to write")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    model = foci3d.load_model(foci3d.released_model("two_sensors"), psf=described_psf(), device="cpu")
     chosen = {name: each for name, each in CONDITIONS.items() if any(text in name for text in arguments.conditions)}
     tables = []
-    for name, condition in chosen.items():
-        samples = condition.samples(arguments.n)
-        scores = pd.DataFrame([score(foci3d.reconstruct(images, model), scene) for images, scene in samples])
-        tables.append(summarize(name, scores))
+    for name, chosen_condition in chosen.items():
+        reconstruct = make_reconstruct(arguments.remedy, chosen_condition, arguments.align)
+        scores = [score(reconstruct(images), scene) for images, scene in chosen_condition.samples(arguments.n)]
+        tables.append(summarize(name, pd.DataFrame(scores)).assign(remedy=arguments.remedy))
         print(format_table(tables[-1]), flush=True)
-    table = pd.concat(tables, ignore_index=True)
-    print(format_table(table))
-    if arguments.out:
-        table.to_csv(arguments.out, index=False, float_format="%.3f")
+        if arguments.out:
+            pd.concat(tables, ignore_index=True).to_csv(arguments.out, index=False, float_format="%.3f")
 
 
 if __name__ == "__main__":

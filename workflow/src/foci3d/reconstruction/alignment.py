@@ -57,6 +57,9 @@ N_SWEEPS = 3
 MAX_MOVES = 6
 """Sweeps over the parameters, with half the steps each time, and moves of a parameter in each."""
 
+MIN_ERRORS = 2.0
+"""Standard errors by which a parameter must differ from its description; else it is taken as described."""
+
 MAX_WINDOWS = 2
 """Windows of a large field along each axis."""
 
@@ -79,7 +82,8 @@ def align(
     Returns
     -------
     ImagerCorrection
-        Deviations with their standard errors, for `foci3d.reconstruct_acquisition`.
+        Deviations with their standard errors, for `foci3d.reconstruct_acquisition`. One that is smaller than two of
+        its standard errors is taken as none.
 
     Raises
     ------
@@ -158,7 +162,10 @@ def _describe(
 ) -> ImagerCorrection:
     """The result, with what the acquisitions do not determine."""
     n_acquisitions = len(offsets)
-    known = [None] * len(parameters) if errors is None else list(errors)
+    known: list[float | None] = [None] * len(parameters)
+    if errors is not None:
+        known = list(errors)
+        parameters = np.where(abs(parameters - PRIOR_MEAN) < MIN_ERRORS * errors, PRIOR_MEAN, parameters)
     deviations = dict(zip(NAMES, map(_deviation, parameters, known), strict=True))
     spread = [None, None] if errors is None else offsets.std(0, ddof=1) / np.sqrt(n_acquisitions)
     offset_a, offset_b = map(_deviation, offsets.mean(0), spread)
@@ -194,20 +201,24 @@ def _criterion(images: Sequence[npt.NDArray[np.float32]], offsets: Floats, model
     """From parameters to the logarithms of residual and entropy `(N, 2)`, means over the windows of each image."""
     size = model.description.n_pixels
 
+    def cut(image: npt.NDArray[np.float32], correction: ImagerCorrection) -> npt.NDArray[np.float32]:
+        corrected = correction.apply(image)
+        starts = [np.unique(np.linspace(0, extent - size, MAX_WINDOWS).astype(int)) for extent in image.shape[1:]]
+        windows = np.array([corrected[:, y : y + size, x : x + size] for y, x in product(*starts)], np.float32)
+        return windows / windows.mean((1, 2, 3), keepdims=True)
+
     def terms(parameters: Floats) -> Floats:
-        scaled, results = _scale_distances(model, parameters[-1]), []
-        for image, offset in zip(images, offsets, strict=True):
-            corrected = _correction(parameters, offset).apply(image)
-            starts = [np.unique(np.linspace(0, extent - size, MAX_WINDOWS).astype(int)) for extent in image.shape[1:]]
-            windows = np.array([corrected[:, y : y + size, x : x + size] for y, x in product(*starts)], np.float32)
-            windows /= windows.mean((1, 2, 3), keepdims=True)
-            outputs = scaled.predict(windows, recalibrate=False)
-            probability = outputs.output
-            depths_um = np.broadcast_to(scaled.layer_depths(outputs)[0], probability.shape[:2])
-            residual = low_frequency_residual(scaled.forward_model, windows, probability, depths_um)
-            entropy = (entr(probability) + entr(1 - probability)).mean((1, 2, 3), dtype=float)
-            results.append([float(np.log(values + 1e-6).mean()) for values in (residual, entropy)])
-        return np.array(results)
+        pairs = zip(images, offsets, strict=True)
+        parts = [cut(image, _correction(parameters, offset)) for image, offset in pairs]
+        windows, first = np.concatenate(parts), np.cumsum([0, *map(len, parts[:-1])])
+        scaled = _scale_distances(model, parameters[-1])
+        outputs = scaled.predict(windows, recalibrate=False)
+        probability = outputs.output
+        depths_um = np.broadcast_to(scaled.layer_depths(outputs)[0], probability.shape[:2])
+        residual = low_frequency_residual(scaled.forward_model, windows, probability, depths_um)
+        entropy = (entr(probability) + entr(1 - probability)).mean((1, 2, 3), dtype=float)
+        logarithms = np.log(np.stack([residual, entropy], 1) + 1e-6)
+        return np.add.reduceat(logarithms, first) / np.array([[len(part)] for part in parts])
 
     return terms
 
