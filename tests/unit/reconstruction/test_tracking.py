@@ -137,6 +137,11 @@ def test_many_foci_take_memory_for_those_within_the_gates(monkeypatch: pytest.Mo
         track_foci(table((0, 0, 0, 0), (0, 1, 0, 0), (1, 0, 0, 0), (1, 1, 0, 0)), **GATES)
 
 
+def test_more_frames_than_a_series_has_are_refused() -> None:
+    with pytest.raises(InputError, match="found over 10000 frames"):
+        track_foci(table(*((frame, 0, 0, 0) for frame in range(10_001))), **GATES)
+
+
 def test_a_missing_column_and_an_impossible_gate_are_errors() -> None:
     with pytest.raises(InputError, match="expected a column depth_um"):
         track_foci(table((0, 1, 2, 3)).drop(columns="depth_um"), **GATES)

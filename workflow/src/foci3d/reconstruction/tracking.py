@@ -32,6 +32,9 @@ from foci3d.io.tables import read_table, require_numbers
 MAX_LINKS = 2_000_000
 """Pairs of foci in two frames that may be linked, which take a minute and 200 MB."""
 
+MAX_FRAMES = 10_000
+"""Frames of a series."""
+
 POSITION = ["x_um", "y_um", "depth_um"]
 """Columns of the position of a focus."""
 
@@ -104,6 +107,8 @@ def track_foci(foci: pd.DataFrame, *, max_lateral_um: float, max_depth_um: float
             "gates above 0 and a gap of at least 0. Correct them."
         )
     scaled = foci[POSITION].to_numpy(float) / (max_lateral_um, max_lateral_um, max_depth_um)
+    if foci["frame"].nunique() > MAX_FRAMES:
+        raise InputError(f"foci: found over {MAX_FRAMES} frames; expected at most as many. Split the series.")
     foci = foci.assign(frame=foci["frame"].astype(int))
     frames = foci["frame"].to_numpy()
     tracks = np.zeros(len(foci), int)
