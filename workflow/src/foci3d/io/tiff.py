@@ -50,7 +50,7 @@ ORIENTATIONS = {
 
 def read_tiff(path: Path, array: str, preferred: str) -> ImageFile:
     """Read an image or series; `array` is the name or the number of one of several."""
-    with _report_losses(), open_alone(path) as file:
+    with open_alone(path) as file:
         names = image_names(file)
         index = names.index(choose_array(path, names, array, preferred)) if len(names) > 1 or array else 0
         series = file.series[index]
@@ -72,8 +72,8 @@ def image_names(file: tifffile.TiffFile) -> list[str]:
 
 @contextmanager
 def open_alone(path: Path) -> Iterator[tifffile.TiffFile]:
-    """Open a file, and refuse one that takes images from other files."""
-    with tifffile.TiffFile(path, _multifile=False) as file:
+    """Open a file, and refuse one that takes images from other files, or that has lost more than single pages."""
+    with _report_losses(), tifffile.TiffFile(path, _multifile=False) as file:
         for identifier, name in _file_names(file):
             if name and Path(name).name != path.name and identifier != _own_identifier(file):
                 raise InputError(
