@@ -106,7 +106,9 @@ def make_reconstruct(remedy: str, chosen: Condition, n_align: int) -> Reconstruc
     if remedy == "conditioned":
         return lambda images: reconstruct_conditioned(images, model)
     others = [images.astype(np.float32) for images, _ in chosen.samples(n_align, FIRST_OTHER)]
-    imager = align_measurements(others, model, fit="width" if chosen.flaws.psf_width != 1 else "separation")
+    flaws = chosen.flaws
+    fit = "width" if flaws.psf_width != 1 else "separation" if flaws.separation_error_um else "neither"
+    imager = align_measurements(others, model, fit=fit)
     print(imager, flush=True)
     separation_um = imager.sensor_separation_um
     aligned = foci3d.load_model(path, psf=imager.scale_psf(psf), device="cpu", sensor_separation_um=separation_um)

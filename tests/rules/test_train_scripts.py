@@ -30,6 +30,7 @@ TRAINING = {
     "optimizer": "adamw",
     "max_learning_rate": 0.002,
     "weight_averaging": 0.0,
+    "maximum_offset": 0.0,
     "weight_decay": 0.01,
     "augment": True,
     "resample_stacks": True,

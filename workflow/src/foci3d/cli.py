@@ -379,13 +379,12 @@ def align(
     mirrored: Flag = False,
     model: Path | None = None,
     sensor_separation_um: Separation = None,
-    fit: Literal["separation", "width", "neither"] = "separation",
+    fit: Literal["separation", "width", "neither"] = "neither",
     device: str = "auto",
 ) -> None:
     """Measure how an imager of two sensors deviates from its description.
 
-    Finds the offset of each sensor, the gain, shift and rotation of sensor B,
-    and the separation of the sensors or the width of the point-spread function,
+    Finds the offset of each sensor, and the gain, shift and rotation of sensor B,
     from acquisitions of one imager, and writes them with their standard errors
     for `foci3d reconstruct --imager`. Ten acquisitions or more are good. It takes
     a few seconds for each.
@@ -408,7 +407,8 @@ def align(
     model
         Trained model (JSON) of two sensors that knows the optics; by default the released one.
     fit
-        What to fit of two that cannot be told apart: the separation, or the width of the point-spread function.
+        What to fit besides, of two that cannot be told apart: the separation, or the width of the point-spread
+        function.
     device
         cpu, cuda, cuda:1, ...; by default a GPU where there is one.
     """

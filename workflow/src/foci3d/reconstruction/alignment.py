@@ -65,7 +65,7 @@ MAX_WINDOWS = 2
 
 
 def align(
-    acquisitions: Sequence[Acquisition], model: Model, *, fit: Literal["separation", "width", "neither"] = "separation"
+    acquisitions: Sequence[Acquisition], model: Model, *, fit: Literal["separation", "width", "neither"] = "neither"
 ) -> ImagerCorrection:
     """Find the deviations of an imager from its description.
 
@@ -104,7 +104,7 @@ def align_measurements(
     measurements: Sequence[npt.NDArray[np.float32]],
     model: Model,
     *,
-    fit: Literal["separation", "width", "neither"] = "separation",
+    fit: Literal["separation", "width", "neither"] = "neither",
 ) -> ImagerCorrection:
     """The same for `measurements`, each `(2, Y, X)`."""
     fast = replace(model, average_symmetries=False)
