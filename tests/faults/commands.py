@@ -128,7 +128,7 @@ def inspect() -> None:
         for as_json in (False, True):
             output = io.StringIO()
             with redirect_stdout(output):
-                cli.inspect(path, json=as_json)
+                cli.files.inspect(path, json=as_json)
             assert all(line.isprintable() for line in output.getvalue().split("\n"))
 
 

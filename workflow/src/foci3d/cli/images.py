@@ -1,58 +1,30 @@
-"""The command line `foci3d`: inspect files, check configurations, reconstruct images, track foci, export models.
+"""Commands for images: try one, reconstruct, align the imager, follow foci."""
 
-Each command is a function; cyclopts makes its options from the parameters and its help from the docstring. The workflow
-itself is run by Snakemake. Commands import what they need when they run, so that ``--help`` is fast.
-"""
-
-import json
-import logging
-import os
-import sys
-import textwrap
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from cyclopts import App, CycloptsError, Parameter
-from pydantic import AllowInfNan, Field, ValidationError
+from cyclopts import Parameter
 
-from foci3d.config.fields import Fraction, Positive, Specimen, UnusableFrames
-from foci3d.errors import InputError, LogFormatter, one_line
-from foci3d.version import __version__
+from foci3d.cli.app import (
+    DepthGate,
+    Files,
+    Flag,
+    Folder,
+    Gap,
+    Interval,
+    LateralGate,
+    PsfFile,
+    Separation,
+    Series,
+    app,
+    write,
+)
+from foci3d.config.fields import Fraction, Specimen, UnusableFrames
+from foci3d.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from foci3d.config.models import TrackingConfig
-
-HELP = """
-3D maps of cells from the blurred images of millimetre-scale lensless imagers.
-
-`foci3d COMMAND --help` explains a command, with an example. Exit status: 0, or
-1 after an error in the input, which is reported in one line, or 2 after a
-mistake in the command. The workflow, which calibrates, simulates, trains and
-scores, is run by Snakemake: see README.md.
-"""
-
-app = App("foci3d", help=HELP, version=__version__, help_format="plaintext", help_formatter="plain")
-
-Length = Annotated[Positive, AllowInfNan(False)]
-Files = Annotated[list[Path], Parameter(negative="")]
-Series = Annotated[list[str], Parameter(negative="", consume_multiple=True)]
-Flag = Annotated[bool, Parameter(negative="", show_default=False)]
-Folder = Annotated[Path, Parameter(help="Folder of the results.")]
-PsfFile = Annotated[
-    Path | None,
-    Parameter(help="Point-spread function of the imager (HDF5); networks that know the optics need it."),
-]
-Separation = Annotated[
-    Length | None,
-    Parameter(help="Distance between the sensors [um], if it is not that of the model's training data."),
-]
-LateralGate = Annotated[Length, Parameter(help="Largest lateral distance that a focus moves from frame to frame [um].")]
-DepthGate = Annotated[Length, Parameter(help="Largest distance in depth that a focus moves from frame to frame [um].")]
-Gap = Annotated[int, Field(ge=0), Parameter(help="Frames a focus may be missing and is the same focus afterwards.")]
-Interval = Annotated[Length | None, Parameter(help="Time between frames [s], for speeds in um/s.")]
 
 
 @Parameter(name="*")
@@ -81,149 +53,6 @@ class Images:
         return given | {"mirrored": "yes" if self.mirrored else "no"}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        Arguments of the command line, by default those of the process.
-
-    Returns
-    -------
-    int
-        Exit status: 0, or 1 after an error in the input or a file that cannot be written, or 2 after a mistake in the
-        command.
-    """
-    tokens = sys.argv[1:] if arguments is None else arguments
-    if logging.lastResort:  # prints warnings
-        logging.lastResort.setFormatter(LogFormatter())
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal may know fewer characters than a file has
-    if not tokens:
-        sys.stderr.write("foci3d: expected a command. See foci3d --help.\n")
-        return 2
-    try:
-        app(tokens, exit_on_error=False, print_error=False, result_action="return_none")
-        sys.stdout.flush()
-    except BrokenPipeError:  # as by `| head`; a later flush would fail, too
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except CycloptsError as error:
-        command = " ".join(("foci3d", *(error.command_chain or ())))
-        sys.stderr.write(f"{command}: {one_line(f'{_describe(error)} See {command} --help.')}\n")
-        return 2
-    except (InputError, OSError) as error:
-        lines = str(error) if isinstance(error, InputError) else one_line(str(error))
-        sys.stderr.write(f"foci3d: {lines}\n")
-        return 1
-    return 0
-
-
-def _describe(error: CycloptsError) -> str:
-    """A mistake in the command, in one line."""
-    cause = error.__cause__
-    if error.argument and isinstance(cause, ValidationError):
-        problem = cause.errors()[0]
-        return f"{error.argument.name}: found {problem['input']}; {problem['msg'].replace('Input', 'it')}."
-    return " ".join(str(error).split())
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-
-
-@app.command
-def inspect(file: Path, /, *, json: Flag = False) -> None:
-    """Describe a file: kind, attributes, and arrays with axes, units and digests.
-
-    Arrays of HDF5 files are verified against their digests. Other files: a model
-    (JSON, safetensors), TIFF, PNG, NPY, MATLAB.
-
-    For example:
-      foci3d inspect results/quick/psf/scan.h5
-
-    Parameters
-    ----------
-    file
-        The file.
-    json
-        Print JSON instead of text.
-    """
-    from foci3d.io.inspection import inspect_file
-
-    summary = inspect_file(file)
-    if json:
-        _write_json(asdict(summary))
-        return
-    _write(one_line(f"{file}: {summary.kind}"))
-    if summary.attributes:
-        _write("\nattributes")
-        _write_table([(name, _format(value)) for name, value in summary.attributes.items()])
-    if summary.arrays:
-        rows = [
-            (array.name, _format_shape(array.shape), array.dtype, array.axes, array.unit, array.sha256[:16])
-            for array in summary.arrays
-        ]
-        headers = ("array", "shape", "type", "axes", "unit", "sha256")
-        used = [index for index in range(len(headers)) if any(row[index] for row in rows)]
-        _write("")
-        _write_table([[row[index] for index in used] for row in rows], [headers[index] for index in used])
-
-
-def _write_json(content: dict[str, Any]) -> None:
-    _write(json.dumps(content, indent=2, default=str))
-
-
-def _format_shape(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "scalar"
-
-
-def _format(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return ", ".join(map(_format, value)) if isinstance(value, list) else str(value)
-
-
-def _write_table(rows: Sequence[Sequence[str]], headers: Sequence[str] = ()) -> None:
-    from tabulate import tabulate
-
-    cells = [list(map(one_line, row)) for row in rows]
-    _write(textwrap.indent(tabulate(cells, headers, tablefmt="plain", disable_numparse=True), "  "))
-
-
-@app.command
-def validate(config: Files, /, *, base: Path = Path("config/config.yaml"), allow_plugins: Flag = False) -> None:
-    """Check a configuration without running the workflow.
-
-    Merges the files as Snakemake does (the base, then each overlay; the last
-    value wins) and checks every key, its type and range, and how the entries
-    fit each other; reports every problem with its file and line. The table of
-    samples is checked when Snakemake starts.
-
-    For example:
-      foci3d validate config/quick.yaml config/mine.yaml
-
-    Parameters
-    ----------
-    config
-        Overlays, in the order of --configfile.
-    base
-        Configuration that the overlays change.
-    allow_plugins
-        Run the Python files that the key plugins names; without this, a configuration with plugins is refused.
-    """
-    from foci3d.config.validation import read_config
-
-    overlays = [file for file in config if file.resolve() != base.resolve()]
-    checked = read_config([base, *overlays], allow_plugins=allow_plugins)
-    _write(
-        f"valid: {len(checked.datasets)} datasets, {len(checked.networks)} networks, {len(checked.baselines)} "
-        f"classical methods; results go to {checked.results}"
-    )
-
-
 @app.command
 def demo(*, out: Folder = Path("foci3d-demo")) -> None:
     """Reconstruct a bundled acquisition whose truth is known: four layers of cells seen by two sensors.
@@ -244,9 +73,9 @@ def demo(*, out: Folder = Path("foci3d-demo")) -> None:
     result = reconstruct_acquisition(example.acquisition, load_model(released_model("two_sensors"), psf=example.psf))
     write_reconstruction(result, out)
     (frame,) = result.frames
-    _write(f"{out}: {len(frame.foci)} foci in {len(frame.depths_um)} layers; {frame.quality}")
-    _write(f"{out}: {example.compare(frame)}")
-    _write(f"Look at {out / 'overview.png'}, and open {out / 'view.html'} in a browser.")
+    write(f"{out}: {len(frame.foci)} foci in {len(frame.depths_um)} layers; {frame.quality}")
+    write(f"{out}: {example.compare(frame)}")
+    write(f"Look at {out / 'overview.png'}, and open {out / 'view.html'} in a browser.")
 
 
 @app.command
@@ -351,11 +180,11 @@ def reconstruct(
     )
     write_reconstruction(result, out)
     if str(result.conditioning):
-        _write(one_line(f"{out}: {result.conditioning}"))
+        write(one_line(f"{out}: {result.conditioning}"))
     for number, each in enumerate(result.by_number):
         frame = f", frame {number}" if len(result.by_number) > 1 else ""
         found = f"{len(each.foci)} foci in {len(each.depths_um)} layers; {each.quality}" if each else ""
-        _write(one_line(f"{out}{frame}: {found or f'skipped: {result.skipped[number]}'}"))
+        write(one_line(f"{out}{frame}: {found or f'skipped: {result.skipped[number]}'}"))
 
 
 def _tracking(max_lateral_um: float | None, max_depth_um: float | None, max_gap: int) -> "TrackingConfig | None":
@@ -432,7 +261,7 @@ def align(
     ]
     imager = align(rows, trained, fit=fit)
     imager.save(out)
-    _write(f"{out}: {imager}")
+    write(f"{out}: {imager}")
 
 
 @app.command
@@ -473,43 +302,4 @@ def track(
     gates = TrackingConfig(max_lateral_um=max_lateral_um, max_depth_um=max_depth_um, max_gap=max_gap)
     tracks = Tracks.from_foci(table, gates, frame_interval_s)
     write_tracks(tracks, out)
-    _write(f"{out}: {len(tracks.summary)} tracks of {len(tracks.foci)} foci in {table['frame'].nunique()} frames")
-
-
-@app.command
-def export(*, model: Path, out: Path, psf: PsfFile = None, sensor_separation_um: Separation = None) -> None:
-    """Write a trained model as ONNX or as a BioImage Model Zoo package.
-
-    The ONNX file takes measurements (sample, sensor, y, x) and gives the outputs
-    of the task. With a file name that ends in .zip, a package of the BioImage
-    Model Zoo is written around it. The point-spread function of a network that
-    knows the optics becomes a constant of the file. Needs the extras `onnx` and,
-    for a package, `bioimageio`: pip install '.[onnx,bioimageio]' in a clone.
-
-    For example:
-      foci3d export --model results/quick/models/stack2_cnn.json --out cnn.onnx
-
-    Parameters
-    ----------
-    model
-        Trained model (JSON).
-    out
-        File to write: .onnx or .zip.
-    """
-    from foci3d.learning.bioimageio_package import write_package
-    from foci3d.learning.export import export_onnx
-    from foci3d.learning.model import load_model
-
-    writers = {".onnx": export_onnx, ".zip": write_package}
-    if out.suffix not in writers:
-        raise InputError(f"--out: found {out}; expected a name that ends in .onnx or .zip. Rename it.")
-    trained = load_model(
-        model,
-        psf=psf,
-        device="cpu",
-        average_symmetries=False,
-        recalibration=None,
-        sensor_separation_um=sensor_separation_um,
-    )
-    writers[out.suffix](trained, out)
-    _write(f"{out}: {trained.description.network}, {trained.description.task}")
+    write(f"{out}: {len(tracks.summary)} tracks of {len(tracks.foci)} foci in {table['frame'].nunique()} frames")
