@@ -24,8 +24,11 @@ from foci3d.reconstruction.alignment import align_measurements
 from foci3d.reconstruction.conditioning import condition
 
 N_BOOTSTRAP = 2000
-FIRST_OTHER = 1000
-"""Seed of the first scene that an imager is aligned with."""
+FIRST_TEST, FIRST_OTHER = 5000, 1000
+"""Seeds of the first scene of a condition, and of the first that an imager is aligned with.
+
+Thresholds of the library were chosen on scenes 0 to 99.
+"""
 
 NOISELESS = float("inf")
 NO_FLAWS = Imperfections()
@@ -46,7 +49,7 @@ class Condition:
     flaws: Imperfections = NO_FLAWS
     margin_px: int = 0
 
-    def samples(self, n_samples: int, first: int = 0) -> Iterator[tuple[np.ndarray, scenes.Scene]]:
+    def samples(self, n_samples: int, first: int = FIRST_TEST) -> Iterator[tuple[np.ndarray, scenes.Scene]]:
         """Measurements `(S, P, P)` with their scenes, of the part that the sensors see."""
         inside = slice(self.margin_px, self.margin_px + N_PIXELS)
         for seed in range(first, first + n_samples):

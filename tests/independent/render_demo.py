@@ -22,7 +22,9 @@ def main(folder: Path = FOLDER) -> None:
     images = {"sensor_a": readings[0].astype(np.uint16), "sensor_b": readings[1].astype(np.uint16)}
     images["masks"] = scene.masks.astype(np.uint8)
     for name, values in images.items():
-        tifffile.imwrite(folder / f"{name}.tif", values, metadata=None, software=False, compression="zlib")
+        tifffile.imwrite(
+            folder / f"{name}.tif", values, metadata=None, software=False, compression="zlib", photometric="minisblack"
+        )
     optics = {"fwhm_deg": FWHM_DEG, "standoff_um": STANDOFF_UM, "linear_fill_factor": 1.0}
     imager = {"optics": optics, "pixel_pitch_um": PITCH_UM, "sensor_separation_um": SEPARATION_UM}
     description = {**imager, "depths_um": scene.depths_um.round(1).tolist()}

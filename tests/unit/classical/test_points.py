@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from foci3d.classical.points import PointLocalizer
 from foci3d.optics.acceptance import AngularAcceptance
-from foci3d.optics.noise import NoiseModel
+from foci3d.optics.noise_model import NoiseModel
 from foci3d.optics.points import DEPTH, VARIANCE, PointOptics
 from foci3d.optics.psf import PSF
 

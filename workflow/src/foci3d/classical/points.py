@@ -16,7 +16,7 @@ import numpy.typing as npt
 from skimage.feature import peak_local_max
 
 from foci3d.classical.background import Background, InnerProduct, constant_background, most_probable, tissue_background
-from foci3d.optics.noise import NoiseModel, estimate_noise
+from foci3d.optics.noise_model import NoiseModel, estimate_noise
 from foci3d.optics.points import BRIGHTNESS, DEPTH, VARIANCE, PointOptics, X, Y
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from foci3d.optics.noise import NoiseModel, estimate_noise
+from foci3d.optics.noise_model import NoiseModel, estimate_noise
 
 
 def smooth_light(peak):
