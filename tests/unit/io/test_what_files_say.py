@@ -115,9 +115,9 @@ def stopped_early(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'SizeT="2"', b'SizeT="9"'))
 
 
-def without_a_plane(path: Path) -> None:
-    """An OME-TIFF of four times that does not hold the second."""
-    planes = "".join(f'<TiffData IFD="{page}" FirstT="{time}" PlaneCount="1"/>' for page, time in enumerate((0, 2, 3)))
+def write_planes(path: Path, page_of_time: dict[int, int]) -> None:
+    """Write an OME-TIFF that plans four times and has three pages."""
+    planes = "".join(f'<TiffData IFD="{page}" FirstT="{time}" PlaneCount="1"/>' for time, page in page_of_time.items())
     pixels = 'DimensionOrder="XYCZT" Type="uint16" SizeX="51" SizeY="51" SizeC="1" SizeZ="1" SizeT="4"'
     schema = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
     image = f'<Image ID="Image:0"><Pixels ID="Pixels:0" {pixels}>{planes}</Pixels></Image>'
@@ -127,11 +127,17 @@ def without_a_plane(path: Path) -> None:
 
 
 def test_a_frame_that_a_series_lacks_is_missing_and_not_dark(tmp_path: Path) -> None:
-    without_a_plane(tmp_path / "a.ome.tif")
+    write_planes(tmp_path / "a.ome.tif", {0: 0, 2: 1, 3: 2})
     values = read_image_file(tmp_path / "a.ome.tif").values
     np.testing.assert_array_equal(values[[0, 2, 3]], SERIES[[0, 2, 3]])
     assert np.isnan(values[1]).all()
     assert values.dtype == np.float32
+
+
+def test_a_page_is_one_frame(tmp_path: Path) -> None:
+    write_planes(tmp_path / "a.ome.tif", {0: 0, 1: 1, 2: 2, 3: 2})
+    with pytest.raises(InputError, match=r"a.ome.tif: several frames are one and the same page"):
+        read_image_file(tmp_path / "a.ome.tif")
 
 
 def stopped_early_imagej(path: Path) -> None:

@@ -124,6 +124,8 @@ def _require_complete(path: Path, file: tifffile.TiffFile, series: tifffile.Tiff
             f"{path}: holds {len(pages)} of {planned} frames; the recording may have stopped early. Export the frames "
             "that there are."
         )
+    if len({page.offset for page in pages}) < len(pages):
+        raise InputError(f"{path}: several frames are one and the same page; expected one each. Export it again.")
     segments = [part for page in pages for part in zip(page.dataoffsets, page.databytecounts, strict=True)]
     if not segments or not all(offset and count for offset, count in segments):
         raise InputError(f"{path}: parts of the image have no values; expected a complete image. Export it again.")
