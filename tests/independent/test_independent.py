@@ -1,4 +1,4 @@
-"""The independent simulator: it uses nothing of what it tests, agrees with it, and has the flaws that it is told."""
+"""The independent simulator: it uses nothing of what it tests, agrees with it, and has the flaws that it is given."""
 
 import ast
 from pathlib import Path

@@ -169,8 +169,8 @@ def counted_test() -> Predictions:
     sds_um = np.where(np.isnan(there_um), np.nan, 30.0)
     informed_um = there_um + np.array([[10, 50, 0], [0, 0, 0], [20, 0, 0], [0, 0, 0]])
     found = {"output": output, "predicted_depths_um": found_um, "count_probabilities": np.eye(4)[numbers]}
-    told = Outputs(output=informed, predicted_depths_um=informed_um, predicted_depth_sds_um=sds_um)
-    return make_predictions("counted_stacks", target=target, depths_um=depths_um, informed=told, **found)
+    given_number = Outputs(output=informed, predicted_depths_um=informed_um, predicted_depth_sds_um=sds_um)
+    return make_predictions("counted_stacks", target=target, depths_um=depths_um, informed=given_number, **found)
 
 
 def test_counted_stacks_are_scored_by_their_number_of_layers():

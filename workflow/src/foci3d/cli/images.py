@@ -236,7 +236,7 @@ def align(
     model
         Trained model (JSON) of two sensors that knows the optics; by default the released one.
     fit
-        What to fit besides, of two that cannot be told apart: the separation, or the width of the point-spread
+        What to fit besides, of two that cannot be distinguished: the separation, or the width of the point-spread
         function.
     device
         cpu, cuda, cuda:1, ...; by default a GPU where there is one.

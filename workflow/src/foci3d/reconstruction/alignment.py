@@ -6,13 +6,13 @@ distances are those for which the corrected measurements :math:`y_i` agree best 
 .. math:: J(\theta) = \sum_i \log r_i(\theta) + \log H_i(\theta) + \frac{\kappa}{2} \sum_k (\theta_k / \sigma_k)^2 ,
 
 with the residual r of the prediction rendered again at low spatial frequencies, and the mean entropy H of its
-probabilities: through wrong optics, the layers explain the measurement less well, and can be told apart less well. The
+probabilities: through wrong optics, the layers explain the measurement less well, and are harder to separate. The
 last term is a weak prior. The distances follow from H alone, as blurred probabilities bias the residual. A
 least-squares fit with the predicted layers kept fixed is not used: the prediction adapts to wrong optics, so such a fit
 converges too slowly for shifts, and not at all for the separation.
 
 All distances grow by a factor with the separation of the sensors as with the width of the point-spread function, so the
-two cannot be told apart: one is given, and the other fitted. Standard errors are those of an M-estimator, from the
+two cannot be distinguished: one is given, and the other fitted. Standard errors are those of an M-estimator, from the
 spread of the gradients among the acquisitions (sandwich formula).
 """
 
@@ -77,7 +77,7 @@ def align(
     model : Model
         A model that reconstructs two sensors, with the point-spread function and the described separation.
     fit : {"separation", "width", "neither"}
-        Which of the two that cannot be told apart to fit; the other is taken as it is described.
+        Which of the two that cannot be distinguished to fit; the other is taken as it is described.
 
     Returns
     -------
@@ -177,7 +177,7 @@ def _describe(
     distance = deviations.pop("distance")
     found: dict[str, Any] = {}
     if fit != "neither":
-        notes.append("separation and width of the point-spread function cannot be told apart; one was fitted")
+        notes.append("separation and width of the point-spread function cannot be distinguished; one was fitted")
         found["distance_standard_error"] = distance.standard_error
         found |= {"sensor_separation_um": separation_um * distance.value} if fit == "separation" else {}
         found |= {"psf_width": distance} if fit == "width" else {}

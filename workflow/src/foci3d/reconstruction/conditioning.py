@@ -2,8 +2,8 @@ r"""What a real sensor adds to the light of the cells, found in the measurement 
 
 **Defects.** Through the optics, a source lights the pixels beside the one below it, too: at least as much as from a
 height of one pixel pitch. A pixel is hot if it is an outlier among its neighbours and these lack that light. A single
-cell that is smaller than a pixel and closer to the sensor cannot be told from a hot pixel. Rows, columns and pixels far
-darker than their neighbours are dead.
+cell that is smaller than a pixel and closer to the sensor looks like a hot pixel. Rows, columns and pixels far darker
+than their neighbours are dead.
 
 **Offsets.** Light that is even over a sensor, such as autofluorescence or a dark level, is a further unknown beside
 non-negative layers, on planes at all depths. Even light in the layers falls off at the edges of the measurement, an
