@@ -17,7 +17,8 @@ from run_script import load_workflow
 from snakemake.io import get_flag_value, is_flagged
 from torch import nn
 
-from foci3d.evaluation.scores import score, trace_roc
+from foci3d.evaluation.roc import trace_roc
+from foci3d.evaluation.scores import score
 from foci3d.io.predictions import Predictions
 from foci3d.learning import model as model_module
 from foci3d.workflow import provenance

@@ -11,6 +11,7 @@ from predicted import arrays_of, make_predictions
 from foci3d.config.tasks import TaskSpec
 from foci3d.errors import InputError
 from foci3d.evaluation import scores
+from foci3d.evaluation.roc import trace_roc
 from foci3d.io.predictions import Predictions
 from foci3d.io.samples import Outputs
 
@@ -352,7 +353,7 @@ def test_registered_scorer_is_used():
 
 def test_roc_has_a_curve_for_each_layer_and_their_mean(masks):
     test, _, summary = masks
-    curves = scores.trace_roc(test)
+    curves = trace_roc(test)
     assert curves.columns.tolist() == ["layer", "threshold", "false_positive_rate", "true_positive_rate", "auc"]
     assert curves["layer"].unique().tolist() == ["1", "2", "3", "4", "mean"]
     for layer, curve in curves.groupby("layer"):
@@ -367,7 +368,7 @@ def test_roc_has_a_curve_for_each_layer_and_their_mean(masks):
 
 def test_roc_passes_through_the_rates_at_one_half(masks):
     test, _, summary = masks
-    curves = scores.trace_roc(test)
+    curves = trace_roc(test)
     for layer in ("1", "4"):
         at_half = curves[(curves["layer"] == layer) & np.isclose(curves["threshold"], 0.5)].iloc[0]
         assert at_half["true_positive_rate"] == pytest.approx(cell(summary, "sensitivity", layer)["value"])
@@ -377,7 +378,7 @@ def test_roc_passes_through_the_rates_at_one_half(masks):
 @pytest.mark.parametrize("task", ["depth_class", "deblurring", "depth_map"])
 def test_roc_of_another_task_is_refused(task):
     with pytest.raises(InputError, match=f"some_network on some_dataset: task {task} has no ROC curve; .* choose"):
-        scores.trace_roc(make_predictions(task))
+        trace_roc(make_predictions(task))
 
 
 def test_predictions_survive_the_round_trip(tmp_path):

@@ -1,4 +1,4 @@
-"""Scores of a predictions file: tidy tables of its samples and of the whole test, and its ROC curves.
+"""Scores of a predictions file: tidy tables of its samples and of the whole test.
 
 A summary holds one row per metric and layer. Layers count from 1 at sensor A, and `all` is the mean of the layers;
 deblurred images have bins of depth instead, stacks whose layers are counted have the number of layers, and tests
@@ -21,10 +21,7 @@ from foci3d.config.tasks import (
     DEPTH_MAP,
     MASKS,
     STACKS,
-    TASKS,
-    OutputKind,
     TaskSpec,
-    tasks_of_kind,
 )
 from foci3d.errors import InputError
 from foci3d.evaluation import metrics, uncertainty
@@ -409,44 +406,3 @@ def _layered_samples(predictions: Predictions, columns: dict[str, FloatArray]) -
     frame["layer"] = np.tile(np.arange(1, n_layers + 1), n_samples)
     frame["depth_um"] = predictions.samples.depths_um.ravel()
     return frame.assign(**{name: values.ravel() for name, values in columns.items()})
-
-
-def trace_roc(predictions: Predictions) -> pd.DataFrame:
-    """ROC curve of each layer, pooled over samples, and the mean of these curves at equal false-positive rate.
-
-    Parameters
-    ----------
-    predictions : Predictions
-        Outputs and targets of a task with probabilities of a cell.
-
-    Returns
-    -------
-    DataFrame
-        Columns layer (1 to L, and `mean`), threshold (NaN for the mean), false_positive_rate, true_positive_rate, auc.
-
-    Raises
-    ------
-    InputError
-        If the task is another.
-    """
-    if TASKS[predictions.task].kind is not OutputKind.CELL_PROBABILITIES:
-        raise InputError(
-            f"{predictions.network} on {predictions.dataset}: task {predictions.task} has no ROC curve; "
-            f"expected {tasks_of_kind(OutputKind.CELL_PROBABILITIES)}, choose another network or dataset in figures."
-        )
-    histograms = metrics.probability_histograms(predictions.outputs.output, predictions.target > 0).sum(0)
-    thresholds, false_positive_rate, true_positive_rate = metrics.roc(histograms)
-    areas = metrics.histogram_auc(histograms)
-    grid = np.linspace(0, 1, len(thresholds))
-    mean = np.mean([np.interp(grid, *r) for r in zip(false_positive_rate, true_positive_rate, strict=True)], 0)
-    layers = [*map(str, range(1, len(areas) + 1)), "mean"]
-    n_points = len(thresholds)
-    return pd.DataFrame(
-        {
-            "layer": np.repeat(layers, n_points),
-            "threshold": np.append(np.tile(thresholds, len(areas)), np.full(n_points, np.nan)),
-            "false_positive_rate": np.append(false_positive_rate, grid),
-            "true_positive_rate": np.append(true_positive_rate, mean),
-            "auc": np.repeat(np.append(areas, metrics.mean_defined(areas)), n_points),
-        }
-    )
