@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import ray_sum
 import tifffile
 import torch
 
@@ -25,7 +26,7 @@ from foci3d.optics.psf import PSF
 
 PROJECT = Path(__file__).parents[2]
 RECONSTRUCT = ("reconstruct", "--sensor-a", "a.tif", "--out", "maps")
-COMMANDS = ("demo", "inspect", "validate", "reconstruct", "align", "track", "export")
+COMMANDS = ("demo", "calibrate", "inspect", "validate", "reconstruct", "align", "track", "export")
 
 
 @pytest.fixture
@@ -363,6 +364,25 @@ def test_reconstruct_takes_the_released_model_for_the_sensors(
     with tifffile.TiffFile(tmp_path / "out" / "volume.ome.tif") as file:
         assert file.series[0].shape[-3:] == (4, 51, 51)
     assert 0 < pd.read_csv(tmp_path / "out" / "quality.csv")["abstained"].item() <= 1
+
+
+def test_calibrate_recovers_the_optics_of_a_scan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The scan is a sum over rays, by no code of the library."""
+    frames = np.stack([frame.readings for frame in ray_sum.make_scan()])
+    tifffile.imwrite(tmp_path / "scan.tif", frames.astype(np.float32))
+    pd.DataFrame({"depth_um": ray_sum.DEPTHS_UM}).to_csv(tmp_path / "scan.csv", index=False)
+    command = ["calibrate", str(tmp_path / "scan.tif"), str(tmp_path / "scan.csv"), "--out", str(tmp_path / "psf")]
+    options = ["--n-pixels", "20", "--saturation", "1e6", "--depth-range-um", "100"]
+    assert main([*command, *options, "50"]) == 1
+    assert "--depth-range-um: found 100 50; expected the smaller depth first" in capsys.readouterr().err
+    assert main([*command, *options, "800", "--depth-step-um", "50"]) == 0
+    psf = PSF.load(tmp_path / "psf" / "psf.h5")
+    assert psf.kernels.shape == (15, 39, 39)
+    assert psf.attributes["fwhm_deg"] == pytest.approx(ray_sum.FWHM_DEG, rel=0.01)
+    assert {path.name for path in (tmp_path / "psf").iterdir()} == {"psf.h5", "profiles.csv", "widths.csv", "psf.png"}
+    text = capsys.readouterr().out
+    assert f"acceptance {psf.attributes['fwhm_deg']:.2f} +- " in text
+    assert "from 3 beads at 6 depths" in text
 
 
 def test_align_writes_what_reconstruct_takes(

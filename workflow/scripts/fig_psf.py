@@ -14,12 +14,8 @@ from foci3d.workflow.job import run_job
 
 def main(psf: Path, figure: list[Path], profiles: Path | None = None, widths: Path | None = None) -> None:
     style.use_style()
-    kernels = PSF.load(psf)
     scan = (pd.read_csv(profiles), pd.read_csv(widths)) if profiles and widths else None
-    drawn = calibration.psf(
-        kernels.kernels.numpy(), kernels.depths_um.numpy(), kernels.pixel_pitch_um, kernels.attributes, scan
-    )
-    style.save(drawn, *figure)
+    style.save(calibration.show_psf(PSF.load(psf), scan), *figure)
 
 
 if __name__ == "__main__":

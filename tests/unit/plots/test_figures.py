@@ -6,6 +6,7 @@ from io import BytesIO
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
@@ -13,6 +14,7 @@ from predicted import make_predictions
 from torch import nn
 
 from foci3d.io.samples import Samples
+from foci3d.optics.psf import PSF
 from foci3d.plots import (
     architecture,
     calibration,
@@ -69,8 +71,8 @@ def draw_psf(request: pytest.FixtureRequest) -> Figure:
     profiles = profiles.assign(measured=1.0, measured_se=0.1, fitted=1.1, residual=-0.1)
     widths = pd.DataFrame({"depth_um": depths_um, "fwhm_um": 0.6 * depths_um, "fitted_fwhm_um": 0.61 * depths_um})
     fit = {"fwhm_deg": 36.0, "fwhm_se_deg": 0.1, "standoff_um": 20.0, "standoff_se_um": 2.0}
-    kernels = np.full((5, 31, 31), 1 / 31**2)
-    return calibration.psf(kernels, depths_um, PITCH_UM, fit, (profiles, widths.assign(fwhm_se_um=5.0)))
+    psf = PSF(torch.full((5, 31, 31), 1 / 31**2), torch.from_numpy(depths_um), PITCH_UM, fit)
+    return calibration.show_psf(psf, (profiles, widths.assign(fwhm_se_um=5.0)))
 
 
 def draw_scenes(request: pytest.FixtureRequest) -> Figure:

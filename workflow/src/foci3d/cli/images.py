@@ -1,8 +1,8 @@
-"""Commands for images: try one, reconstruct, align the imager, follow foci."""
+"""Commands for images: try one, reconstruct, follow foci."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from cyclopts import Parameter
 
@@ -16,7 +16,6 @@ from foci3d.cli.app import (
     LateralGate,
     PsfFile,
     Separation,
-    Series,
     app,
     write,
 )
@@ -196,72 +195,6 @@ def _tracking(max_lateral_um: float | None, max_depth_um: float | None, max_gap:
     if max_lateral_um is None or max_depth_um is None:
         raise InputError("found one of --max-lateral-um and --max-depth-um; expected both, or none. Add the other.")
     return TrackingConfig(max_lateral_um=max_lateral_um, max_depth_um=max_depth_um, max_gap=max_gap)
-
-
-@app.command
-def align(
-    *,
-    sensor_a: Series,
-    sensor_b: Series,
-    psf: Path,
-    out: Path,
-    mirrored: Flag = False,
-    model: Path | None = None,
-    sensor_separation_um: Separation = None,
-    fit: Literal["separation", "width", "neither"] = "neither",
-    device: str = "auto",
-) -> None:
-    """Measure how an imager of two sensors deviates from its description.
-
-    Finds the offset of each sensor, and the gain, shift and rotation of sensor B,
-    from acquisitions of one imager, and writes them with their standard errors
-    for `foci3d reconstruct --imager`. Ten acquisitions or more are good. It takes
-    a few seconds for each.
-
-    For example:
-      foci3d align --psf psf.h5 --sensor-a 1a.tif 2a.tif --sensor-b 1b.tif 2b.tif --out imager.yaml
-
-    Parameters
-    ----------
-    sensor_a
-        Image of sensor A in each acquisition; of a time series, the first frame counts.
-    sensor_b
-        The same of sensor B, in the same order.
-    psf
-        Point-spread function of the imager (HDF5).
-    out
-        File to write (YAML).
-    mirrored
-        The images of sensor B are mirrored in x against those of sensor A.
-    model
-        Trained model (JSON) of two sensors that knows the optics; by default the released one.
-    fit
-        What to fit besides, of two that cannot be distinguished: the separation, or the width of the point-spread
-        function.
-    device
-        cpu, cuda, cuda:1, ...; by default a GPU where there is one.
-    """
-    from foci3d.config.samples import make_acquisition
-    from foci3d.learning.model import load_model
-    from foci3d.learning.released import released_model
-    from foci3d.reconstruction.alignment import align
-
-    if len(sensor_a) != len(sensor_b):
-        raise InputError(
-            f"found {len(sensor_a)} images of sensor A and {len(sensor_b)} of sensor B; expected one of each for every "
-            "acquisition. Add the missing ones."
-        )
-    trained = load_model(
-        model or released_model("two_sensors"), psf=psf, device=device, sensor_separation_um=sensor_separation_um
-    )
-    known = {"pixel_pitch_um": trained.pixel_pitch_um, "mirrored": "yes" if mirrored else "no"}
-    rows = [
-        make_acquisition({"sample": f"acquisition{number}", "sensor_a": a, "sensor_b": b, **known})
-        for number, (a, b) in enumerate(zip(sensor_a, sensor_b, strict=True), 1)
-    ]
-    imager = align(rows, trained, fit=fit)
-    imager.save(out)
-    write(f"{out}: {imager}")
 
 
 @app.command

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from foci3d.optics.psf import PSF
 from foci3d.plots import style
 from foci3d.plots.style import COLORS, SERIES
 
@@ -16,25 +17,13 @@ SHOWN_UM = (100, 250, 500, 1000, 1500)
 """Depths whose kernels and profiles are shown, or the nearest ones that the PSF covers."""
 
 
-def psf(
-    kernels: npt.NDArray[Any],
-    depths_um: npt.NDArray[Any],
-    pixel_pitch_um: float,
-    attributes: Mapping[str, Any],
-    measured: tuple[pd.DataFrame, pd.DataFrame] | None,
-) -> Figure:
+def show_psf(psf: PSF, measured: tuple[pd.DataFrame, pd.DataFrame] | None) -> Figure:
     """Show kernels in the field of view and, for a scan, profiles and widths with their residuals.
 
     Parameters
     ----------
-    kernels : ndarray (D, K, K)
-        Kernels, each with sum 1.
-    depths_um : ndarray (D,)
-        Their depths [um].
-    pixel_pitch_um : float
-        Distance between neighbouring pixels of the kernels [um].
-    attributes : mapping
-        Attributes of the PSF; fwhm_deg, standoff_um and their standard errors if these were fitted.
+    psf : PSF
+        Kernels, with fwhm_deg, standoff_um and their standard errors in the attributes if these were fitted.
     measured : tuple of DataFrame, optional
         Profiles (depth_um, radius_um, measured, measured_se, fitted, residual) and widths (depth_um, fwhm_um,
         fwhm_se_um, fitted_fwhm_um) of a calibration.
@@ -46,11 +35,11 @@ def psf(
     """
     figure = style.new_figure(style.FULL_WIDTH_MM, 45 if measured is None else 115)
     if measured is None:
-        _show_kernels(figure, kernels, depths_um, pixel_pitch_um)
+        _show_kernels(figure, psf)
         return figure
     ((top,), (bottom,)) = figure.subfigures(2, 1, squeeze=False, height_ratios=[1, 1.4])
-    _show_kernels(top, kernels, depths_um, pixel_pitch_um)
-    _show_scan(bottom, *measured, attributes)
+    _show_kernels(top, psf)
+    _show_scan(bottom, *measured, psf.attributes)
     return figure
 
 
@@ -59,14 +48,13 @@ def _nearest(depths_um: npt.NDArray[Any]) -> list[int]:
     return sorted({int(np.abs(depths_um - shown).argmin()) for shown in SHOWN_UM})
 
 
-def _show_kernels(
-    figure: Figure | SubFigure, kernels: npt.NDArray[Any], depths_um: npt.NDArray[Any], pixel_pitch_um: float
-) -> None:
+def _show_kernels(figure: Figure | SubFigure, psf: PSF) -> None:
+    kernels, depths_um = psf.kernels.numpy(), psf.depths_um.numpy()
     indices, edge = _nearest(depths_um), kernels.shape[-1] // 4
     for column, (axes, index) in enumerate(zip(figure.subplots(1, len(indices)), indices, strict=True)):
         field = kernels[index, edge:-edge, edge:-edge]
         bar_um = 1000.0 if column == 0 else None
-        style.show_image(axes, field, pixel_pitch_um, limits=(0, field.max()), bar_um=bar_um)
+        style.show_image(axes, field, psf.pixel_pitch_um, limits=(0, field.max()), bar_um=bar_um)
         axes.set_title(f"{depths_um[index]:.0f} µm")
 
 
