@@ -3,7 +3,8 @@
 `PYTHONPATH=workflow/src python tests/independent/conditions.py --n 40 --out conditions.csv` prints a table with 95 %
 bootstrap intervals over scenes and writes it. `--conditions "offset 1 x" hot` selects those whose name has a text.
 `--remedy conditioned` reconstructs as `foci3d reconstruct` does, `--remedy aligned` also aligns the imager before, from
-other acquisitions; by default, measurements are reconstructed as they are.
+other acquisitions of such layers, and `--remedy aligned_with_cells` from three acquisitions of five single cells; by
+default, measurements are reconstructed as they are.
 """
 
 import argparse
@@ -15,13 +16,24 @@ import numpy as np
 import pandas as pd
 import scenes
 import torch
-from imager import FWHM_DEG, N_PIXELS, PITCH_UM, STANDOFF_UM, Imperfections, measure
+from imager import (
+    FWHM_DEG,
+    N_PIXELS,
+    PITCH_UM,
+    SEPARATION_UM,
+    STANDOFF_UM,
+    Imperfections,
+    measure,
+    point_light,
+    read_out,
+)
 
 import foci3d
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 from foci3d.optics.psf import PSF, depth_grid
-from foci3d.reconstruction.alignment import align_measurements
+from foci3d.reconstruction.alignment import align_measurements, align_single_cells
 from foci3d.reconstruction.conditioning import condition
+from foci3d.reconstruction.imager_correction import ImagerCorrection
 
 N_BOOTSTRAP = 2000
 FIRST_TEST, FIRST_OTHER = 5000, 1000
@@ -30,6 +42,8 @@ FIRST_TEST, FIRST_OTHER = 5000, 1000
 Thresholds of the library were chosen on scenes 0 to 99.
 """
 
+REMEDIES = ("none", "conditioned", "aligned", "aligned_with_cells")
+N_CELL_ACQUISITIONS = 3
 NOISELESS = float("inf")
 NO_FLAWS = Imperfections()
 METRICS = {
@@ -51,9 +65,10 @@ class Condition:
 
     def samples(self, n_samples: int, first: int = FIRST_TEST) -> Iterator[tuple[np.ndarray, scenes.Scene]]:
         """Measurements `(S, P, P)` with their scenes, of the part that the sensors see."""
-        inside = slice(self.margin_px, self.margin_px + N_PIXELS)
+        inside, extent_px = slice(self.margin_px, self.margin_px + N_PIXELS), N_PIXELS + 2 * self.margin_px
+        extent_um = SEPARATION_UM + min(0, self.flaws.separation_error_um)
         for seed in range(first, first + n_samples):
-            scene = scenes.make_scene(getattr(scenes, self.layer), seed, N_PIXELS + 2 * self.margin_px)
+            scene = scenes.make_scene(getattr(scenes, self.layer), seed, extent_px, extent_um=extent_um)
             seen = scene.layers[:, inside, inside], scene.masks[:, inside, inside]
             yield measure(scene.layers, scene.depths_um, self.flaws, seed), scenes.Scene(*seen, scene.depths_um)
 
@@ -70,7 +85,7 @@ CONDITIONS = {
     **{f"gain of B {gain:g}": Condition(flaws=Imperfections(gain_b=gain)) for gain in (0.8, 0.9, 0.95, 1.2)},
     **{f"B shifted {s:g} px": Condition(flaws=Imperfections(shift_b_px=(0.8 * s, -0.6 * s))) for s in (0.5, 1, 2, 3)},
     **{f"B turned {angle:g} degrees": Condition(flaws=Imperfections(rotation_b_deg=angle)) for angle in (1, 2)},
-    **{f"separation {um:+g} um": Condition(flaws=Imperfections(separation_error_um=um)) for um in (50, 100)},
+    **{f"separation {um:+g} um": Condition(flaws=Imperfections(separation_error_um=um)) for um in (50, 100, -50, -100)},
     **{f"PSF {width:+.0%}": Condition(flaws=Imperfections(psf_width=1 + width)) for width in (0.1, -0.1)},
     "tissue 25 px beyond": Condition(margin_px=25),
     "speckled discs": Condition("speckled_discs"),
@@ -100,18 +115,32 @@ def reconstruct_conditioned(images: np.ndarray, model: foci3d.Model) -> foci3d.R
     return foci3d.reconstruct(values[0], model)
 
 
-def make_reconstruct(remedy: str, chosen: Condition, n_align: int) -> Reconstruct:
+def align_imager(remedy: str, chosen: Condition, n_align: int, model: foci3d.Model) -> ImagerCorrection:
+    """Deviations of the imager of a condition, from other acquisitions."""
+    if remedy == "aligned":
+        others = [images.astype(np.float32) for images, _ in chosen.samples(n_align, FIRST_OTHER)]
+        return align_measurements(others, model)
+    images = [cells(seed, chosen.flaws) for seed in range(FIRST_OTHER, FIRST_OTHER + N_CELL_ACQUISITIONS)]
+    return align_single_cells(images, model, "width" if chosen.flaws.psf_width != 1 else "separation")
+
+
+def cells(seed: int, flaws: Imperfections, count: int = 5) -> np.ndarray:
+    """Measurements `(S, P, P)` of single cells of about equal light, uniform in the field and in depth."""
+    rng = np.random.default_rng(seed)
+    deepest_um = SEPARATION_UM + min(0, flaws.separation_error_um) - 20
+    points = rng.uniform([1, 1, 20, 0.5], [N_PIXELS - 2, N_PIXELS - 2, deepest_um, 1.5], (count, 4))
+    return read_out(point_light(points, flaws), flaws, rng)
+
+
+def make_reconstruct(remedy: str, chosen: Condition, n_align: int, path: Path) -> Reconstruct:
     """How to reconstruct the measurements of a condition."""
-    psf, path = described_psf(), foci3d.released_model("two_sensors")
+    psf = described_psf()
     model = foci3d.load_model(path, psf=psf, device="cpu")
     if remedy == "none":
         return lambda images: foci3d.reconstruct(images, model)
     if remedy == "conditioned":
         return lambda images: reconstruct_conditioned(images, model)
-    others = [images.astype(np.float32) for images, _ in chosen.samples(n_align, FIRST_OTHER)]
-    flaws = chosen.flaws
-    fit = "width" if flaws.psf_width != 1 else "separation" if flaws.separation_error_um else "neither"
-    imager = align_measurements(others, model, fit=fit)
+    imager = align_imager(remedy, chosen, n_align, model)
     print(imager, flush=True)
     separation_um = imager.sensor_separation_um
     aligned = foci3d.load_model(path, psf=imager.scale_psf(psf), device="cpu", sensor_separation_um=separation_um)
@@ -151,7 +180,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=40, help="scenes of each condition")
     parser.add_argument("--conditions", nargs="*", default=[""], help="texts in the names of conditions; default: all")
-    parser.add_argument("--remedy", choices=["none", "conditioned", "aligned"], default="none")
+    parser.add_argument("--remedy", choices=REMEDIES, default="none")
+    parser.add_argument("--network", type=Path, default=foci3d.released_model("two_sensors"), help="model (JSON)")
     parser.add_argument("--align", type=int, default=20, help="acquisitions to align from")
     parser.add_argument("--out", type=Path, help="CSV file to write")
     arguments = parser.parse_args()
@@ -159,7 +189,7 @@ def main() -> None:
     chosen = {name: each for name, each in CONDITIONS.items() if any(text in name for text in arguments.conditions)}
     tables = []
     for name, chosen_condition in chosen.items():
-        reconstruct = make_reconstruct(arguments.remedy, chosen_condition, arguments.align)
+        reconstruct = make_reconstruct(arguments.remedy, chosen_condition, arguments.align, arguments.network)
         scores = [score(reconstruct(images), scene) for images, scene in chosen_condition.samples(arguments.n)]
         tables.append(summarize(name, pd.DataFrame(scores)).assign(remedy=arguments.remedy))
         print(format_table(tables[-1]), flush=True)

@@ -97,10 +97,12 @@ def measure_light(layers: np.ndarray, depths_um: np.ndarray, flaws: Imperfection
 def point_light(points: np.ndarray, flaws: Imperfections = Imperfections()) -> np.ndarray:
     """Light `(S, P, P)` on both sensors of `points (N, 4)`: y, x [pixels], depth [um] and light in all."""
     images, centres = np.zeros((2, N_PIXELS, N_PIXELS)), np.arange(N_PIXELS)
+    angle, middle = np.radians(flaws.rotation_b_deg), (N_PIXELS - 1) / 2
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     for y, x, depth_um, light in np.asarray(points, float):
-        shifts = (0.0, 0.0), flaws.shift_b_px
-        for image, height, (dy, dx) in zip(images, heights_um(np.array([depth_um]), flaws)[:, 0], shifts, strict=True):
-            seen = pixel_light((centres + dy - y) * PITCH_UM, (centres + dx - x) * PITCH_UM, height)
+        places = (y, x), rotation @ (np.array([y, x]) - flaws.shift_b_px - middle) + middle
+        for image, height, (py, px) in zip(images, heights_um(np.array([depth_um]), flaws)[:, 0], places, strict=True):
+            seen = pixel_light((centres - py) * PITCH_UM, (centres - px) * PITCH_UM, height)
             image += light * seen / light_per_point(float(height))
     return images
 

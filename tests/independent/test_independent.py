@@ -48,8 +48,9 @@ def test_a_pixel_of_b_is_where_shift_and_rotation_put_it():
     layers[0, 25, 35] = 1
     moved = imager.point_light(points, Imperfections(shift_b_px=(2.0, -1.0)))[1]
     assert np.unravel_index(moved.argmax(), moved.shape) == (23, 36)
-    turned = measure_light(layers, points[:, 2], Imperfections(rotation_b_deg=90.0))[1]
-    assert np.unravel_index(turned.argmax(), turned.shape) == (15, 25)
+    flaws = Imperfections(rotation_b_deg=90.0)
+    for turned in (measure_light(layers, points[:, 2], flaws)[1], imager.point_light(points, flaws)[1]):
+        assert np.unravel_index(turned.argmax(), turned.shape) == (15, 25)
 
 
 def test_flaws_of_a_sensor():

@@ -397,7 +397,7 @@ def test_align_writes_what_reconstruct_takes(
     assert main([*command, str(tmp_path / "b.tif")]) == 1
     assert "found 1 images of sensor A and 2 of sensor B" in capsys.readouterr().err
     imager = foci3d.ImagerCorrection.model_validate({"gain_b": {"value": 0.5}, "sensor_separation_um": 960.0})
-    monkeypatch.setattr(foci3d.reconstruction.alignment, "align", lambda rows, model, *, fit: imager)
+    monkeypatch.setattr(foci3d.reconstruction.alignment, "align", lambda rows, model, **options: imager)
     assert main(command) == 0
     assert "gain_b 0.5, sensor_separation_um 960" in capsys.readouterr().out
     images += ["--sensor-b", str(tmp_path / "b.tif"), "--imager", str(tmp_path / "imager.yaml")]

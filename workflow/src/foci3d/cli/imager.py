@@ -98,18 +98,20 @@ def align(
     mirrored: Flag = False,
     model: Path | None = None,
     sensor_separation_um: Separation = None,
-    fit: Literal["separation", "width", "neither"] = "neither",
+    specimen: Literal["layers", "cells"] = "layers",
+    fit: Literal["separation", "width", "neither"] | None = None,
     device: str = "auto",
 ) -> None:
     """Measure how an imager of two sensors deviates from its description.
 
-    Finds the offset of each sensor, and the gain, shift and rotation of sensor B,
-    from acquisitions of one imager, and writes them with their standard errors
-    for `foci3d reconstruct --imager`. Ten acquisitions or more are good. It takes
-    a few seconds for each.
+    From acquisitions of one imager, finds the gain, shift and rotation of sensor B
+    and, from single cells or beads, the separation of the sensors; from layers of
+    cells, the offset of each sensor. Writes them with their standard errors for
+    `foci3d reconstruct --imager`. Three acquisitions of about five cells each are
+    enough; of layers, ten or more are good. It takes a few seconds for each.
 
     For example:
-      foci3d align --psf psf.h5 --sensor-a 1a.tif 2a.tif --sensor-b 1b.tif 2b.tif --out imager.yaml
+      foci3d align --specimen cells --psf psf.h5 --sensor-a 1a.tif 2a.tif --sensor-b 1b.tif 2b.tif --out imager.yaml
 
     Parameters
     ----------
@@ -125,9 +127,11 @@ def align(
         The images of sensor B are mirrored in x against those of sensor A.
     model
         Trained model (JSON) of two sensors that knows the optics; by default the released one.
+    specimen
+        Layers of cells, or a few single cells or beads that are smaller than a pixel, which determine more.
     fit
         What to fit besides, of two that cannot be distinguished: the separation, or the width of the point-spread
-        function.
+        function. By default the separation from cells, and neither from layers, which determine neither.
     device
         cpu, cuda, cuda:1, ...; by default a GPU where there is one.
     """
@@ -149,6 +153,6 @@ def align(
         make_acquisition({"sample": f"acquisition{number}", "sensor_a": a, "sensor_b": b, **known})
         for number, (a, b) in enumerate(zip(sensor_a, sensor_b, strict=True), 1)
     ]
-    imager = align(rows, trained, fit=fit)
+    imager = align(rows, trained, specimen=specimen, fit=fit)
     imager.save(out)
     write(f"{out}: {imager}")

@@ -1,24 +1,25 @@
 r"""Alignment: what distinguishes an imager of two sensors from its description, from its acquisitions.
 
-Offsets are those of `foci3d.reconstruction.conditioning`. Gain, shift and rotation of sensor B and a factor on all
-distances are those for which the corrected measurements :math:`y_i` agree best with what the network makes of them,
+**Layers of cells** determine offsets, and gain, shift and rotation of sensor B. Offsets are those of
+`foci3d.reconstruction.conditioning`. The other parameters are those for which the corrected measurements :math:`y_i`
+agree best with what the network makes of them,
 
 .. math:: J(\theta) = \sum_i \log r_i(\theta) + \log H_i(\theta) + \frac{\kappa}{2} \sum_k (\theta_k / \sigma_k)^2 ,
 
 with the residual r of the prediction rendered again at low spatial frequencies, and the mean entropy H of its
 probabilities: through wrong optics, the layers explain the measurement less well, and are harder to separate. The
-last term is a weak prior. The distances follow from H alone, as blurred probabilities bias the residual. A
-least-squares fit with the predicted layers kept fixed is not used: the prediction adapts to wrong optics, so such a fit
-converges too slowly for shifts, and not at all for the separation.
+last term is a weak prior. A least-squares fit with the predicted layers kept fixed is not used: the prediction adapts
+to wrong optics, so such a fit converges too slowly for shifts. Standard errors are those of an M-estimator, from the
+spread of the gradients among the acquisitions (sandwich formula). Layers do not determine the separation: the network
+adapts to a wrong one, and free non-negative layers explain any.
 
-All distances grow by a factor with the separation of the sensors as with the width of the point-spread function, so the
-two cannot be distinguished: one is given, and the other fitted. Standard errors are those of an M-estimator, from the
-spread of the gradients among the acquisitions (sandwich formula).
+**Single cells or beads** determine all but the offsets, see `foci3d.reconstruction.cell_alignment`. All distances grow
+by a factor with the separation of the sensors as with the width of the point-spread function, so the two cannot be
+distinguished: one is given, and the other fitted.
 """
 
 import logging
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import replace
 from itertools import product
 from typing import Any, Literal
@@ -33,6 +34,7 @@ from foci3d.errors import InputError
 from foci3d.io.images import read_acquisition
 from foci3d.learning.model import Model
 from foci3d.learning.networks import PhysicsNetwork
+from foci3d.reconstruction.cell_alignment import align_cells
 from foci3d.reconstruction.conditioning import MIN_DEVIATIONS, estimate_offsets, fill_defects, find_defects
 from foci3d.reconstruction.imager_correction import Deviation, ImagerCorrection
 
@@ -41,16 +43,18 @@ log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float64]
 Criterion = Callable[[Floats], Floats]
 
-NAMES = ("gain_b", "shift_y_px", "shift_x_px", "rotation_deg", "distance")
-PRIOR_MEAN = np.array([1.0, 0.0, 0.0, 0.0, 1.0])
-PRIOR_SD = np.array([0.3, 3.0, 3.0, 3.0, 0.1])
-BOUNDS = np.array([[0.5, 2.0], [-6.0, 6.0], [-6.0, 6.0], [-6.0, 6.0], [0.7, 1.3]])
-FIRST_STEPS = np.array([0.05, 0.5, 0.5, 1.0, 0.15])
+NAMES = ("gain_b", "shift_y_px", "shift_x_px", "rotation_deg")
+PRIOR_MEAN = np.array([1.0, 0.0, 0.0, 0.0])
+PRIOR_SD = np.array([0.3, 3.0, 3.0, 3.0])
+BOUNDS = np.array([[0.5, 2.0], [-6.0, 6.0], [-6.0, 6.0], [-6.0, 6.0]])
+FIRST_STEPS = np.array([0.05, 0.5, 0.5, 1.0])
 """Mean, standard deviation and bounds of the parameters before the acquisitions are seen, and steps of the search."""
 
-TERMS = np.array([[1.0, 1.0], [1.0, 1.0], [1.0, 1.0], [1.0, 1.0], [0.0, 1.0]])
-RESIDUAL_ALONE = np.array([[1.0, 0.0]] * len(NAMES))
-"""Weights of residual and entropy for each parameter. Far from the minimum, a network may be certain and wrong."""
+N_FIRST = 3
+"""Parameters that are found before the others: gain and shift."""
+
+RESIDUAL_ALONE, RESIDUAL_AND_ENTROPY = np.array([1.0, 0.0]), np.array([1.0, 1.0])
+"""Weights of residual and entropy. Far from the minimum, a network may be certain and wrong."""
 
 PRIOR_WEIGHT = 0.002
 N_SWEEPS = 3
@@ -64,20 +68,31 @@ MAX_WINDOWS = 2
 """Windows of a large field along each axis."""
 
 
+Fit = Literal["separation", "width", "neither"]
+
+
 def align(
-    acquisitions: Sequence[Acquisition], model: Model, *, fit: Literal["separation", "width", "neither"] = "neither"
+    acquisitions: Sequence[Acquisition],
+    model: Model,
+    *,
+    specimen: Literal["layers", "cells"] = "layers",
+    fit: Fit | None = None,
 ) -> ImagerCorrection:
     """Find the deviations of an imager from its description.
 
     Parameters
     ----------
     acquisitions : sequence of Acquisition
-        Acquisitions of one imager with two sensors, of specimens with cells; more of them determine more. Of a time
-        series, the first frame counts.
+        Acquisitions of one imager with two sensors; more of them determine more. Of a time series, the first frame
+        counts.
     model : Model
         A model that reconstructs two sensors, with the point-spread function and the described separation.
-    fit : {"separation", "width", "neither"}
-        Which of the two that cannot be distinguished to fit; the other is taken as it is described.
+    specimen : {"layers", "cells"}
+        Layers of cells, or a few single cells or beads, smaller than a pixel, in each acquisition. These determine all
+        but offsets, and far better.
+    fit : {"separation", "width", "neither"}, optional
+        Which of the two that cannot be distinguished to fit; the other is taken as it is described. By default the
+        separation from single cells. Layers determine neither.
 
     Returns
     -------
@@ -88,38 +103,55 @@ def align(
     Raises
     ------
     InputError
-        If an image does not fit, there is one sensor, or the model does not know the optics.
+        If an image does not fit, there is one sensor, the model does not know the optics, or the acquisitions do not
+        determine what is to be fitted.
     """
     if model.description.in_channels != 2 or not isinstance(model.network, PhysicsNetwork) or model.psf is None:
         raise InputError(
             f"model {model.description.network}: alignment needs a network of two sensors that knows the optics, and "
             "the point-spread function. Choose another model, such as the released two_sensors, and give the PSF."
         )
+    if specimen == "layers" and fit not in (None, "neither"):
+        raise InputError(
+            f"fit: found {fit} with layers, which do not determine it; expected acquisitions of a few single cells or "
+            "beads. Record some and align with specimen cells, or fit neither."
+        )
     size = model.description.n_pixels
     frames = [read_acquisition(each, size).values[0] for each in acquisitions]
-    return align_measurements(frames, model, fit=fit)
+    if specimen == "layers":
+        return align_measurements(frames, model)
+    return align_single_cells(frames, model, fit or "separation")
 
 
-def align_measurements(
-    measurements: Sequence[npt.NDArray[np.float32]],
-    model: Model,
-    *,
-    fit: Literal["separation", "width", "neither"] = "neither",
+def align_single_cells(
+    measurements: Sequence[npt.NDArray[np.float32]], model: Model, fit: Fit = "separation"
 ) -> ImagerCorrection:
-    """The same for `measurements`, each `(2, Y, X)`."""
+    """Find the deviations from `measurements` of single cells, each `(2, Y, X)`."""
+    assert model.psf is not None
+    parameters, errors = align_cells(measurements, model.psf, model.sensor_separation_um)
+    deviations, notes = _deviations(parameters[:-1], errors[:-1])
+    factor, error = float(parameters[-1]), float(errors[-1])
+    factor = 1.0 if abs(factor - 1) < MIN_ERRORS * error else factor
+    found: dict[str, Any] = {"n_acquisitions": len(measurements)}
+    if fit != "neither":
+        notes.append("separation and width of the point-spread function cannot be distinguished; one was fitted")
+        found["distance_standard_error"] = error
+        found |= {"sensor_separation_um": model.sensor_separation_um * factor} if fit == "separation" else {}
+        found |= {"psf_width": _deviation(factor, error)} if fit == "width" else {}
+    return ImagerCorrection().model_copy(update={**deviations, **found, "notes": tuple(notes)})
+
+
+def align_measurements(measurements: Sequence[npt.NDArray[np.float32]], model: Model) -> ImagerCorrection:
+    """Find the deviations from `measurements` of layers, each `(2, Y, X)`."""
     fast = replace(model, average_symmetries=False)
     images = [fill_defects(each[None], find_defects(each[None], model))[0] for each in measurements]
-    free = np.arange(len(NAMES) if fit != "neither" else len(NAMES) - 1)
-    try:
-        parameters, offsets = _starting_point(images, fast)
-        parameters = _minimize(_criterion(images, offsets, fast), parameters, free[:-1], RESIDUAL_ALONE)
-        offsets = _fit_offsets(images, parameters, fast)
-        criterion = _criterion(images, offsets, fast)
-        parameters = _minimize(criterion, parameters, free, TERMS)
-        errors = _standard_errors(criterion, parameters, free) if len(images) > 1 else None
-    finally:
-        _scale_distances(fast, 1.0)  # the network is shared with `model`
-    return _describe(parameters, errors, offsets, fit, model.sensor_separation_um)
+    parameters, offsets = _starting_point(images, fast)
+    parameters = _minimize(_criterion(images, offsets, fast), parameters, N_FIRST, RESIDUAL_ALONE)
+    offsets = _fit_offsets(images, parameters, fast)
+    criterion = _criterion(images, offsets, fast)
+    parameters = _minimize(criterion, parameters, len(NAMES), RESIDUAL_AND_ENTROPY)
+    errors = _standard_errors(criterion, parameters) if len(images) > 1 else None
+    return _describe(parameters, errors, offsets)
 
 
 def _starting_point(images: Sequence[npt.NDArray[np.float32]], model: Model) -> tuple[Floats, Floats]:
@@ -149,7 +181,7 @@ def _fit_offsets(images: Sequence[npt.NDArray[np.float32]], parameters: Floats, 
 
 def _correction(parameters: Floats, offsets: Floats) -> ImagerCorrection:
     """What the parameters correct in images."""
-    values = dict(zip((*NAMES[:-1], "offset_a", "offset_b"), (*parameters[:-1], *offsets), strict=True))
+    values = dict(zip((*NAMES, "offset_a", "offset_b"), (*parameters, *offsets), strict=True))
     return ImagerCorrection.model_validate({name: {"value": float(value)} for name, value in values.items()})
 
 
@@ -157,44 +189,28 @@ def _deviation(value: float, error: float | None) -> Deviation:
     return Deviation(value=float(value), standard_error=None if error is None else float(error))
 
 
-def _describe(
-    parameters: Floats, errors: Floats | None, offsets: Floats, fit: str, separation_um: float
-) -> ImagerCorrection:
-    """The result, with what the acquisitions do not determine."""
-    n_acquisitions = len(offsets)
+def _deviations(parameters: Floats, errors: Floats | None) -> tuple[dict[str, Deviation], list[str]]:
+    """Gain, shift and rotation by name, and notes on what is not determined."""
     known: list[float | None] = [None] * len(parameters)
     if errors is not None:
         known = list(errors)
         parameters = np.where(abs(parameters - PRIOR_MEAN) < MIN_ERRORS * errors, PRIOR_MEAN, parameters)
     deviations = dict(zip(NAMES, map(_deviation, parameters, known), strict=True))
-    spread = [None, None] if errors is None else offsets.std(0, ddof=1) / np.sqrt(n_acquisitions)
-    offset_a, offset_b = map(_deviation, offsets.mean(0), spread)
     notes = [] if errors is not None else ["standard errors need several acquisitions"]
     for name, sd in zip(NAMES, PRIOR_SD, strict=True):
         error = deviations[name].standard_error
         if error is not None and error > sd / 2:
             notes.append(f"{name} is not determined: {deviations[name].value:.3g} ± {error:.2g}")
-    distance = deviations.pop("distance")
-    found: dict[str, Any] = {}
-    if fit != "neither":
-        notes.append("separation and width of the point-spread function cannot be distinguished; one was fitted")
-        found["distance_standard_error"] = distance.standard_error
-        found |= {"sensor_separation_um": separation_um * distance.value} if fit == "separation" else {}
-        found |= {"psf_width": distance} if fit == "width" else {}
-    found |= {"n_acquisitions": n_acquisitions, "offset_a": offset_a, "offset_b": offset_b, "notes": tuple(notes)}
-    return ImagerCorrection().model_copy(update={**deviations, **found})
+    return deviations, notes
 
 
-def _scale_distances(model: Model, factor: float) -> Model:
-    """The model for an imager all of whose distances are larger by a factor than they are described."""
-    scaled = replace(model, depth_scale=model.depth_scale * factor)
-    forward = copy(model.forward_model)
-    forward.sensor_separation_um = scaled.sensor_separation_um
-    assert isinstance(model.network, PhysicsNetwork)
-    model.network.set_optics(forward, scaled.depth_scale)
-    model.network.to(model.device)
-    scaled.__dict__["forward_model"] = forward  # the cached property
-    return scaled
+def _describe(parameters: Floats, errors: Floats | None, offsets: Floats) -> ImagerCorrection:
+    """The result of layers, with what they do not determine."""
+    deviations, notes = _deviations(parameters, errors)
+    spread = [None, None] if errors is None else offsets.std(0, ddof=1) / np.sqrt(len(offsets))
+    offset_a, offset_b = map(_deviation, offsets.mean(0), spread)
+    found: dict[str, Any] = {"n_acquisitions": len(offsets), "offset_a": offset_a, "offset_b": offset_b}
+    return ImagerCorrection().model_copy(update={**deviations, **found, "notes": tuple(notes)})
 
 
 def _criterion(images: Sequence[npt.NDArray[np.float32]], offsets: Floats, model: Model) -> Criterion:
@@ -211,11 +227,10 @@ def _criterion(images: Sequence[npt.NDArray[np.float32]], offsets: Floats, model
         pairs = zip(images, offsets, strict=True)
         parts = [cut(image, _correction(parameters, offset)) for image, offset in pairs]
         windows, first = np.concatenate(parts), np.cumsum([0, *map(len, parts[:-1])])
-        scaled = _scale_distances(model, parameters[-1])
-        outputs = scaled.predict(windows, recalibrate=False)
+        outputs = model.predict(windows, recalibrate=False)
         probability = outputs.output
-        depths_um = np.broadcast_to(scaled.layer_depths(outputs)[0], probability.shape[:2])
-        residual = low_frequency_residual(scaled.forward_model, windows, probability, depths_um)
+        depths_um = np.broadcast_to(model.layer_depths(outputs)[0], probability.shape[:2])
+        residual = low_frequency_residual(model.forward_model, windows, probability, depths_um)
         entropy = (entr(probability) + entr(1 - probability)).mean((1, 2, 3), dtype=float)
         logarithms = np.log(np.stack([residual, entropy], 1) + 1e-6)
         return np.add.reduceat(logarithms, first) / np.array([[len(part)] for part in parts])
@@ -229,18 +244,18 @@ def _total(terms: Floats, parameters: Floats, weights: Floats) -> float:
     return float(terms.mean(0) @ weights + prior)
 
 
-def _minimize(criterion: Criterion, first: Floats, free: npt.NDArray[np.int_], weights: Floats) -> Floats:
-    """Bounded minimum by parabolas along each parameter in turn."""
+def _minimize(criterion: Criterion, first: Floats, n_free: int, weights: Floats) -> Floats:
+    """Bounded minimum by parabolas along each of the first `n_free` parameters in turn."""
     parameters, steps, terms = first, FIRST_STEPS.copy(), criterion(first)
 
     def at(index: int, change: float) -> tuple[float, Floats, Floats]:
         moved = parameters.copy()
         moved[index] = np.clip(moved[index] + change, *BOUNDS[index])
         found = criterion(moved) if change else terms
-        return _total(found, moved, weights[index]), moved, found
+        return _total(found, moved, weights), moved, found
 
     for sweep in range(N_SWEEPS):
-        for index in free:
+        for index in range(n_free):
             for _ in range(MAX_MOVES):
                 low, middle, high = (at(index, sign * steps[index]) for sign in (-1, 0, 1))
                 curvature = low[0] - 2 * middle[0] + high[0]
@@ -254,17 +269,14 @@ def _minimize(criterion: Criterion, first: Floats, free: npt.NDArray[np.int_], w
     return parameters
 
 
-def _standard_errors(criterion: Criterion, parameters: Floats, free: npt.NDArray[np.int_]) -> Floats:
-    """Standard errors of the parameters, 0 of those that are not free."""
-    steps, errors = FIRST_STEPS / 2, np.zeros(len(parameters))
-    middle = criterion(parameters)
+def _standard_errors(criterion: Criterion, parameters: Floats) -> Floats:
+    """Standard errors of the parameters."""
+    steps, middle = FIRST_STEPS / 2, criterion(parameters)
     gradients, curvatures = [], []
-    for index in free:
+    for index, step in enumerate(steps):
         low, high = (criterion(parameters + sign * steps * (np.arange(len(steps)) == index)) for sign in (-1, 1))
-        gradients.append((high - low) @ TERMS[index] / (2 * steps[index]))
-        curvatures.append(float(((low - 2 * middle + high) @ TERMS[index]).mean()) / steps[index] ** 2)
+        gradients.append((high - low) @ RESIDUAL_AND_ENTROPY / (2 * step))
+        curvatures.append(float(((low - 2 * middle + high) @ RESIDUAL_AND_ENTROPY).mean()) / step**2)
     spread = np.std(gradients, 1, ddof=1) / np.sqrt(len(middle))
-    prior = PRIOR_WEIGHT / PRIOR_SD[free] ** 2
-    with np.errstate(divide="ignore"):
-        errors[free] = np.minimum(spread / np.maximum(curvatures + prior, prior), PRIOR_SD[free])
-    return errors
+    prior = PRIOR_WEIGHT / PRIOR_SD**2
+    return np.minimum(spread / np.maximum(curvatures + prior, prior), PRIOR_SD)
