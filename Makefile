@@ -46,6 +46,10 @@ demo: env  ## every figure and number at small scale, into results/quick
 
 reconstruct: env  ## 3-D maps of the example acquisitions by the released networks, into results/quick
 	$(SNAKEMAKE) --configfile config/quick.yaml -- reconstruct
+	@echo
+	@echo "Open in a browser:"
+	@for view in results/quick/reconstructions/*/view.html; do echo "  $$view"; done
+	@echo "and look at overview.png beside each. What they show: resources/acquisitions/README.md"
 
 paper: env  ## every figure and number at the paper's scale, into results/paper
 	$(SNAKEMAKE) --prioritize results/paper/models/stack2_resnet.json -- all

@@ -24,8 +24,8 @@ TARGETS = [
     "data/moving/test-0.h5",
     "data/stack1/test-0.h5",
     "scores/deblur_cnn/deblur/summary.csv",
-    "reconstructions/tissue1/overview.png",
-    "reconstructions/tissue2/overview.png",
+    "reconstructions/clusters/overview.png",
+    "reconstructions/cells/overview.png",
 ]
 REMOVED = [*TARGETS, "models/deblur_cnn.*", "predictions/deblur_cnn/*", "scores/deblur_cnn/deblur/*"]
 """Patterns of results that are made again: shards, a training and its test, reconstructions, and a figure."""
@@ -80,22 +80,22 @@ def slurm_run(
     project = copy_finished(tmp_path_factory.mktemp("run") / "project")
     for path in [path for pattern in REMOVED for path in (project / RESULTS).glob(pattern)]:
         path.unlink(missing_ok=True)
-    (project / "resources" / "acquisitions" / "tissue1_a.tif").write_text("no image")
+    (project / "resources" / "acquisitions" / "clusters_a.tif").write_text("no image")
     run = snakemake(*OPTIONS, "--", *(str(RESULTS / target) for target in TARGETS), folder=project)
     return SlurmRun(project, run.stdout + run.stderr, run.returncode, list_jobs())
 
 
 def test_a_failing_job_is_reported_and_the_others_are_done(slurm_run: SlurmRun) -> None:
     assert slurm_run.status != 0
-    assert "tissue1_a.tif: not a readable image (" in slurm_run.output
+    assert "clusters_a.tif: not a readable image (" in slurm_run.output
     done = [target for target in TARGETS if (slurm_run.project / RESULTS / target).is_file()]
-    assert done == [target for target in TARGETS if "tissue1" not in target], slurm_run.output
+    assert done == [target for target in TARGETS if "clusters" not in target], slurm_run.output
 
 
 def test_a_job_that_failed_is_tried_again_with_more_memory_and_time(slurm_run: SlurmRun) -> None:
     training = slurm_run.attempts("rule_train_.*")
     assert [(job.state, job.memory) for job in training] == [("FAILED", "100M"), ("COMPLETED", "1000M")]
-    reconstruction = slurm_run.attempts("rule_reconstruct_sample_wildcards_tissue1")
+    reconstruction = slurm_run.attempts("rule_reconstruct_sample_wildcards_clusters")
     assert [(job.state, job.memory, job.time_limit) for job in reconstruction] == [
         ("FAILED", "2000M", "15:00"),
         ("FAILED", "4000M", "30:00"),

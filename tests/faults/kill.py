@@ -27,7 +27,7 @@ from cluster.one_node_slurm import kill_random_job, one_node_slurm
 RESULTS = Path("results", "smoke")
 TARGETS = (
     RESULTS / "scores" / "stack2_physics" / "stack2" / "summary.csv",
-    RESULTS / "reconstructions" / "tissue1" / "overview.png",
+    RESULTS / "reconstructions" / "clusters" / "overview.png",
 )
 # A training long enough to be killed between its checkpoints.
 OVERLAY = "networks: {stack2_physics: {training: {max_steps: 40, validation_interval: 4}}}\n"

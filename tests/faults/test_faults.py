@@ -62,9 +62,9 @@ def test_another_working_directory(snakemake: Callable[..., Any], project: Path,
 
 
 def test_acquisition_without_an_image(snakemake: Callable[..., Any], project: Path) -> None:
-    (project / "resources" / "acquisitions" / "tissue1_b.tif").unlink()
+    (project / "resources" / "acquisitions" / "clusters_b.tif").unlink()
     output = refusal(snakemake, project, "--dry-run")
-    assert "config/samples.tsv: sample tissue1: sensor_b is resources/acquisitions/tissue1_b.tif" in output
+    assert "config/samples.tsv: sample clusters: sensor_b is resources/acquisitions/clusters_b.tif" in output
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_damaged_shard(snakemake: Callable[..., Any], project: Path) -> None:
 
 
 def test_image_of_another_shape(snakemake: Callable[..., Any], finished: Path) -> None:
-    tifffile.imwrite(finished / "resources" / "acquisitions" / "tissue1_a.tif", np.ones((48, 64), np.uint16))
-    target = "results/smoke/reconstructions/tissue1/overview.png"
+    tifffile.imwrite(finished / "resources" / "acquisitions" / "clusters_a.tif", np.ones((48, 64), np.uint16))
+    target = "results/smoke/reconstructions/clusters/overview.png"
     output = refusal(snakemake, finished, "--cores", "1", "--configfile", "config/smoke.yaml", "--", target)
-    assert "tissue1_a.tif: the image has 48 x 64 pixels; expected at least 51 x 51" in output
+    assert "clusters_a.tif: the image has 48 x 64 pixels; expected at least 51 x 51" in output

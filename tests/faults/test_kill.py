@@ -16,7 +16,7 @@ def test_killed_runs_end_with_the_results_of_an_undisturbed_one(finished: Path) 
     expected = content_digests(finished)
     patterns = ("models/stack2_physics.*", "*/stack2_physics/stack2*", "scores/stack2_physics/stack2/*")
     made = [
-        path for pattern in (*patterns, "reconstructions/tissue1/**/*") for path in (finished / RESULTS).glob(pattern)
+        path for pattern in (*patterns, "reconstructions/clusters/**/*") for path in (finished / RESULTS).glob(pattern)
     ]
     for path in made:
         if path.is_file():

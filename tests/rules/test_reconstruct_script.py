@@ -21,7 +21,7 @@ from foci3d.learning.recalibration import SUFFIX
 from foci3d.optics.psf import PSF
 
 ACQUISITIONS = Path(__file__).parents[2] / "resources" / "acquisitions"
-IMAGES = [str(ACQUISITIONS / f"tissue1_{sensor}.tif") for sensor in "ab"]
+IMAGES = [str(ACQUISITIONS / f"clusters_{sensor}.tif") for sensor in "ab"]
 THRESHOLD = 0.45  # exceeded by some pixels of a random network
 DEPTHS_UM = (LayerDepth(mean=120.0, sd=70.0), LayerDepth(mean=380.5, sd=90.0))
 
@@ -57,7 +57,7 @@ def reconstruct(
             },
             output={key: str(tmp_path / "out" / name) for key, name in names.items()},
             params={
-                "acquisition": {"sample": "tissue1", "pixel_pitch_um": 55.0}
+                "acquisition": {"sample": "clusters", "pixel_pitch_um": 55.0}
                 | dict(zip(["sensor_a", "sensor_b"], images, strict=False)),
                 "specimen": "layers",
                 "threshold": THRESHOLD,
@@ -67,7 +67,7 @@ def reconstruct(
                 "average_symmetries": False,
                 "unusable_frames": "skip",
             },
-            wildcards={"sample": "tissue1"},
+            wildcards={"sample": "clusters"},
         )
         return tmp_path / "out"
 
@@ -79,7 +79,8 @@ def test_writes_the_prediction_of_the_model(reconstruct: Callable[[list[str]], P
     measurement = np.stack([tifffile.imread(path) for path in IMAGES])
     expected = load_model(model["model"], average_symmetries=False).predict(measurement[None]).output[0]
     with tifffile.TiffFile(out / "volume.ome.tif") as file:
-        probability, mask, uncertainty = file.asarray()
+        probability, uncertainty = file.series[0].asarray()
+        mask = file.series[1].asarray()
         assert 'PositionZ="380.5"' in file.ome_metadata
     np.testing.assert_allclose(probability, expected, atol=1e-6)
     np.testing.assert_array_equal(mask, probability > THRESHOLD)
@@ -128,7 +129,7 @@ def test_quality_without_and_with_a_recalibration(
     recalibration.save(tmp_path / "c.json")
     out = reconstruct(IMAGES, (str(tmp_path / "c.json"),))
     (row,) = pd.read_csv(out / "quality.csv").to_dict("records")
-    assert row["flagged"] == "yes"  # tissue is not like the noise of this recalibration
+    assert row["flagged"] == "yes"  # cells are not like the noise of this recalibration
     assert "OUT-OF-DISTRIBUTION: masks and depths are unreliable" in (tmp_path / "reconstruct_sample.log").read_text()
     raw = trained.predict(np.stack([tifffile.imread(path) for path in IMAGES])[None]).output
     np.testing.assert_allclose(
@@ -163,7 +164,7 @@ def test_a_time_series(reconstruct: Callable[[list[str]], Path], tmp_path: Path)
     out = reconstruct([str(tmp_path / "series.npy")] * 2)
     with tifffile.TiffFile(out / "volume.ome.tif") as file:
         assert file.series[0].axes == "TCZYX"
-        assert file.series[0].shape == (4, 3, 2, 51, 51)
+        assert file.series[0].shape == (4, 2, 2, 51, 51)
         assert [np.isnan(frame).all() for frame in file.asarray()] == [False, True, False, False]
     assert "series.npy: frame 1: every pixel is 0" in pd.read_csv(out / "quality.csv")["note"][1]
     foci, tracks = pd.read_csv(out / "foci.csv"), pd.read_csv(out / "tracks" / "tracks.csv")
@@ -185,13 +186,13 @@ def test_python_command_line_and_workflow_write_the_same_files(
     """A time series with tracks, by the released model, which is recalibrated."""
     path, released = tmp_path / "psf.h5", foci3d.released_model("one_sensor")
     psf.save(path)
-    frames = np.array([tifffile.imread(ACQUISITIONS / f"tissue{number}_a.tif") for number in (1, 2)])
+    frames = np.array([tifffile.imread(ACQUISITIONS / f"{name}_a.tif") for name in ("clusters", "cells")])
     images = {"sensor_a": str(tmp_path / "series.npy")}
     np.save(images["sensor_a"], frames)
     gates = {"max_lateral_um": 110.0, "max_depth_um": 400.0}
 
     model = foci3d.load_model(released, psf=path)
-    acquisition = foci3d.Acquisition(sample="tissue", pixel_pitch_um=model.pixel_pitch_um, **images)
+    acquisition = foci3d.Acquisition(sample="acquisition", pixel_pitch_um=model.pixel_pitch_um, **images)
     result = foci3d.reconstruct_acquisition(acquisition, model, tracking=TrackingConfig(**gates, max_gap=0))
     foci3d.write_reconstruction(result, tmp_path / "python")
 
@@ -210,7 +211,7 @@ def test_python_command_line_and_workflow_write_the_same_files(
         },
         output={"volume": str(folder / "volume.ome.tif"), "tracks": str(folder / "tracks")},
         params={
-            "acquisition": {"sample": "tissue", "pixel_pitch_um": 55.0, **images},
+            "acquisition": {"sample": "acquisition", "pixel_pitch_um": 55.0, **images},
             "specimen": "layers",
             "threshold": 0.5,
             "conditioning": {"offset": True, "defects": True},
@@ -219,7 +220,7 @@ def test_python_command_line_and_workflow_write_the_same_files(
             "average_symmetries": True,
             "unusable_frames": "refuse",
         },
-        wildcards={"sample": "tissue"},
+        wildcards={"sample": "acquisition"},
     )
     contents = [
         {file.relative_to(way): file.read_bytes() for file in sorted(way.rglob("*")) if file.is_file()}

@@ -197,7 +197,7 @@ def test_a_key_runs_what_it_changes(
 
 def test_an_acquisition_is_reconstructed_alone(smoke: Path, plan: Plan, tmp_path: Path) -> None:
     table = (PROJECT / "config" / "samples.tsv").read_text()
-    images = "\t".join(f"resources/acquisitions/tissue1_{sensor}.tif" for sensor in "ab")
+    images = "\t".join(f"resources/acquisitions/clusters_{sensor}.tif" for sensor in "ab")
     (tmp_path / "samples.tsv").write_text(f"{table.rstrip()}\nmore\t{images}\t55\t\n")
     assert plan(overlay=f"reconstruct: {{samples: {tmp_path / 'samples.tsv'}}}") == {"reconstruct_sample": 1}
 

@@ -13,6 +13,7 @@ from foci3d.io.atomic import atomic_path
 from foci3d.io.predictions import Predictions
 from foci3d.plots import stacks, style, view3d
 from foci3d.plots.selection import median_sample
+from foci3d.plots.view_page import ViewFrame, view_page
 from foci3d.workflow.job import run_job
 
 
@@ -33,10 +34,17 @@ def main(
     style.save(stacks.example(stack, pixel_pitch_um), *fig4a)
     style.save(stacks.errors_by_layer(table, [*pd.read_csv(bounds)["linear_share"]]), *fig4b)
     sensor_planes_um = (0.0, sensor_separation_um)[: len(stack.measurements)]
-    space = (stack.output, stack.depths_um, pixel_pitch_um, sensor_planes_um, CELL_THRESHOLD)
-    style.save(view3d.figure_3d(*space), *fig4c)
+    geometry = (pixel_pitch_um, sensor_planes_um, CELL_THRESHOLD)
+    style.save(view3d.figure_3d(stack.output, stack.depths_um, *geometry), *fig4c)
+    frame = ViewFrame(
+        stack.output,
+        stack.depths_um.tolist(),
+        stack.measurements,
+        true_masks=stack.target > 0,
+        true_depths_um=stack.depths_um.tolist(),
+    )
     with atomic_path(view) as path:
-        path.write_text(view3d.view_html(*space), encoding="utf-8")
+        path.write_text(view_page("Fig. 4c: a test sample in 3-D", [frame], *geometry), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -102,6 +102,8 @@ def test_problem_of_a_row(folder: Path, row: str, sensors: str, parts: list[str]
     ("column", "value", "sensors", "message"),
     [
         ("dark_b", "no.tif", "AB", "dark_b is no.tif, which does not exist"),
+        ("truth", "no.csv", "AB", "truth is no.csv, which does not exist"),
+        ("specimen", "tissue", "AB", "specimen is tissue; expected layers, cells or auto"),
         ("mirrored", "true", "AB", "mirrored is true; expected yes or no"),
         ("frame_interval_s", "-1", "AB", "frame_interval_s is -1; expected a positive number"),
         ("frame_interval_s", "nan", "AB", "frame_interval_s is nan"),

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from foci3d.errors import InputError
 from foci3d.io import hdf5
 from foci3d.io.inspection import READERS, inspect_file
-from foci3d.io.volume_file import write_volume
+from foci3d.io.volume_file import Volume, write_volume
 from foci3d.optics.psf import PSF
 
 
@@ -80,12 +80,12 @@ def test_images(tmp_path: Path) -> None:
 
 
 def test_a_reconstructed_volume(tmp_path: Path) -> None:
-    volume = np.random.default_rng(0).random((2, 3, 3, 4, 5), np.float32)
-    depths_um = np.array([[10.0, 30.0, 50.0]] * 2)
-    write_volume(tmp_path / "volume.ome.tif", volume, depths_um, depths_um / 10, 55.0)
+    probability, depths_um = np.random.default_rng(0).random((2, 3, 4, 5), np.float32), np.array([[10.0, 30, 50]] * 2)
+    volume = Volume(probability, probability > 0.5, probability[:, :0], depths_um, depths_um / 10, 55.0)
+    write_volume(tmp_path / "volume.ome.tif", volume)
     summary = inspect_file(tmp_path / "volume.ome.tif")
     assert summary.kind == "OME-TIFF image"
-    assert (summary.arrays[0].shape, summary.arrays[0].axes) == ((2, 3, 3, 4, 5), "t c z y x")
+    assert (summary.arrays[0].shape, summary.arrays[0].axes) == ((2, 2, 3, 4, 5), "t c z y x")
     assert (summary.attributes["pixel_size_x"], summary.attributes["pixel_size_z"]) == ("55.0 µm", "20.0 µm")
 
 

@@ -1,50 +1,81 @@
-"""The OME-TIFF of a reconstruction, read back by tifffile as Fiji and napari read it."""
+"""The OME-TIFF of a reconstruction, read back by tifffile as Fiji and napari read it, and by the library."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
-from foci3d.io.volume_file import CHANNELS, write_volume
+from foci3d.errors import InputError
+from foci3d.io.volume_file import CHANNELS, Volume, read_volume, write_volume
 
 DEPTHS_UM = np.array([[110.0, 371.5, 602.0, 861.0], [112.0, 370.0, 601.0, 859.5]])
 
 
-def draw_volume(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).random((*shape, 51, 40), np.float32)
+def draw_volume(n_frames: int = 2, n_layers: int = 4, n_sensors: int = 2, interval_s: float | None = 0.5) -> Volume:
+    rng = np.random.default_rng(0)
+    probability = rng.random((n_frames, n_layers, 51, 40), np.float32)
+    measurement = rng.random((n_frames, n_sensors, 51, 40), np.float32)
+    depths_um = DEPTHS_UM[:n_frames, :n_layers]
+    sensors_um = (0.0, 1000.0)[:n_sensors]
+    geometry = (depths_um, depths_um / 10, 55.0, sensors_um)
+    return Volume(probability, probability > 0.4, measurement, *geometry, 0.4, interval_s)
 
 
 def test_axes_channels_and_sizes(tmp_path: Path) -> None:
-    volume, path = draw_volume(2, 3, 4), tmp_path / "volume.ome.tif"
-    write_volume(path, volume, DEPTHS_UM, DEPTHS_UM / 10, 55.0, 0.5)
+    volume, path = draw_volume(), tmp_path / "volume.ome.tif"
+    write_volume(path, volume)
     with tifffile.TiffFile(path) as file:
         assert file.is_ome
-        assert file.series[0].axes == "TCZYX"
-        np.testing.assert_array_equal(file.asarray(), volume)
+        assert [(each.name, each.axes, each.dtype) for each in file.series] == [
+            ("reconstruction", "TCZYX", np.float32),
+            ("mask", "TZYX", np.uint8),
+            ("measurement", "TCYX", np.float32),
+        ]
+        np.testing.assert_array_equal(file.asarray()[:, 0], volume.probability)
         ome = tifffile.xml2dict(file.ome_metadata)["OME"]
-    pixels = ome["Image"]["Pixels"]
-    assert (pixels["PhysicalSizeX"], pixels["PhysicalSizeY"], pixels["TimeIncrement"]) == (55.0, 55.0, 0.5)
-    assert (pixels["PhysicalSizeXUnit"], pixels["TimeIncrementUnit"]) == ("µm", "s")
+    for image in ome["Image"]:
+        pixels = image["Pixels"]
+        assert (pixels["PhysicalSizeX"], pixels["PhysicalSizeY"], pixels["TimeIncrement"]) == (55.0, 55.0, 0.5)
+        assert (pixels["PhysicalSizeXUnit"], pixels["TimeIncrementUnit"]) == ("µm", "s")
+        assert all(plane["DeltaT"] == 0.5 * plane["TheT"] for plane in pixels["Plane"])
+    pixels = ome["Image"][0]["Pixels"]
     assert pixels["PhysicalSizeZ"] == pytest.approx(np.diff(DEPTHS_UM).mean())
     assert tuple(channel["Name"] for channel in pixels["Channel"]) == CHANNELS
     for plane in pixels["Plane"]:
         assert plane["PositionZ"] == DEPTHS_UM[plane["TheT"], plane["TheZ"]]
-        assert plane["DeltaT"] == 0.5 * plane["TheT"]
+    assert [channel["Name"] for channel in ome["Image"][2]["Pixels"]["Channel"]] == ["sensor A", "sensor B"]
     entries = {entry["K"]: entry["value"] for entry in ome["StructuredAnnotations"]["MapAnnotation"]["Value"]["M"]}
     assert entries["layer 2 depth_um"] == "371.5 370"
     assert entries["layer 2 depth_sd_um"] == "37.15 37"
 
 
+@pytest.mark.parametrize("shape", [(2, 4, 2, 0.5), (1, 4, 1, None), (1, 1, 2, None), (2, 1, 0, None)])
+def test_what_is_written_is_read(tmp_path: Path, shape: tuple[int, int, int, float | None]) -> None:
+    volume = draw_volume(*shape)
+    write_volume(tmp_path / "volume.ome.tif", volume)
+    read = read_volume(tmp_path / "volume.ome.tif")
+    for each in fields(Volume):
+        if each.name != "measurement" or volume.sensor_depths_um:
+            np.testing.assert_array_equal(getattr(read, each.name), getattr(volume, each.name))
+
+
 def test_the_same_bytes_each_time(tmp_path: Path) -> None:
     for name in "ab":
-        write_volume(tmp_path / name, draw_volume(2, 3, 4), DEPTHS_UM, DEPTHS_UM, 55.0)
+        write_volume(tmp_path / name, draw_volume())
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_one_frame_of_one_layer(tmp_path: Path) -> None:
-    volume, depth_um = draw_volume(1, 3, 1), np.array([[110.0]])
-    write_volume(tmp_path / "volume.ome.tif", volume, depth_um, depth_um, 55.0)
+    write_volume(tmp_path / "volume.ome.tif", draw_volume(1, 1))
     with tifffile.TiffFile(tmp_path / "volume.ome.tif") as file:
-        assert file.series[0].axes == "CYX"
-        np.testing.assert_array_equal(file.asarray(), volume[0, :, 0])
+        assert [each.axes for each in file.series] == ["CYX", "YX", "CYX"]
+
+
+def test_another_file_is_refused_in_one_line(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((2, 3, 4)), ome=True)
+    (tmp_path / "b.tif").write_text("no image")
+    for name in ("a.tif", "b.tif", "none.tif"):
+        with pytest.raises(InputError, match=rf"{name}: no volume of a reconstruction \(.*expected a volume.ome.tif"):
+            read_volume(tmp_path / name)

@@ -1,10 +1,14 @@
 """The overview of an acquisition: its labels and its note."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
+from matplotlib.collections import LineCollection
 
 from foci3d.plots.reconstruction import overview
+from foci3d.reconstruction.truth import Truth
 from foci3d.reconstruction.volume import Reconstruction
 
 
@@ -22,3 +26,27 @@ def test_labels_and_note(make_reconstruction: Callable[..., Reconstruction]) -> 
     lines = figure.get_supxlabel().splitlines()
     assert len(lines) == 2
     assert " ".join(lines) == note.strip()
+
+
+def test_the_truth_is_below_the_layers(make_reconstruction: Callable[..., Reconstruction]) -> None:
+    rng = np.random.default_rng(0)
+    images, probability = rng.random((2, 20, 20)), rng.random((2, 20, 20))
+    result = make_reconstruction(images, probability, (100.0, 700.0), (12.4, 80.0))
+    assert "uncertainty" in [axes.get_title() for axes in overview(result).axes]
+    truth = Truth.of_layers(probability > 0.4, (110.0, 690.0))
+    titles = [axes.get_title() for axes in overview(result, truth=truth).axes]
+    assert "truth, 690 µm" in titles
+    assert "uncertainty" not in titles
+
+
+def test_single_cells_are_points_with_error_bars(make_reconstruction: Callable[..., Reconstruction]) -> None:
+    images = np.random.default_rng(0).random((2, 20, 20))
+    foci = pd.DataFrame({"x_um": [300.0, 800], "y_um": [200.0, 700], "depth_um": [150.0, 640], "brightness": 1.0})
+    foci = foci.assign(x_sd_um=2.0, y_sd_um=3.0, depth_sd_um=40.0)
+    result = replace(make_reconstruction(images, np.zeros((1, 20, 20)), (500.0,), (1.0,)), foci=foci)
+    figure = overview(result, truth=Truth(np.zeros((0, 1, 1), bool), (), foci))
+    (side,) = [axes for axes in figure.axes if axes.get_xlabel() == "x [µm]"]
+    bars = np.concatenate([each.get_segments() for each in side.collections if isinstance(each, LineCollection)])
+    assert {tuple(np.ptp(bar, 0)) for bar in bars} == {(4.0, 0.0), (0.0, 80.0)}
+    assert [text.get_text() for text in side.texts] == ["1", "2"]
+    assert [text.get_text() for text in side.get_legend().get_texts()] == ["truth", "found, ± 1 s.d."]

@@ -1,10 +1,11 @@
 """Foci: positions, sizes and probabilities, against SciPy and closed forms."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import ndimage
 
-from foci3d.reconstruction.foci import COLUMNS, find_foci
+from foci3d.reconstruction.foci import COLUMNS, find_foci, round_foci
 
 DEPTHS_UM = [110.0, 371.0]
 SDS_UM = [50.0, 60.0]
@@ -59,3 +60,9 @@ def test_no_foci() -> None:
     foci = find_foci(np.zeros((2, 51, 51)), 0.5, DEPTHS_UM, SDS_UM, 55.0)
     assert foci.empty
     assert list(foci.columns) == COLUMNS
+
+
+def test_written_digits_are_those_that_mean_something() -> None:
+    row = {"layer": 1, "depth_um": np.float32(186.46983), "area_um2": 4059550.0, "probability": 0.95424}
+    table = pd.DataFrame([row | {"brightness": 33312.7, "brightness_sd": 0.0123456}])
+    assert round_foci(table).to_csv(index=False).splitlines()[1] == "1,186.5,4059550.0,0.954,33310.0,0.01235"

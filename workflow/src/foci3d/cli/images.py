@@ -1,6 +1,6 @@
 """Commands for images: try one, reconstruct, follow foci."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,8 @@ class Images:
     """Image of sensor A under even light, to divide by."""
     flat_b: str | None = None
     """The same of sensor B."""
+    truth: str | None = None
+    """The true layers (volume.ome.tif) or cells (CSV with depth_um, y_um and x_um), to compare with."""
 
     def columns(self) -> dict[str, Any]:
         """Columns of the table of samples that are not empty."""
@@ -70,10 +72,11 @@ def demo(*, out: Folder = Path("foci3d-demo")) -> None:
 
     example = Demo.load()
     result = reconstruct_acquisition(example.acquisition, load_model(released_model("two_sensors"), psf=example.psf))
+    result = replace(result, truth=example.truth)
     write_reconstruction(result, out)
     (frame,) = result.frames
-    write(f"{out}: {len(frame.foci)} foci in {len(frame.depths_um)} layers; {frame.quality}")
-    write(f"{out}: {example.compare(frame)}")
+    write(f"{out}: {frame.summary}")
+    write(f"{out}: {example.truth.compare(frame)}")
     write(f"Look at {out / 'overview.png'}, and open {out / 'view.html'} in a browser.")
 
 
@@ -101,19 +104,21 @@ def reconstruct(
     """Reconstruct a 3-D map of cells from the images of one or two sensors.
 
     Writes to the folder
-      volume.ome.tif  probability of a cell, mask and uncertainty, with the axes
-                      time, channel, layer, y, x, the pixel pitch and the depths
+      volume.ome.tif  probability of a cell and uncertainty, mask, measurement, with
+                      the axes time, channel, layer, y, x, pixel pitch and depths
       foci.csv        connected cells: frame, layer, depth and its standard
                       deviation, centre, area, probability; of single cells also
                       brightness and all standard errors
       quality.csv     of each frame: residual of the reconstruction rendered
                       again, whether the images are out-of-distribution, share
                       of the pixels to abstain from; offsets and defects found
-      overview.png    measurements, probability maps and layers in space
-      view.html       interactive 3-D view
+      overview.png    measurements, probability maps and layers in space, of the
+                      first frame
+      view.html       interactive 3-D view of all frames
 
-    A time series gives the volume, foci and quality of all frames, the figures
-    of the first, and with gates (see `foci3d track --help`) the folder tracks.
+    A time series gives all this of its frames, and with gates (see `foci3d track
+    --help`) the folder tracks.
+
     Images are TIFF, OME-TIFF, PNG, NPY, HDF5 or .mat (FILE.h5:/NAME for an array
     in a file), linear in light, unsaturated and of equal exposure.
 
@@ -182,8 +187,9 @@ def reconstruct(
         write(one_line(f"{out}: {result.conditioning}"))
     for number, each in enumerate(result.by_number):
         frame = f", frame {number}" if len(result.by_number) > 1 else ""
-        found = f"{len(each.foci)} foci in {len(each.depths_um)} layers; {each.quality}" if each else ""
-        write(one_line(f"{out}{frame}: {found or f'skipped: {result.skipped[number]}'}"))
+        write(one_line(f"{out}{frame}: {each.summary if each else f'skipped: {result.skipped[number]}'}"))
+    if result.truth:
+        write(f"{out}: {result.truth.compare(result.frames[0])}")
 
 
 def _tracking(max_lateral_um: float | None, max_depth_um: float | None, max_gap: int) -> "TrackingConfig | None":

@@ -36,6 +36,8 @@ class Acquisition(Section):
     flat_a: Location = key("image of sensor A under even light, to divide by", "")
     flat_b: Location = key("the same of sensor B", "")
     frame_interval_s: Positive | None = key("time between frames [s]; empty if unknown or in the metadata", None)
+    specimen: Literal["", "auto", "layers", "cells"] = key("kind of specimen, if not reconstruct.specimen", "")
+    truth: Location = key("the true layers (volume.ome.tif) or cells (CSV), to compare with; empty if unknown", "")
     description: str = key("free text", "")
 
     @property
@@ -61,7 +63,7 @@ def split_array_name(location: str) -> tuple[str, str]:
 CONTAINED = re.compile(r"(.+\.(?:h5|hdf5|mat|tiff?)):/?(.+)", re.IGNORECASE)
 """Path of a file that may hold several images, and the name of one."""
 
-PATHS = ["sensor_a", "sensor_b", "dark_a", "dark_b", "flat_a", "flat_b"]
+PATHS = ["sensor_a", "sensor_b", "dark_a", "dark_b", "flat_a", "flat_b", "truth"]
 """Columns with a path."""
 
 COLUMNS = [*Acquisition.model_fields]
@@ -71,6 +73,7 @@ REQUIRED = [name for name, field in Acquisition.model_fields.items() if field.is
 EXPECTED = {
     "sample": "a letter, then up to 99 letters, digits, - and _, because the name becomes a folder; rename it",
     "mirrored": "yes or no; correct it",
+    "specimen": "layers, cells or auto; correct it or leave it empty",
     "pixel_pitch_um": "a positive number of micrometres; correct it",
     "frame_interval_s": "a positive number of seconds; correct it or leave it empty",
 }
@@ -174,7 +177,7 @@ def _require_fit(acquisition: Acquisition, imager: ImagerConfig, sensors: str) -
     for column in PATHS:
         file = split_array_name(getattr(acquisition, column))[0]
         if file and not is_file(file):
-            raise InputError(f"{column} is {file}, which does not exist; expected an image, correct the path")
+            raise InputError(f"{column} is {file}, which does not exist; expected a file, correct the path")
     if acquisition.pixel_pitch_um != imager.pixel_pitch_um:
         raise InputError(
             f"pixel_pitch_um is {acquisition.pixel_pitch_um:g}; expected {imager.pixel_pitch_um:g}, the "

@@ -148,12 +148,14 @@ def _inspect_tiff(path: Path) -> FileSummary:
             ArraySummary(name, series.shape, str(series.dtype), " ".join(series.axes.lower()))
             for name, series in zip(image_names(file), file.series, strict=True)
         )
-        sizes = _pixel_sizes(file.ome_metadata) if file.is_ome and len(arrays) == 1 else {}
+        sizes = _pixel_sizes(file.ome_metadata) if file.is_ome else {}
     return FileSummary(kind, {**sizes, **_statistics(path, len(arrays))}, arrays)
 
 
 def _pixel_sizes(ome_metadata: str | None) -> dict[str, str]:
-    pixels = tifffile.xml2dict(ome_metadata or "")["OME"]["Image"]["Pixels"]
+    """Sizes of the pixels of the first image."""
+    images = tifffile.xml2dict(ome_metadata or "")["OME"]["Image"]
+    pixels = (images[0] if isinstance(images, list) else images)["Pixels"]
     return {
         f"pixel_size_{axis.lower()}": f"{pixels[f'PhysicalSize{axis}']} {pixels.get(f'PhysicalSize{axis}Unit', 'µm')}"
         for axis in "XYZ"

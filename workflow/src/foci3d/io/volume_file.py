@@ -1,7 +1,13 @@
-"""The OME-TIFF of a reconstruction, with the axes time, channel, layer, y and x; Fiji and napari open it as it is."""
+"""The OME-TIFF of a reconstruction, which Fiji and napari open: three images with the axes time, channel, layer, y, x.
+
+The first has the channels probability of a cell and uncertainty, the second is the mask (uint8), the third the
+measurement (a channel for each sensor), as it was reconstructed.
+"""
 
 import hashlib
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,56 +15,101 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from foci3d.errors import InputError, one_line
 from foci3d.io.atomic import atomic_path
 
-CHANNELS = ("probability", "mask", "uncertainty")
-"""Channels of the file, in order."""
+CHANNELS = ("probability", "uncertainty")
+"""Channels of the first image, in order."""
 
 
-def write_volume(
-    path: str | Path,
-    volume: npt.NDArray[np.float32],
-    depths_um: npt.NDArray[np.floating],
-    depth_sds_um: npt.NDArray[np.floating],
-    pixel_pitch_um: float,
-    frame_interval_s: float | None = None,
-) -> None:
-    """Write a reconstruction as OME-TIFF; the same volume gives the same bytes.
+@dataclass(frozen=True)
+class Volume:
+    """Reconstructed frames in arrays; NaN, or an empty mask, is in the frames and layers that do not exist.
 
     Parameters
     ----------
-    path : str or Path
-        The file to write.
-    volume : ndarray (T, C, L, Y, X), float32
-        Frames of the `CHANNELS` of the layers.
+    probability : ndarray (T, L, Y, X), float32
+        Probability of a cell, 0 to 1.
+    mask : ndarray (T, L, Y, X), bool
+        Whether a pixel is classified as a cell.
+    measurement : ndarray (T, S, Y, X)
+        Images of the sensors; of none, S is 0.
     depths_um, depth_sds_um : ndarray (T, L)
-        Depth of each layer with its standard deviation in each frame [um]. The depth is the position of a plane, and
-        both are in an annotation of keys and values. OME-TIFF has one spacing for all layers: their mean. They
-        may be NaN in a frame without values, which gets the mean depths over the others as positions.
+        Depth of each layer with its standard deviation in each frame [um].
     pixel_pitch_um : float
         Distance between neighbouring pixels [um].
+    sensor_depths_um : tuple of S floats
+        Depths of the sensors [um].
+    threshold : float
+        Probability above which a pixel is classified as a cell.
     frame_interval_s : float, optional
         Time between frames [s].
     """
-    n_frames, n_channels, n_layers = volume.shape[:3]
-    known_um = np.where(np.isnan(depths_um), np.nanmean(depths_um, 0), depths_um)
-    positions = np.repeat(known_um[:, None], n_channels, 1).ravel().tolist()
-    planes: dict[str, list[Any]] = {"PositionZ": positions, "PositionZUnit": ["µm"] * len(positions)}
-    sizes = {"X": pixel_pitch_um, "Y": pixel_pitch_um, "Z": _mean_spacing(known_um)}
-    metadata: dict[str, Any] = {
-        "axes": "TCZYX",
-        "Channel": {"Name": list(CHANNELS)},
-        **{f"PhysicalSize{axis}": size for axis, size in sizes.items()},
-        **{f"PhysicalSize{axis}Unit": "µm" for axis in sizes},
-        "MapAnnotation": {"Namespace": "foci3d", "Value": _describe_layers(depths_um, depth_sds_um)},
-        "UUID": str(uuid.UUID(bytes=hashlib.sha256(volume.tobytes()).digest()[:16])),
-    }
-    if frame_interval_s is not None:
-        metadata |= {"TimeIncrement": frame_interval_s, "TimeIncrementUnit": "s"}
-        times = np.repeat(frame_interval_s * np.arange(n_frames), n_channels * n_layers)
+
+    probability: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.bool_]
+    measurement: npt.NDArray[Any]
+    depths_um: npt.NDArray[np.floating]
+    depth_sds_um: npt.NDArray[np.floating]
+    pixel_pitch_um: float
+    sensor_depths_um: tuple[float, ...] = ()
+    threshold: float = 0.5
+    frame_interval_s: float | None = None
+
+    @property
+    def known_depths_um(self) -> npt.NDArray[np.floating]:
+        """Depths (T, L), with the mean over the others in a frame without values [um]."""
+        return np.where(np.isnan(self.depths_um), np.nanmean(self.depths_um, 0), self.depths_um)
+
+
+def write_volume(path: str | Path, volume: Volume) -> None:
+    """Write a reconstruction as OME-TIFF; the same volume gives the same bytes.
+
+    The depth of a layer is the position of its planes, and depths with their standard deviations are in an annotation
+    of keys and values. OME-TIFF has one spacing for all layers: their mean.
+    """
+    uncertainty = np.minimum(volume.probability, 1 - volume.probability)
+    values = np.stack([volume.probability, uncertainty], 1, dtype=np.float32)
+    digest = hashlib.sha256(values.tobytes() + np.ascontiguousarray(volume.measurement).tobytes()).digest()
+    annotation = {"Namespace": "foci3d", "Value": _describe(volume)}
+    shared = {"MapAnnotation": annotation, "UUID": str(uuid.UUID(bytes=digest[:16]))}
+    with atomic_path(path) as temporary, tifffile.TiffWriter(temporary, ome=True) as file:
+
+        def write(name: str, image: npt.NDArray[Any], channels: Sequence[str], **more: Any) -> None:
+            depths_um = None if name == "measurement" else volume.known_depths_um
+            metadata = {**_metadata(name, channels, image.shape, volume, depths_um), **more}
+            file.write(image, photometric="minisblack", compression="zlib", metadata=metadata)
+
+        write("reconstruction", values, CHANNELS, **shared)
+        write("mask", volume.mask[:, None].astype(np.uint8), ["mask"])
+        if volume.sensor_depths_um:
+            names = [f"sensor {name}" for name, _ in zip("AB", volume.sensor_depths_um, strict=False)]
+            write("measurement", volume.measurement[:, :, None].astype(np.float32), names)
+
+
+def _metadata(
+    name: str,
+    channels: Sequence[str],
+    shape: tuple[int, ...],
+    volume: Volume,
+    depths_um: npt.NDArray[np.floating] | None,
+) -> dict[str, Any]:
+    """OME metadata of an image of `shape (T, C, L, Y, X)`, whose planes are at depths `(T, L)` or at one without."""
+    n_frames, n_channels, n_layers = shape[:3]
+    sizes = {"X": volume.pixel_pitch_um, "Y": volume.pixel_pitch_um}
+    planes: dict[str, list[Any]] = {}
+    if depths_um is not None:
+        sizes["Z"] = _mean_spacing(depths_um)
+        positions = np.repeat(depths_um[:, None], n_channels, 1).ravel().tolist()
+        planes = {"PositionZ": positions, "PositionZUnit": ["µm"] * len(positions)}
+    metadata: dict[str, Any] = {"axes": "TCZYX", "Name": name, "Channel": {"Name": list(channels)}}
+    for axis, size in sizes.items():
+        metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
+    if volume.frame_interval_s is not None:
+        metadata |= {"TimeIncrement": volume.frame_interval_s, "TimeIncrementUnit": "s"}
+        times = np.repeat(volume.frame_interval_s * np.arange(n_frames), n_channels * n_layers)
         planes |= {"DeltaT": times.tolist(), "DeltaTUnit": ["s"] * len(times)}
-    with atomic_path(path) as temporary:
-        tifffile.imwrite(temporary, volume, ome=True, photometric="minisblack", metadata={**metadata, "Plane": planes})
+    return {**metadata, "Plane": planes} if planes else metadata
 
 
 def _mean_spacing(depths_um: npt.NDArray[np.floating]) -> float:
@@ -67,10 +118,50 @@ def _mean_spacing(depths_um: npt.NDArray[np.floating]) -> float:
     return spacing_um if spacing_um > 0 else 1.0
 
 
-def _describe_layers(depths_um: npt.NDArray[np.floating], depth_sds_um: npt.NDArray[np.floating]) -> dict[str, str]:
-    """Depths and standard deviations of each layer, those of all frames in one text."""
-    texts = {}
-    for name, values in (("depth_um", depths_um), ("depth_sd_um", depth_sds_um)):
+def _describe(volume: Volume) -> dict[str, str]:
+    """Depths and standard deviations of each layer, those of all frames in one text; sensors and threshold."""
+    texts = {"threshold": f"{volume.threshold:g}", "sensor_depths_um": _join(volume.sensor_depths_um)}
+    for name, values in (("depth_um", volume.depths_um), ("depth_sd_um", volume.depth_sds_um)):
         for layer, over_frames in enumerate(values.T, 1):
-            texts[f"layer {layer} {name}"] = " ".join(f"{value:.6g}" for value in over_frames)
+            texts[f"layer {layer} {name}"] = _join(over_frames)
     return texts
+
+
+def _join(values: Sequence[float] | npt.NDArray[np.floating]) -> str:
+    return " ".join(f"{value:.6g}" for value in values)
+
+
+def read_volume(path: str | Path) -> Volume:
+    """Read what `write_volume` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or is not such a file.
+    """
+    try:
+        with tifffile.TiffFile(path) as file:
+            metadata = tifffile.xml2dict(file.ome_metadata or "<OME/>")["OME"]
+            images = {each.name: each.asarray().reshape(each.get_shape(False)[:5]) for each in file.series}
+        entries = metadata["StructuredAnnotations"]["MapAnnotation"]["Value"]["M"]
+        values = {entry["K"]: [float(value) for value in str(entry.get("value", "")).split()] for entry in entries}
+        pixels = metadata["Image"][0]["Pixels"]
+        n_layers = images["mask"].shape[2]
+        layers = range(1, n_layers + 1)
+        measurement = images.get("measurement", np.zeros((len(images["mask"]), 0, 1, 1, 1), np.float32))
+        return Volume(
+            images["reconstruction"][:, 0],
+            images["mask"][:, 0] > 0,
+            measurement[:, :, 0],
+            np.array([values[f"layer {layer} depth_um"] for layer in layers]).T,
+            np.array([values[f"layer {layer} depth_sd_um"] for layer in layers]).T,
+            pixels["PhysicalSizeX"],
+            tuple(values["sensor_depths_um"]),
+            values["threshold"][0],
+            pixels.get("TimeIncrement"),
+        )
+    except (OSError, ValueError, KeyError, IndexError, TypeError, tifffile.TiffFileError) as error:
+        raise InputError(
+            f"{path}: no volume of a reconstruction ({one_line(str(error))}); expected a volume.ome.tif that foci3d "
+            "reconstruct wrote. Reconstruct the images again."
+        ) from error

@@ -3,14 +3,21 @@
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from matplotlib.figure import Figure
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from pandas import Series
 
 from foci3d.io.atomic import atomic_path
 from foci3d.plots import style, view3d
+from foci3d.plots.style import COLORS
 from foci3d.plots.tracking import show_tracks
+from foci3d.plots.view_page import ViewFrame, view_page
 from foci3d.reconstruction.acquisition import AcquisitionReconstruction
 from foci3d.reconstruction.tracking import Tracks
+from foci3d.reconstruction.truth import Truth
 from foci3d.reconstruction.volume import Reconstruction
 
 NOTE_WIDTH = 130
@@ -18,6 +25,9 @@ NOTE_WIDTH = 130
 
 MIN_TICK_DISTANCE = 0.08
 """Share of the largest depth below which two layers have one label."""
+
+MAX_NUMBERED = 30
+"""Cells of which each has its number in the figure."""
 
 
 def write_reconstruction(result: AcquisitionReconstruction, folder: str | Path) -> None:
@@ -28,18 +38,19 @@ def write_reconstruction(result: AcquisitionReconstruction, folder: str | Path) 
     result : AcquisitionReconstruction
         Result of `foci3d.reconstruct_acquisition`.
     folder : str or Path
-        Gets the files of `AcquisitionReconstruction.save`, and of the first frame ``overview.png`` with measurements,
-        probability maps and layers in space, and ``view.html``, an interactive 3-D view; of a time series with tracks
-        also ``tracks/tracks.png``.
+        Gets the files of `AcquisitionReconstruction.save`; ``overview.png``, of the first frame, with measurements,
+        maps and layers in space; ``view.html``, an interactive 3-D view of all frames; of a series with tracks also
+        ``tracks/tracks.png``.
     """
     folder, first = Path(folder), result.frames[0]
     result.save(folder)
     style.use_style()
     which = f"first of {len(result.frames)} frames: " if len(result.frames) > 1 else ""
-    notes = [f"{which}{first.quality}", str(result.conditioning or "")]
-    style.save_png(overview(first, "; ".join(filter(None, notes))), folder / "overview.png")
-    with atomic_path(folder / "view.html") as path:
-        path.write_text(view3d.view_html(first.probability, *_geometry(first)))
+    compared = result.truth.compare(first) if result.truth else ""
+    notes = [f"{which}{first.quality}", compared, str(result.conditioning or "")]
+    figure = overview(first, "; ".join(filter(None, notes)), result.truth, result.name)
+    style.save_png(figure, folder / "overview.png")
+    write_view(result, folder / "view.html")
     if result.tracks:
         write_tracks(result.tracks, folder / "tracks")
 
@@ -51,13 +62,32 @@ def write_tracks(tracks: Tracks, folder: Path) -> None:
     style.save_png(show_tracks(tracks.foci, tracks.summary), folder / "tracks.png")
 
 
-def _geometry(result: Reconstruction) -> tuple[Sequence[float], float, Sequence[float], float]:
-    """Depths of the layers, pixel pitch, depths of the sensors and threshold, as `view3d.figure_3d` takes them."""
-    return result.depths_um, result.pixel_pitch_um, result.sensor_depths_um, result.threshold
+def write_view(result: AcquisitionReconstruction, path: Path) -> None:
+    """Write the interactive 3-D view of all frames as HTML."""
+    first = result.frames[0]
+    frames = [
+        _view_frame(frame, str(number), result.truth if frame is first else None)
+        for number, frame in enumerate(result.by_number)
+        if frame
+    ]
+    title = f"{result.name} in 3-D" if result.name else "Cells in 3-D"
+    with atomic_path(path) as temporary:
+        page = view_page(title, frames, first.pixel_pitch_um, first.sensor_depths_um, first.threshold)
+        temporary.write_text(page, encoding="utf-8")
 
 
-def overview(result: Reconstruction, note: str = "") -> Figure:
-    """Show the measurements, the probability map of each layer with the outline of its cells, and all layers in space.
+def _view_frame(frame: Reconstruction, number: str, truth: Truth | None) -> ViewFrame:
+    of_layers = slice(0 if frame.is_of_cells else None)
+    known: dict[str, Any] = {}
+    if truth:
+        known = {"true_masks": truth.masks, "true_depths_um": truth.depths_um, "true_cells": truth.cells}
+    summary = "; ".join([frame.summary, *([truth.compare(frame)] if truth else [])])
+    layers = frame.probability[of_layers], frame.depths_um[of_layers]
+    return ViewFrame(*layers, frame.measurement, frame.foci, **known, number=number, summary=summary)
+
+
+def overview(result: Reconstruction, note: str = "", truth: Truth | None = None, title: str = "") -> Figure:
+    """Show the measurements, the map of each layer or the single cells, the truth where it is known, and all in space.
 
     Parameters
     ----------
@@ -65,36 +95,106 @@ def overview(result: Reconstruction, note: str = "") -> Figure:
         One frame of an acquisition.
     note : str
         Line below the figure.
+    truth : Truth, optional
+        The truth.
+    title : str
+        Line above the figure.
 
     Returns
     -------
     Figure
-        Measurements above the maps of the layers, the layers in space at the right.
+        Measurements at the left; of layers, their maps and the truth or the uncertainty, of cells, their places in the
+        image and in depth; the layers in space at the right.
     """
-    figure = style.new_figure(style.FULL_WIDTH_MM, 90)
+    figure = style.new_figure(style.FULL_WIDTH_MM, 95)
     figure.supxlabel(textwrap.fill(note, NOTE_WIDTH), fontsize=7)
-    ((flat, space),) = figure.subfigures(1, 2, squeeze=False, width_ratios=(3, 2))
-    grid = flat.subplots(2, len(result.probability), squeeze=False)
-    for axes, image, name in zip(grid[0], result.measurement, "AB", strict=False):
-        style.show_image(axes, image, result.pixel_pitch_um, limits=(image.min(), image.max()), bar_um=1000)
-        axes.set_title(f"sensor {name}")
-    for axes in grid[0, len(result.measurement) :]:
-        axes.set_axis_off()
-    depths_um, sds_um = result.depths_um, result.depth_sds_um
-    for axes, layer, mask, depth_um, sd_um in zip(
-        grid[1], result.probability, result.mask, depths_um, sds_um, strict=True
-    ):
-        cells = style.show_image(axes, layer, result.pixel_pitch_um, cmap=style.CELLS, limits=(0, 1))
-        style.show_outline(axes, mask, result.pixel_pitch_um)
-        axes.set_title(f"{depth_um:.0f} ± {sd_um:.0f} µm")
-    flat.colorbar(cells, ax=grid[1], label="probability of a cell", location="bottom", shrink=0.6, aspect=40)
-    axes_3d = space.add_subplot(projection="3d")
-    view3d.draw_layers(axes_3d, result.mask, depths_um, result.pixel_pitch_um, result.sensor_depths_um)
-    view3d.name_sensors(axes_3d, result.sensor_depths_um)
-    axes_3d.set(xticks=[], yticks=[])
-    nearest_um = MIN_TICK_DISTANCE * max(*result.sensor_depths_um, *depths_um)
-    axes_3d.set_zticks(*_join_labels(depths_um, nearest_um), ha="left")
+    if title:
+        figure.suptitle(title, fontsize=9, fontweight="bold")
+    ((flat, space),) = figure.subfigures(1, 2, squeeze=False, width_ratios=(5, 2))
+    if result.is_of_cells:
+        _show_cells(flat, result, truth)
+    else:
+        _show_layers(flat, result, truth)
+    _show_space(space, result)
     return figure
+
+
+def _show_measurement(axes: Axes, result: Reconstruction, index: int) -> None:
+    """The image of a sensor, or nothing where there is none."""
+    axes.set_axis_off()
+    if index < len(result.measurement):
+        image = result.measurement[index]
+        style.show_image(axes, image, result.pixel_pitch_um, limits=(image.min(), image.max()), bar_um=1000)
+        axes.set_title(f"sensor {'AB'[index]}")
+
+
+def _show_layers(figure: SubFigure, result: Reconstruction, truth: Truth | None) -> None:
+    """Measurements in the first column; then a column for each layer: its map above the truth or the uncertainty."""
+    grid = figure.subplots(2, 1 + len(result.probability), squeeze=False)
+    for index in range(2):
+        _show_measurement(grid[index, 0], result, index)
+    columns = zip(grid.T[1:], result.probability, result.mask, strict=True)
+    for layer, ((above, below), probability, mask) in enumerate(columns):
+        depth_um, sd_um, pitch_um = result.depths_um[layer], result.depth_sds_um[layer], result.pixel_pitch_um
+        cells = style.show_image(above, probability, pitch_um, cmap=style.CELLS, limits=(0, 1))
+        style.show_outline(above, mask, pitch_um)
+        above.set_title(f"{depth_um:.0f} ± {sd_um:.0f} µm")
+        below.set_axis_off()
+        if truth is None:
+            style.show_image(below, result.uncertainty[layer], pitch_um, cmap=style.CELLS, limits=(0, 1))
+            below.set_title("uncertainty")
+        elif layer < len(truth.masks):
+            style.show_image(below, truth.masks[layer], pitch_um, cmap=style.CELLS, limits=(0, 1))
+            style.show_outline(below, mask, pitch_um)
+            below.set_title(f"truth, {truth.depths_um[layer]:.0f} µm")
+    label = f"probability of a cell; outline: above {result.threshold:g}"
+    figure.colorbar(cells, ax=grid, label=label, location="bottom", shrink=0.6, aspect=60)
+
+
+def _show_cells(figure: SubFigure, result: Reconstruction, truth: Truth | None) -> None:
+    """Measurements with the single cells and, if they are few, their numbers; below, the cells from two sides."""
+    (top, bottom), foci = figure.subplots(2, 2, height_ratios=(3, 2)), result.foci
+    for index, axes in enumerate(top):
+        _show_measurement(axes, result, index)
+        if index < len(result.measurement):
+            axes.scatter(foci["x_um"], foci["y_um"], 25, style.MARK, marker="+", linewidths=1)
+            _number_cells(axes, foci["x_um"], foci["y_um"], style.MARK)
+    for side, name, pixels in zip(bottom, "xy", result.measurement.shape[:0:-1], strict=True):
+        place_um, depth_um = foci[f"{name}_um"], foci["depth_um"]
+        if truth is not None:
+            options = {"facecolors": "none", "edgecolors": COLORS["grey"], "label": "truth"}
+            side.scatter(truth.cells[f"{name}_um"], truth.cells["depth_um"], 60, **options)
+        bars = {"yerr": foci["depth_sd_um"], "xerr": foci[f"{name}_sd_um"]}
+        side.errorbar(place_um, depth_um, **bars, fmt=".", color=COLORS["blue"], label="found, ± 1 s.d.")
+        _number_cells(side, place_um, depth_um, COLORS["black"])
+        for sensor_um in result.sensor_depths_um:
+            side.axhline(sensor_um, color=COLORS["vermilion"], linewidth=1.5)
+        side.set(xlim=(0, pixels * result.pixel_pitch_um), xlabel=f"{name} [µm]", ylabel="depth [µm]", aspect="equal")
+        side.invert_yaxis()
+    bottom[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
+
+
+def _number_cells(axes: Axes, x_um: Series, y_um: Series, color: str) -> None:
+    """Write the number of each cell, its row in ``foci.csv``, beside it."""
+    for number, place in enumerate(zip(x_um, y_um, strict=True), 1):
+        if len(x_um) <= MAX_NUMBERED:
+            axes.annotate(str(number), place, (3, 3), textcoords="offset points", color=color, fontsize=7)
+
+
+def _show_space(figure: SubFigure, result: Reconstruction) -> None:
+    """Layers, or single cells, between the sensors."""
+    axes = figure.add_subplot(projection="3d")
+    masks, depths_um = (result.mask[:0], ()) if result.is_of_cells else (result.mask, result.depths_um)
+    view3d.draw_layers(axes, masks, depths_um, result.pixel_pitch_um, result.sensor_depths_um)
+    for image, depth_um in zip(result.measurement, result.sensor_depths_um, strict=False):
+        view3d.draw_image(axes, image, depth_um, result.pixel_pitch_um)
+    view3d.name_sensors(axes, result.sensor_depths_um)
+    if result.is_of_cells:
+        view3d.draw_points(axes, result.foci)
+        depths_um = tuple(result.foci["depth_um"])
+    nearest_um = MIN_TICK_DISTANCE * max(*result.sensor_depths_um, *depths_um)
+    axes.set(xticks=[], yticks=[])
+    axes.set_zticks(*_join_labels(depths_um, nearest_um), ha="left")
 
 
 def _join_labels(depths_um: Sequence[float], nearest_um: float) -> tuple[list[float], list[str]]:
@@ -106,4 +206,4 @@ def _join_labels(depths_um: Sequence[float], nearest_um: float) -> tuple[list[fl
         else:
             groups.append([depth_um])
     labels = [", ".join(f"{depth_um:.0f}" for depth_um in group) + " µm" for group in groups]
-    return [sum(group) / len(group) for group in groups], labels
+    return [float(np.mean(group)) for group in groups], labels

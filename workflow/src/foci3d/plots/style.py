@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.image import AxesImage
@@ -183,6 +183,16 @@ def show_outline(
     outline = axes.contour(x_um, y_um, padded, [0.5], colors=[color], linewidths=0.9, linestyles=[linestyle])
     if halo:
         outline.set_path_effects([withStroke(linewidth=2.2, foreground=COLORS["black"])])
+
+
+def lighten(color: str, share: float) -> str:
+    """A color mixed with a share of white.
+
+    >>> lighten("#000000", 0.5)
+    '#808080'
+    """
+    red, green, blue = (share + (1 - share) * part for part in to_rgb(color))
+    return to_hex((red, green, blue))
 
 
 def layer_title(layer: int, depth_um: float) -> str:

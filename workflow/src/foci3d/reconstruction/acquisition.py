@@ -17,12 +17,14 @@ from foci3d.config.samples import Acquisition
 from foci3d.evaluation.metrics import CELL_THRESHOLD
 from foci3d.io.atomic import write_csv
 from foci3d.io.images import read_acquisition
-from foci3d.io.volume_file import write_volume
+from foci3d.io.volume_file import Volume, write_volume
 from foci3d.learning.model import Model
 from foci3d.reconstruction.conditioning import Conditioning, condition
+from foci3d.reconstruction.foci import round_foci
 from foci3d.reconstruction.imager_correction import ImagerCorrection
 from foci3d.reconstruction.specimen import reconstruct_specimen
 from foci3d.reconstruction.tracking import Tracks, join_frames
+from foci3d.reconstruction.truth import Truth
 from foci3d.reconstruction.volume import Reconstruction
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,10 @@ class AcquisitionReconstruction:
         Number of each frame (from 0) that was not usable, and why. It keeps its time: its values in the volume are NaN.
     conditioning : Conditioning, optional
         What was found in the measurements and removed.
+    name : str
+        Name of the acquisition.
+    truth : Truth, optional
+        What the first frame shows in truth, if that is known.
     """
 
     frames: tuple[Reconstruction, ...]
@@ -51,6 +57,8 @@ class AcquisitionReconstruction:
     tracks: Tracks | None = None
     skipped: Mapping[int, str] = field(default_factory=dict)
     conditioning: Conditioning | None = None
+    name: str = ""
+    truth: Truth | None = None
 
     @property
     def by_number(self) -> tuple[Reconstruction | None, ...]:
@@ -73,30 +81,37 @@ class AcquisitionReconstruction:
     def save(self, folder: str | Path) -> None:
         """Write ``volume.ome.tif``, ``foci.csv``, ``quality.csv`` and the tracks to a folder.
 
-        The volume has the axes (time, channel, layer, y, x), and the channels probability of a cell, mask and
-        uncertainty; pixel pitch [um] and depths [um] are in its metadata. Layers that a frame has less than others are
-        NaN. Tracks of another acquisition that are in the folder are removed, so that it holds one result.
+        The volume has the axes (time, channel, layer, y, x), see `foci3d.io.volume_file`. Tracks of another acquisition
+        that are in the folder are removed, so that it holds one result.
         """
         folder = Path(folder)
         Tracks.remove(folder)
         Tracks.remove(folder / "tracks")
-        write_volume(
-            folder / "volume.ome.tif",
-            self._over_time(
-                lambda frame: np.stack([frame.probability, frame.mask, frame.uncertainty], 1, dtype=np.float32)
-            ).swapaxes(1, 2),
-            self._over_time(lambda frame: np.array(frame.depths_um)),
-            self._over_time(lambda frame: np.array(frame.depth_sds_um)),
-            self.frames[0].pixel_pitch_um,
-            self.frame_interval_s,
-        )
-        write_csv(self.foci, folder / "foci.csv")
+        write_volume(folder / "volume.ome.tif", self.volume)
+        write_csv(round_foci(self.foci), folder / "foci.csv")
         write_csv(self.quality, folder / "quality.csv")
         if self.tracks:
             self.tracks.save(folder / "tracks")
 
+    @property
+    def volume(self) -> Volume:
+        """All frames in arrays; NaN in skipped frames, and in layers that a frame has less than others."""
+        probability = self._over_time(lambda frame: frame.probability)
+        first = self.frames[0]
+        return Volume(
+            probability,
+            np.nan_to_num(probability) > first.threshold,
+            self._over_time(lambda frame: frame.measurement),
+            self._over_time(lambda frame: np.array(frame.depths_um)),
+            self._over_time(lambda frame: np.array(frame.depth_sds_um)),
+            first.pixel_pitch_um,
+            first.sensor_depths_um,
+            first.threshold,
+            self.frame_interval_s,
+        )
+
     def _over_time(self, value: Callable[[Reconstruction], npt.NDArray[Any]]) -> npt.NDArray[Any]:
-        """Values `(T, L, ...)` of the layers of all frames; NaN in a skipped one, and where a frame has less layers."""
+        """Values `(T, L, ...)` of all frames; NaN in a skipped one, and where a frame has less layers than others."""
         values = [value(frame) if frame else None for frame in self.by_number]
         known = [each for each in values if each is not None]
         result = np.full((len(values), max(map(len, known)), *known[0].shape[1:]), np.nan, known[0].dtype)
@@ -122,7 +137,7 @@ def reconstruct_acquisition(
     Parameters
     ----------
     acquisition : Acquisition
-        Files of the images, and what is known of them.
+        Files of the images, and what is known of them; its specimen, if it has one, replaces `specimen`.
     model : Model
         A model for the task `stacks` or `masks`.
     specimen : {"layers", "cells", "auto"}
@@ -150,19 +165,30 @@ def reconstruct_acquisition(
         If an image does not fit, see `foci3d.io.images.read_acquisition`, or the model, see `reconstruct`.
     """
     measurements = read_acquisition(acquisition, model.description.n_pixels, unusable_frames)
+    truth = Truth.load(acquisition.truth) if acquisition.truth else None
+    specimen = acquisition.specimen or specimen
     registered = measurements.values if imager is None else imager.apply(measurements.values)
     if specimen == "cells":
         conditioning = conditioning.model_copy(update={"offset": False})
     values, found = condition(registered, model, conditioning)
+    name = acquisition.sample
     if str(found):
-        log.info("%s", found)
+        log.info("%s: %s", name, found)
     frames = []
     for number, measurement in enumerate(values, 1):
         frame = reconstruct_specimen(measurement, model, specimen, threshold)
         frames.append(frame)
-        log.info("frame %d of %d: %d foci; %s", number, len(measurements.values), len(frame.foci), frame.quality)
+        which = f", frame {number} of {len(values)}" if len(values) > 1 else ""
+        log.info("%s%s: %s", name, which, frame.summary)
+    if truth:
+        log.info("%s: %s", name, truth.compare(frames[0]))
     result = AcquisitionReconstruction(
-        tuple(frames), measurements.frame_interval_s, skipped=measurements.skipped, conditioning=found
+        tuple(frames),
+        measurements.frame_interval_s,
+        skipped=measurements.skipped,
+        conditioning=found,
+        name=name,
+        truth=truth,
     )
     if tracking is None or len(frames) == 1:
         return result

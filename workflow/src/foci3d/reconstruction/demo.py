@@ -7,17 +7,14 @@ the two sensors of the imager that `config/config.yaml` describes.
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import numpy as np
-import numpy.typing as npt
 import tifffile
 
 from foci3d.config.samples import Acquisition, make_acquisition
-from foci3d.evaluation.metrics import Confusion
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 from foci3d.optics.psf import PSF, depth_grid
-from foci3d.reconstruction.volume import Reconstruction
+from foci3d.reconstruction.truth import Truth
 
 FOLDER = Path(__file__).parents[1] / "demo_data"
 DEPTH_STEP_UM = 10.0
@@ -33,22 +30,19 @@ class Demo:
         Its images.
     psf : PSF
         Point-spread function of its imager.
-    masks : ndarray (L, Y, X)
+    truth : Truth
         Where the layers hold cells.
-    depths_um : tuple of float
-        Depths of the layers from sensor A [um].
     """
 
     acquisition: Acquisition
     psf: PSF
-    masks: npt.NDArray[Any]
-    depths_um: tuple[float, ...]
+    truth: Truth
 
     @classmethod
     def load(cls) -> Self:
         """Read the files of the package, and compute the point-spread function from the optics.
 
-        >>> Demo.load().masks.shape
+        >>> Demo.load().truth.masks.shape
         (4, 51, 51)
         """
         about = json.loads((FOLDER / "acquisition.json").read_text(encoding="utf-8"))
@@ -58,13 +52,4 @@ class Demo:
         psf = PSF(kernels.float(), depths_um.float(), pitch_um, {"source": "optics", **about["optics"]})
         images = {f"sensor_{side}": str(FOLDER / f"sensor_{side}.tif") for side in "ab"}
         acquisition = make_acquisition({"sample": "demo", "pixel_pitch_um": pitch_um, **images})
-        return cls(acquisition, psf, masks, tuple(about["depths_um"]))
-
-    def compare(self, result: Reconstruction) -> str:
-        """How near a reconstruction of four layers is to the truth, in words."""
-        counts = Confusion.from_masks(result.mask, self.masks > 0)
-        errors_um = np.abs(np.subtract(result.depths_um, self.depths_um))
-        return (
-            f"against the truth: {counts.error.mean():.1%} of the pixels are wrong, Dice {counts.dice.mean():.2f}, "
-            f"depths off by {errors_um.mean():.0f} um in the mean"
-        )
+        return cls(acquisition, psf, Truth.of_layers(masks > 0, tuple(about["depths_um"])))

@@ -59,3 +59,18 @@ def _by_region(values: npt.ArrayLike, index: int, labels: npt.NDArray[np.integer
     """Value of layer `index` for each of the regions of `labels (Y, X)`: its own, or the mean of a map."""
     value, regions = np.asarray(values, float)[index], np.arange(1, labels.max() + 1)
     return np.asarray(ndimage.mean(value, labels, regions)) if value.ndim else np.full(len(regions), value)
+
+
+DECIMALS = dict.fromkeys(["depth_um", "depth_sd_um", "y_um", "x_um", "y_sd_um", "x_sd_um"], 1)
+DECIMALS |= {"area_um2": 0, "probability": 3}
+
+
+def round_foci(foci: pd.DataFrame) -> pd.DataFrame:
+    """Foci with the digits that mean something: 0.1 um, four digits of a brightness."""
+    columns = {}
+    for name in map(str, foci):
+        if name in DECIMALS:
+            columns[name] = foci[name].astype(float).round(DECIMALS[name])
+        elif "brightness" in name:
+            columns[name] = foci[name].map("{:.4g}".format).astype(float)
+    return foci.assign(**columns)

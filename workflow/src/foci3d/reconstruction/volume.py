@@ -67,6 +67,17 @@ class Reconstruction:
         return self.probability > self.threshold
 
     @property
+    def is_of_cells(self) -> bool:
+        """Whether these are single cells that were fitted, and not layers."""
+        return "brightness" in self.foci
+
+    @property
+    def summary(self) -> str:
+        """What was found, and how far to trust it, in one line."""
+        found = "" if self.is_of_cells else f"{len(self.foci)} foci in {len(self.depths_um)} layers; "
+        return f"{found}{self.quality}"
+
+    @property
     def uncertainty(self) -> npt.NDArray[np.float32]:
         """Probability of the less probable class, cell or empty, `(L, Y, X)`: 0 is certain, 0.5 is a guess."""
         return np.asarray(1 - confidence(self.probability), np.float32)
@@ -123,6 +134,7 @@ def reconstruct(
     if model.usable_recalibration and outputs.predicted_depths_um is None:
         depth_sds_um = model.usable_recalibration.depth_sds(depth_sds_um)
     if quality.flagged:
+        quality = replace(quality, note="; ".join(filter(None, [quality.note, _mirrored_note(measurement, model)])))
         training_sds_um = np.array([layer.sd for layer in description.layer_depths_um])
         depth_sds_um = np.maximum(depth_sds_um.T, training_sds_um).T  # of layers, or maps of them
     occupancy = np.ones(description.n_layers) if outputs.occupancy is None else outputs.occupancy
@@ -164,6 +176,17 @@ def _predict_field(measurement: npt.NDArray[Any], model: Model) -> tuple[NumpyOu
         outputs = predict_field(predict, measurement, Tiling(n_pixels, cut=edge, ramp=edge))
     found = [each for each in scores if each is not None]
     return outputs, np.concatenate(found) if found else None
+
+
+def _mirrored_note(measurement: npt.NDArray[Any], model: Model) -> str:
+    """Advice where a flagged measurement `(S, Y, X)` of one tile would not be flagged with sensor B mirrored."""
+    recalibration = model.usable_recalibration
+    if len(measurement) != 2 or recalibration is None or measurement.shape[1] != model.description.n_pixels:
+        return ""
+    _, scores = _predict_field(np.stack([measurement[0], measurement[1, :, ::-1]]), model)
+    if scores is None or scores.max() > recalibration.reference.threshold:
+        return ""
+    return "with the image of sensor B mirrored in x it would be in distribution: set mirrored"
 
 
 def _select(model: Model, outputs: NumpyOutputs) -> NumpyOutputs:
