@@ -26,7 +26,7 @@ from foci3d.optics.psf import PSF
 
 PROJECT = Path(__file__).parents[2]
 RECONSTRUCT = ("reconstruct", "--sensor-a", "a.tif", "--out", "maps")
-COMMANDS = ("demo", "calibrate", "inspect", "validate", "reconstruct", "align", "track", "export")
+COMMANDS = ("demo", "calibrate", "inspect", "validate", "reconstruct", "view", "align", "track", "export")
 
 
 @pytest.fixture
@@ -315,6 +315,27 @@ def test_a_folder_holds_one_result(tmp_path: Path, acquisition: dict[str, str]) 
     assert main(["reconstruct", *arguments(acquisition)]) == 0
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"volume.ome.tif", "foci.csv", "quality.csv", "overview.png", "view.html"}
+
+
+def test_view_at_another_threshold(
+    tmp_path: Path, acquisition: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reconstruct", *arguments(acquisition)]) == 0
+    page = tmp_path / "out" / "view.html"
+    written = page.read_text()
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
+    assert main(["view", str(tmp_path / "out")]) == 0
+    again = page.read_text()
+    assert again == written.replace("acquisition in 3-D", "out in 3-D")
+    assert main(["view", str(tmp_path / "out"), "--threshold", "0.9"]) == 0
+    assert page.read_text() != again
+    assert opened == [page.as_uri()] * 2
+    assert main(["view", str(tmp_path / "out"), "--no-open-browser"]) == 0
+    assert len(opened) == 2
+    assert "view.html: open it in a browser" in capsys.readouterr().out
+    assert main(["view", str(tmp_path)]) == 1
+    assert "volume.ome.tif: no volume of a reconstruction" in capsys.readouterr().err
 
 
 def test_track(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Commands for images: try one, reconstruct, follow foci."""
+"""Commands for images: try one, reconstruct, view a result, follow foci."""
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -190,6 +190,39 @@ def reconstruct(
         write(one_line(f"{out}{frame}: {each.summary if each else f'skipped: {result.skipped[number]}'}"))
     if result.truth:
         write(f"{out}: {result.truth.compare(result.frames[0])}")
+
+
+@app.command
+def view(
+    folder: Path, /, *, threshold: Fraction | None = None, truth: Path | None = None, open_browser: bool = True
+) -> None:
+    """Write the interactive 3-D view of a result again, and open it in a browser.
+
+    For example:
+      foci3d view map --threshold 0.3
+
+    Parameters
+    ----------
+    folder
+        Folder of a result of `foci3d reconstruct`; its view.html is replaced.
+    threshold
+        Another probability above which a pixel is a cell.
+    truth
+        The true layers (volume.ome.tif) or cells (CSV), to show beside.
+    open_browser
+        Open the view.
+    """
+    import webbrowser
+
+    from foci3d.plots.reconstruction import write_view
+    from foci3d.reconstruction.result_folder import read_result
+    from foci3d.reconstruction.truth import Truth
+
+    result = read_result(folder, threshold)
+    page = folder / "view.html"
+    write_view(replace(result, truth=Truth.load(truth) if truth else None), page)
+    opened = open_browser and webbrowser.open(page.resolve().as_uri())
+    write(f"{page}: opened" if opened else f"{page}: open it in a browser")
 
 
 def _tracking(max_lateral_um: float | None, max_depth_um: float | None, max_gap: int) -> "TrackingConfig | None":
