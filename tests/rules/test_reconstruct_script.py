@@ -227,7 +227,7 @@ def test_python_command_line_and_workflow_write_the_same_files(
         for way in (tmp_path / "python", tmp_path / "command_line", folder)
     ]
     assert {str(file) for file in contents[0]} == {
-        *("volume.ome.tif", "foci.csv", "quality.csv", "overview.png", "view.html"),
+        *("volume.ome.tif", "foci.csv", "foci.roi.zip", "quality.csv", "overview.png", "view.html"),
         *("tracks/tracks.csv", "tracks/summary.csv", "tracks/tracks.png"),
     }
     assert contents[0] == contents[1] == contents[2]

@@ -67,7 +67,15 @@ def test_reconstructions(smoke: Path) -> None:
     assert len(samples) >= 2
     for sample in samples:
         files = {path.name for path in (smoke / "reconstructions" / sample).iterdir()}
-        assert files == {"volume.ome.tif", "foci.csv", "quality.csv", "overview.png", "view.html", "tracks"}
+        assert files == {
+            "volume.ome.tif",
+            "foci.csv",
+            "foci.roi.zip",
+            "quality.csv",
+            "overview.png",
+            "view.html",
+            "tracks",
+        }
         assert set(pd.read_csv(smoke / "reconstructions" / sample / "quality.csv")["flagged"]) <= {"yes", "no"}
 
 

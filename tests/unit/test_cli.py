@@ -215,7 +215,7 @@ def test_reconstruct_writes_the_files_of_an_acquisition(
     tmp_path: Path, acquisition: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["reconstruct", *arguments(acquisition)]) == 0
-    names = {"volume.ome.tif", "foci.csv", "quality.csv", "overview.png", "view.html"}
+    names = {"volume.ome.tif", "foci.csv", "foci.roi.zip", "quality.csv", "overview.png", "view.html"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
     foci = pd.read_csv(tmp_path / "out" / "foci.csv")
     text = capsys.readouterr().out
@@ -314,7 +314,7 @@ def test_a_folder_holds_one_result(tmp_path: Path, acquisition: dict[str, str]) 
     assert (tmp_path / "out" / "tracks" / "tracks.csv").is_file()
     assert main(["reconstruct", *arguments(acquisition)]) == 0
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"volume.ome.tif", "foci.csv", "quality.csv", "overview.png", "view.html"}
+    assert names == {"volume.ome.tif", "foci.csv", "foci.roi.zip", "quality.csv", "overview.png", "view.html"}
 
 
 def test_view_at_another_threshold(

@@ -3,24 +3,25 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import tifffile
 
 from foci3d.confidence.quality import Quality
 from foci3d.reconstruction.acquisition import AcquisitionReconstruction
+from foci3d.reconstruction.foci import find_foci
 from foci3d.reconstruction.volume import Reconstruction
 
 
 def frame(n_layers: int) -> Reconstruction:
     """A frame in which the probability is 0.1 in the first layer, 0.2 in the second, and so on."""
     depths_um = tuple(100.0 * layer for layer in range(1, n_layers + 1))
+    probability = np.repeat(np.arange(1, n_layers + 1, dtype=np.float32) / 10, 25).reshape(-1, 5, 5)
     return Reconstruction(
         measurement=np.ones((2, 5, 5)),
-        probability=np.repeat(np.arange(1, n_layers + 1, dtype=np.float32) / 10, 25).reshape(-1, 5, 5),
+        probability=probability,
         depths_um=depths_um,
         depth_sds_um=depths_um,
         occupancy=(1.0,) * n_layers,
-        foci=pd.DataFrame({"layer": [1]}),
+        foci=find_foci(probability, 0.15, depths_um, depths_um, 55.0),
         threshold=0.15,
         pixel_pitch_um=55.0,
         sensor_depths_um=(0.0, 1000.0),

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from skimage.draw import polygon2mask
 
 from foci3d.confidence.quality import Quality
 from foci3d.errors import InputError
@@ -47,3 +48,19 @@ def test_files_of_two_results_are_refused(tmp_path: Path) -> None:
     (tmp_path / "quality.csv").write_text(quality)
     with pytest.raises(InputError, match="found 1 frames in quality"):
         read_result(tmp_path)
+
+
+def test_regions_are_the_foci_in_the_order_of_their_table() -> None:
+    result = AcquisitionReconstruction((reconstruct(3), reconstruct(2)), skipped={1: "dark"})
+    assert len(result.regions) == len(result.foci)
+    for number, (region, focus) in enumerate(zip(result.regions, result.foci.itertuples(), strict=True), 1):
+        assert (region.name, region.layer, region.frame) == (
+            f"focus {number}, {focus.depth_um:.0f} um",
+            focus.layer,
+            focus.frame + 1,
+        )
+        inside = polygon2mask((8, 9), region.points[:, ::-1] - 0.5)
+        mask = result.by_number[focus.frame].mask[focus.layer - 1]
+        assert inside.any()
+        assert inside.sum() >= focus.area_um2 / 55**2
+        assert (inside & mask).sum() >= focus.area_um2 / 55**2

@@ -109,6 +109,7 @@ def reconstruct(
       foci.csv        connected cells: frame, layer, depth and its standard
                       deviation, centre, area, probability; of single cells also
                       brightness and all standard errors
+      foci.roi.zip    their outlines, for the ROI Manager of Fiji
       quality.csv     of each frame: residual of the reconstruction rendered
                       again, whether the images are out-of-distribution, share
                       of the pixels to abstain from; offsets and defects found

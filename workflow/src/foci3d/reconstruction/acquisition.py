@@ -17,6 +17,7 @@ from foci3d.config.samples import Acquisition
 from foci3d.evaluation.metrics import CELL_THRESHOLD
 from foci3d.io.atomic import write_csv
 from foci3d.io.images import read_acquisition
+from foci3d.io.roi_file import Region, write_rois
 from foci3d.io.volume_file import Volume, write_volume
 from foci3d.learning.model import Model
 from foci3d.reconstruction.conditioning import Conditioning, condition
@@ -25,7 +26,7 @@ from foci3d.reconstruction.imager_correction import ImagerCorrection
 from foci3d.reconstruction.specimen import reconstruct_specimen
 from foci3d.reconstruction.tracking import Tracks, join_frames
 from foci3d.reconstruction.truth import Truth
-from foci3d.reconstruction.volume import Reconstruction
+from foci3d.reconstruction.volume import Reconstruction, outline_foci
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class AcquisitionReconstruction:
         return table.assign(**self.conditioning.columns()) if self.conditioning else table
 
     def save(self, folder: str | Path) -> None:
-        """Write ``volume.ome.tif``, ``foci.csv``, ``quality.csv`` and the tracks to a folder.
+        """Write ``volume.ome.tif``, ``foci.csv``, ``foci.roi.zip``, ``quality.csv`` and the tracks to a folder.
 
         The volume has the axes (time, channel, layer, y, x), see `foci3d.io.volume_file`. Tracks of another acquisition
         that are in the folder are removed, so that it holds one result.
@@ -90,8 +91,20 @@ class AcquisitionReconstruction:
         write_volume(folder / "volume.ome.tif", self.volume)
         write_csv(round_foci(self.foci), folder / "foci.csv")
         write_csv(self.quality, folder / "quality.csv")
+        write_rois(folder / "foci.roi.zip", self.regions)
         if self.tracks:
             self.tracks.save(folder / "tracks")
+
+    @property
+    def regions(self) -> list[Region]:
+        """Outlines of all foci, or the points of single cells, by row of `foci`; a name has the number of the row."""
+        regions: list[Region] = []
+        for number, frame in enumerate(self.by_number, 1):
+            rows = frame.foci[["layer", "depth_um"]].to_numpy(float) if frame else ()
+            for points, (layer, depth_um) in zip(outline_foci(frame) if frame else (), rows, strict=True):
+                name = f"focus {len(regions) + 1}, {depth_um:.0f} um"
+                regions.append(Region(name, points, int(layer), number))
+        return regions
 
     @property
     def volume(self) -> Volume:

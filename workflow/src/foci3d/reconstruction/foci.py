@@ -74,3 +74,12 @@ def round_foci(foci: pd.DataFrame) -> pd.DataFrame:
         elif "brightness" in name:
             columns[name] = foci[name].map("{:.4g}".format).astype(float)
     return foci.assign(**columns)
+
+
+def number_foci(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.integer]:
+    """Numbers from 1 of the foci in the `mask (Y, X)` of a layer, in the order in which `find_foci` lists them."""
+    labels = label(mask, connectivity=2)
+    sizes = np.bincount(labels.ravel())[1:]
+    numbers = np.zeros(len(sizes) + 1, labels.dtype)
+    numbers[1 + np.argsort(-sizes, kind="stable")] = 1 + np.arange(len(sizes))
+    return np.asarray(numbers[labels])

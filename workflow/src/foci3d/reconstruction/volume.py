@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from skimage.measure import find_contours, regionprops
 from torch import Tensor
 
 from foci3d.confidence.quality import Quality, assess_quality, consistency_scores, is_without_cells
@@ -16,7 +17,7 @@ from foci3d.errors import InputError
 from foci3d.evaluation.metrics import CELL_THRESHOLD
 from foci3d.io.samples import NumpyOutputs
 from foci3d.learning.model import Model, to_numpy
-from foci3d.reconstruction.foci import find_foci
+from foci3d.reconstruction.foci import find_foci, number_foci
 from foci3d.reconstruction.tiles import Tiling, predict_field
 
 
@@ -154,6 +155,21 @@ def reconstruct(
         sensor_depths_um=(0.0, model.sensor_separation_um)[: len(measurement)],
         quality=quality,
     )
+
+
+def outline_foci(result: Reconstruction) -> list[npt.NDArray[np.floating]]:
+    """Outline of each focus, as corners x, y `(N, 2)`, or the place of each single cell `(1, 2)` [pixels]."""
+    if result.is_of_cells:
+        places = result.foci[["x_um", "y_um"]].to_numpy(float) / result.pixel_pitch_um
+        return list(places[:, None])
+    outlines: list[npt.NDArray[np.floating]] = []
+    for mask in result.mask:
+        for region in regionprops(number_foci(mask)):
+            contour = max(
+                find_contours(np.pad(region.image, 1).astype(float), 0.5, "high"), key=len
+            )  # without its holes
+            outlines.append(contour[:, ::-1] - 0.5 + region.bbox[1::-1])
+    return outlines
 
 
 def _predict_field(measurement: npt.NDArray[Any], model: Model) -> tuple[NumpyOutputs, npt.NDArray[np.floating] | None]:
