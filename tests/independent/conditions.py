@@ -34,6 +34,7 @@ from foci3d.optics.psf import PSF, depth_grid
 from foci3d.reconstruction.alignment import align_measurements, align_single_cells
 from foci3d.reconstruction.conditioning import condition
 from foci3d.reconstruction.imager_correction import ImagerCorrection
+from foci3d.reconstruction.propagation import propagate_errors
 
 N_BOOTSTRAP = 2000
 FIRST_TEST, FIRST_OTHER = 5000, 1000
@@ -109,10 +110,12 @@ def described_psf() -> PSF:
 Reconstruct = Callable[[np.ndarray], foci3d.Reconstruction]
 
 
-def reconstruct_conditioned(images: np.ndarray, model: foci3d.Model) -> foci3d.Reconstruction:
+def reconstruct_conditioned(
+    images: np.ndarray, model: foci3d.Model, imager: ImagerCorrection | None = None
+) -> foci3d.Reconstruction:
     """As `foci3d reconstruct` does."""
-    values, _ = condition(images[None].astype(np.float32), model)
-    return foci3d.reconstruct(values[0], model)
+    values, found = condition(images[None].astype(np.float32), model, imager=imager)
+    return propagate_errors(foci3d.reconstruct(values[0], model), [each[0] for each in found.variants], model)
 
 
 def align_imager(remedy: str, chosen: Condition, n_align: int, model: foci3d.Model) -> ImagerCorrection:
@@ -144,7 +147,7 @@ def make_reconstruct(remedy: str, chosen: Condition, n_align: int, path: Path) -
     print(imager, flush=True)
     separation_um = imager.sensor_separation_um
     aligned = foci3d.load_model(path, psf=imager.scale_psf(psf), device="cpu", sensor_separation_um=separation_um)
-    return lambda images: reconstruct_conditioned(imager.apply(images), aligned)
+    return lambda images: reconstruct_conditioned(images, aligned, imager)
 
 
 def score(result: foci3d.Reconstruction, scene: scenes.Scene) -> dict[str, float]:
@@ -182,6 +185,7 @@ def main() -> None:
     parser.add_argument("--conditions", nargs="*", default=[""], help="texts in the names of conditions; default: all")
     parser.add_argument("--remedy", choices=REMEDIES, default="none")
     parser.add_argument("--network", type=Path, default=foci3d.released_model("two_sensors"), help="model (JSON)")
+    parser.add_argument("--first", type=int, default=FIRST_TEST, help="seed of the first scene")
     parser.add_argument("--align", type=int, default=20, help="acquisitions to align from")
     parser.add_argument("--out", type=Path, help="CSV file to write")
     arguments = parser.parse_args()
@@ -190,7 +194,10 @@ def main() -> None:
     tables = []
     for name, chosen_condition in chosen.items():
         reconstruct = make_reconstruct(arguments.remedy, chosen_condition, arguments.align, arguments.network)
-        scores = [score(reconstruct(images), scene) for images, scene in chosen_condition.samples(arguments.n)]
+        scores = [
+            score(reconstruct(images), scene)
+            for images, scene in chosen_condition.samples(arguments.n, arguments.first)
+        ]
         tables.append(summarize(name, pd.DataFrame(scores)).assign(remedy=arguments.remedy))
         print(format_table(tables[-1]), flush=True)
         if arguments.out:

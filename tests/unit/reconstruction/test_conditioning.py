@@ -10,6 +10,7 @@ from imager import Imperfections, measure
 from foci3d.config.models import ConditioningConfig
 from foci3d.learning.model import Model
 from foci3d.reconstruction.conditioning import condition, fill_defects, find_defects
+from foci3d.reconstruction.imager_correction import Deviation, ImagerCorrection
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,20 @@ def test_offsets_of_two_sensors(model, offset_a, offset_b):
     np.testing.assert_allclose(
         values - corrected, np.broadcast_to(np.array(found.offsets)[:, None, None], values.shape), atol=1e-6
     )
+
+
+def test_variants_have_one_correction_changed_by_its_error(model):
+    values = readings(offset=5.0, offset_b=0.0)
+    shift = Deviation(value=0.5, standard_error=0.1)
+    imager = ImagerCorrection(shift_x_px=shift, gain_b=Deviation(value=0.9, standard_error=0.05))
+    corrected, found = condition(values, model, ConditioningConfig(defects=False), imager=imager)
+    offset, gain, shifted, linear = (variant - corrected for variant in found.variants)
+    np.testing.assert_allclose(offset[0, 0], -found.offset_sd, rtol=1e-3)
+    np.testing.assert_allclose(offset[0, 1], 0, atol=1e-6)
+    np.testing.assert_allclose(gain[0, 1], imager.apply(values)[0, 1] * (0.9 / 0.95 - 1), rtol=1e-3)
+    for each in (shifted, linear):
+        assert (each[0, 0] == 0).all()
+        assert abs(each[0, 1]).max() > 0
 
 
 @pytest.mark.parametrize("layer", [scenes.blobs, scenes.spheres, scenes.small_nuclei])
@@ -77,6 +92,6 @@ def test_a_cell_on_one_pixel_is_no_hot_pixel(model):
 def test_known_defects_are_filled_in_where_none_are_sought(model):
     values, defects = readings(), np.zeros((2, 51, 51), bool)
     defects[1, 10, 10] = True
-    corrected, found = condition(values, model, ConditioningConfig(offset=False, defects=False), defects)
+    corrected, found = condition(values, model, ConditioningConfig(offset=False, defects=False), defects=defects)
     assert found.n_defects == (0, 1)
     assert (corrected != values).sum() <= 1

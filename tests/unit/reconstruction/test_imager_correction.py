@@ -28,6 +28,15 @@ def test_undoes_offset_gain_shift_and_rotation():
     np.testing.assert_allclose(corrected[1][inside], ideal[1][inside], rtol=0.01)
 
 
+def test_alternatives_are_one_standard_error_away():
+    gain = Deviation(value=0.8, standard_error=0.1)
+    (other, interpolation), *more = ImagerCorrection(gain_b=gain).alternatives()
+    assert (other.gain_b.value, interpolation, more) == (pytest.approx(0.9), 5, [])
+    shifted = ImagerCorrection(**values(shift_y_px=1.5))
+    assert list(shifted.alternatives()) == [(shifted, 1)]
+    assert not list(ImagerCorrection().alternatives())
+
+
 def test_no_deviations_change_nothing(psf):
     series = np.random.default_rng(0).random((3, 2, 7, 8))
     np.testing.assert_array_equal(ImagerCorrection().apply(series), series)

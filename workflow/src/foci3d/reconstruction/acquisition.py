@@ -23,6 +23,7 @@ from foci3d.learning.model import Model
 from foci3d.reconstruction.conditioning import Conditioning, condition
 from foci3d.reconstruction.foci import round_foci
 from foci3d.reconstruction.imager_correction import ImagerCorrection
+from foci3d.reconstruction.propagation import propagate_errors
 from foci3d.reconstruction.specimen import reconstruct_specimen
 from foci3d.reconstruction.tracking import Tracks, join_frames
 from foci3d.reconstruction.truth import Truth
@@ -180,18 +181,18 @@ def reconstruct_acquisition(
     measurements = read_acquisition(acquisition, model.description.n_pixels, unusable_frames)
     truth = Truth.load(acquisition.truth) if acquisition.truth else None
     specimen = acquisition.specimen or specimen
-    registered = measurements.values if imager is None else imager.apply(measurements.values)
     if specimen == "cells":
         conditioning = conditioning.model_copy(update={"offset": False})
-    values, found = condition(registered, model, conditioning)
+    values, found = condition(measurements.values, model, conditioning, imager=imager)
     name = acquisition.sample
     if str(found):
         log.info("%s: %s", name, found)
     frames = []
-    for number, measurement in enumerate(values, 1):
+    for index, measurement in enumerate(values):
         frame = reconstruct_specimen(measurement, model, specimen, threshold)
+        frame = propagate_errors(frame, [variant[index] for variant in found.variants], model)
         frames.append(frame)
-        which = f", frame {number} of {len(values)}" if len(values) > 1 else ""
+        which = f", frame {index + 1} of {len(values)}" if len(values) > 1 else ""
         log.info("%s%s: %s", name, which, frame.summary)
     if truth:
         log.info("%s: %s", name, truth.compare(frames[0]))

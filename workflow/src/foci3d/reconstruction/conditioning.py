@@ -26,6 +26,7 @@ from foci3d.classical.nonnegative import fit_nonnegative
 from foci3d.config.models import ConditioningConfig
 from foci3d.learning.model import Model
 from foci3d.optics.forward import ForwardModel
+from foci3d.reconstruction.imager_correction import ImagerCorrection
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -71,12 +72,15 @@ class Conditioning:
         Pixels of each sensor that were filled in.
     note : str
         Why an offset was not fitted or not subtracted.
+    variants : tuple of ndarrays (T, S, Y, X)
+        The measurements with one of the corrections changed by its standard error each.
     """
 
     offsets: tuple[float, ...]
     offset_sd: float
     n_defects: tuple[int, ...]
     note: str = ""
+    variants: tuple[Floats, ...] = ()
 
     def columns(self) -> dict[str, float | int | str]:
         """Columns of ``quality.csv``: offset_a, offset_b, offset_sd, defects_a, defects_b, conditioning."""
@@ -97,9 +101,14 @@ class Conditioning:
 
 
 def condition(
-    values: Floats, model: Model, config: ConditioningConfig = ConditioningConfig(), defects: Mask | None = None
+    values: Floats,
+    model: Model,
+    config: ConditioningConfig = ConditioningConfig(),
+    *,
+    imager: ImagerCorrection | None = None,
+    defects: Mask | None = None,
 ) -> tuple[Floats, Conditioning]:
-    """Remove defects and offsets from the measurements of an acquisition.
+    """Remove defects, the deviations of the imager, and offsets from the measurements of an acquisition.
 
     Parameters
     ----------
@@ -109,6 +118,8 @@ def condition(
         The model that is to reconstruct them, with the point-spread function of the imager.
     config : ConditioningConfig
         Which corrections to make.
+    imager : ImagerCorrection, optional
+        Deviations of the imager from its description.
     defects : ndarray (S, Y, X), optional
         Pixels that are known to be defective.
 
@@ -121,18 +132,25 @@ def condition(
     found = np.zeros(values.shape[1:], bool) if defects is None else defects.copy()
     if config.defects:
         found |= find_defects(values, model)
-    if found.any():
-        values = fill_defects(values, found)
+    filled = fill_defects(values, found) if found.any() else values
+    aligned = filled if imager is None else imager.apply(filled).astype(np.float32)
+    problem = _why_no_offset(aligned, model) if config.offset else ""
+    offsets, sd, note = np.zeros(n_sensors), float("nan"), problem
+    if config.offset and not problem:
+        offsets, sd = estimate_offsets(aligned.mean(0), model.forward_model)
+        determined = offsets > MIN_DEVIATIONS * sd
+        offsets, note = np.where(determined, offsets, 0.0), "" if determined.any() else "no offset is determined"
+    conditioned = aligned - offsets.astype(np.float32)[:, None, None] if offsets.any() else aligned
+    variants = [conditioned - np.float32(sd) * _one_hot(sensor, n_sensors) for sensor in np.flatnonzero(offsets)]
+    for other, interpolation in imager.alternatives() if imager else ():
+        variants.append(conditioned + (other.apply(filled, interpolation) - aligned).astype(np.float32))
     n_defects = tuple(int(mask.sum()) for mask in found)
-    problem = _why_no_offset(values, model) if config.offset else ""
-    if problem or not config.offset:
-        return values, Conditioning((0.0,) * n_sensors, float("nan"), n_defects, problem)
-    offsets, sd = estimate_offsets(values.mean(0), model.forward_model)
-    determined = offsets > MIN_DEVIATIONS * sd
-    note = "" if determined.any() else "no offset is determined"
-    offsets = np.where(determined, offsets, 0.0)
-    values = values - offsets.astype(np.float32)[:, None, None]
-    return values, Conditioning(tuple(offsets.tolist()), sd, n_defects, note)
+    return conditioned, Conditioning(tuple(offsets.tolist()), sd, n_defects, note, tuple(variants))
+
+
+def _one_hot(index: np.intp, length: int) -> Floats:
+    """1 for a sensor and 0 for the others, `(S, 1, 1)`."""
+    return (np.arange(length) == index).astype(np.float32)[:, None, None]
 
 
 def _why_no_offset(values: Floats, model: Model) -> str:

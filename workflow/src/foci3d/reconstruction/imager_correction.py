@@ -1,5 +1,6 @@
 """What distinguishes a real imager of two sensors from its description: the file that `foci3d align` writes."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -32,6 +33,10 @@ def _require_positive(factor: Deviation) -> Deviation:
 
 
 Factor = Annotated[Deviation, AfterValidator(_require_positive)]
+
+SplineOrder = Literal[1, 5]
+SPLINE_ORDER: SplineOrder = 5
+"""Of the interpolation of images of sensor B. Lower orders blur sharp cells, which then seem to be farther away."""
 
 NONE, UNITY = Deviation(value=0.0), Deviation(value=1.0)
 
@@ -74,17 +79,29 @@ class ImagerCorrection(Section):
             parts.append(f"sensor_separation_um {self.sensor_separation_um:.4g}{error}")
         return "; ".join([", ".join(parts), *self.notes])
 
-    def apply(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-        """Measurements `(..., S, Y, X)` as an imager without these deviations records them."""
+    def apply(
+        self, values: npt.NDArray[np.floating], interpolation: SplineOrder = SPLINE_ORDER
+    ) -> npt.NDArray[np.floating]:
+        """Measurements `(..., S, Y, X)` as an imager without these deviations records them, by splines of an order."""
         corrected = np.array(values)
         corrected[..., 0, :, :] -= self.offset_a.value
         if values.shape[-3] == 1:
             return corrected
         sensor_b = (corrected[..., 1, :, :] - self.offset_b.value) / self.gain_b.value
-        corrected[..., 1, :, :] = self._register(sensor_b)
+        corrected[..., 1, :, :] = self._register(sensor_b, interpolation)
         return corrected
 
-    def _register(self, images: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    def alternatives(self) -> Iterator[tuple["ImagerCorrection", SplineOrder]]:
+        """Corrections that are as plausible: each value larger by its standard error, and another interpolation."""
+        for name in ("gain_b", "shift_y_px", "shift_x_px", "rotation_deg"):
+            deviation: Deviation = getattr(self, name)
+            if deviation.standard_error:
+                other = Deviation(value=deviation.value + deviation.standard_error)
+                yield self.model_copy(update={name: other}), SPLINE_ORDER
+        if self.shift_y_px.value or self.shift_x_px.value or self.rotation_deg.value:
+            yield self, 1
+
+    def _register(self, images: npt.NDArray[np.floating], interpolation: SplineOrder) -> npt.NDArray[np.floating]:
         """Images `(..., Y, X)` of sensor B in the place of sensor A; beyond their edge, the nearest pixels."""
         shift, angle = np.array([self.shift_y_px.value, self.shift_x_px.value]), np.radians(self.rotation_deg.value)
         if not shift.any() and not angle:
@@ -93,7 +110,9 @@ class ImagerCorrection(Section):
         middle = (np.array(images.shape[-2:]) - 1) / 2
         offset = middle - inverse @ (middle + shift)
         flat = images.reshape(-1, *images.shape[-2:])
-        moved = [ndimage.affine_transform(image, inverse, offset, order=3, mode="nearest") for image in flat]
+        moved = [
+            ndimage.affine_transform(image, inverse, offset, order=interpolation, mode="nearest") for image in flat
+        ]
         return np.reshape(moved, images.shape).astype(images.dtype)
 
     def scale_psf(self, psf: PSF) -> PSF:
