@@ -127,7 +127,8 @@ def test_fig3(files, draw):
 def test_fig4(files, draw, layer_bounds):
     paths = files("masks", layers=4, sensors=2)
     names = ["fig4a", "fig4b", "fig4c"]
-    output = draw("fig4", names, only(paths, "predictions", "samples") | layer_bounds, GEOMETRY, view="fig4c.html")
+    inputs = only(paths, "predictions", "samples") | layer_bounds | {"beside": paths["predictions"]}
+    output = draw("fig4", names, inputs, GEOMETRY, view="fig4c.html")
     page = output["view"].read_text(encoding="utf-8")
     assert "layer 4" in page
     assert "sensor B" in page

@@ -26,7 +26,11 @@ add_figure(
     "fig4",
     "Fig. 4: two sensors; measurements, outputs and targets (a), error by layer (b), 3-D view (c).",
     "Stacks of layers",
-    {**project.shown("fig4", "predictions", "samples"), "bounds": project.table("bounds_layers")},
+    {
+        **project.shown("fig4", "predictions", "samples"),
+        **project.beside("fig4"),
+        "bounds": project.table("bounds_layers"),
+    },
     GEOMETRY,
     panels=["fig4a", "fig4b", "fig4c"],
     view="fig4c",

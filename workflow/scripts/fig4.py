@@ -1,6 +1,7 @@
 """Draw Fig. 4: a stack measured by two sensors and its reconstruction (a), the error by layer (b), a 3-D view (c).
 
-Reads predictions of task masks (HDF5), their table of samples and the bounds by layer (CSV); writes the 3-D view as a
+Reads predictions of task masks (HDF5), their table of samples and the bounds by layer (CSV), and predictions of the
+network that reconstructs a user's images, if it is another that is tested on the same dataset; writes the 3-D view as a
 figure and as an interactive page. Panels a and c show the sample with the median error.
 """
 
@@ -27,11 +28,15 @@ def main(
     fig4b: list[Path],
     fig4c: list[Path],
     view: Path,
+    beside: Path | None = None,
 ) -> None:
     style.use_style()
     test, table = Predictions.load(predictions), pd.read_csv(samples)
-    stack = stacks.Stack.from_predictions(test, median_sample(table))
-    style.save(stacks.example(stack, pixel_pitch_um), *fig4a)
+    sample = median_sample(table)
+    stack = stacks.Stack.from_predictions(test, sample)
+    shown = [test, *([Predictions.load(beside)] if beside else [])]
+    rows = {each.network: stacks.Stack.from_predictions(each, sample) for each in shown}
+    style.save(stacks.example(rows, pixel_pitch_um), *fig4a)
     style.save(stacks.errors_by_layer(table, [*pd.read_csv(bounds)["linear_share"]]), *fig4b)
     sensor_planes_um = (0.0, sensor_separation_um)[: len(stack.measurements)]
     geometry = (pixel_pitch_um, sensor_planes_um, CELL_THRESHOLD)

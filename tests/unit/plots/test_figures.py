@@ -130,7 +130,7 @@ FIGURES: dict[str, Draw] = {
     "2b": lambda request: depth_classes.accuracy_by_depth(*get(request, "depth_samples"), BOUNDS),
     "3a": draw_examples,
     "3b": lambda request: deblurring.errors(*get(request, "image_samples")),
-    "4a": lambda request: stacks.example(next(get(request, "make_stack"))(), PITCH_UM),
+    "4a": lambda request: stacks.example(dict.fromkeys("ab", next(get(request, "make_stack"))()), PITCH_UM),
     "4b": lambda request: stacks.errors_by_layer(*get(request, "mask_samples"), [0.8, 0.4, 0.4, 0.8]),
     "4c": lambda request: view3d.figure_3d(
         next(get(request, "make_stack"))().output, [110.0, 371, 602, 861], PITCH_UM, PLANES_UM, 0.5

@@ -21,13 +21,12 @@ def test_cluster_is_outlined_in_every_image_and_solid_in_its_own_layer(make_stac
     clusters = np.zeros((4, 16, 16))
     clusters[:, 3:6, 3:6] = 1
     figure = moving.step_by_step([make_stack() for _ in range(4)], clusters, 55.0)
-    for step, block in enumerate(figure.subfigs):
-        outlines = [axes.findobj(ContourSet)[0] for axes in block.axes]
-        solid = np.array([outline.get_linestyle()[0][1] is None for outline in outlines]).reshape(3, 5)
-        assert solid[:, 1 + step].all()
-        assert solid.sum() == 3
+    outlines = [axes.findobj(ContourSet)[-1] for axes in figure.axes]
+    solid = np.array([outline.get_linestyle()[0][1] is None for outline in outlines]).reshape(4, -1)
+    np.testing.assert_array_equal(solid[:, -4:], np.eye(4, dtype=bool))
+    assert solid.sum() == 4
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["moving cluster, in the layer that holds it", "footprint of the cluster elsewhere"]
+    assert labels == ["moving cluster, in the layer that holds it", "footprint of the cluster elsewhere", "target"]
 
 
 def test_rates_show_values_and_intervals(moving_summary):

@@ -1,5 +1,6 @@
 """Fig. S3: the blocks of a network, traced from its forward pass, between its inputs and outputs."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,8 +17,16 @@ from foci3d.plots.style import COLORS
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 """Modules that count as layers of a network."""
 
-BOX_WIDTH, BOX_HEIGHT, LABEL_TOP, ROW_HEIGHT = 0.5, 1.0, 1.3, 2.4
-"""Sizes in units of the horizontal distance of neighbouring boxes; labels end `LABEL_TOP` above a box's centre."""
+BOX_WIDTH, BOX_HEIGHT, ROW_HEIGHT = 0.82, 2.0, 3.0
+"""Sizes in units of the horizontal distance of neighbouring boxes."""
+
+NAMES = {
+    r"encoder\.conv1": "first\nconvolution",
+    r"encoder\.layer(\d)": r"ResNet\nstage \1",
+    r"projections\.(\d)": r"projection\nof stage {}",
+    "cnn": "CNN",
+}
+"""Names of the blocks of networks of the library, by patterns of the paths of their modules."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +134,9 @@ def architecture(network: nn.Module, name: str, stack: Stack, pixel_pitch_um: fl
     grid = figure.add_gridspec(n_rows, 3, width_ratios=(1, 8, 1))
     middle = figure.add_subplot(grid[:, 1])
     n_parameters = sum(values.numel() for values in network.parameters())
-    middle.set_title(f"{name}: {n_parameters / 1e6:.1f} million parameters")
-    draw_blocks(middle, find_blocks(network, stack.measurements.shape))
+    middle.set_title(f"{name}, {n_parameters / 1e6:.1f} million parameters: size of each output, layers, parameters")
+    *blocks, last = find_blocks(network, stack.measurements.shape)
+    draw_blocks(middle, [*blocks, replace(last, shape=stack.output.shape)])  # which is cut to the measurement
     for index, (sensor, image) in enumerate(zip("AB", stack.measurements, strict=False)):
         axes = figure.add_subplot(grid[index, 0])
         style.show_image(axes, image, pixel_pitch_um)
@@ -153,13 +163,13 @@ def draw_blocks(axes: Axes, blocks: Sequence[Block]) -> None:
         _draw_block(axes, block, place)
         for source in block.sources:
             if index in joins:
-                _draw_bus(axes, places[source], place, lowest - 0.85)
+                _draw_bus(axes, places[source], place, lowest - BOX_HEIGHT / 2 - 0.4)
             else:
                 _draw_arrow(axes, places[source], place)
     left, right = -0.6, len(upper) - 0.4
     _draw_line(axes, (left, places[0][1]), (places[0][0] - BOX_WIDTH / 2, places[0][1]))
     _draw_line(axes, (places[-1][0] + BOX_WIDTH / 2, places[-1][1]), (right, places[-1][1]))
-    axes.set(xlim=(left, right), ylim=(lowest - 1, LABEL_TOP))
+    axes.set(xlim=(left, right), ylim=(lowest - BOX_HEIGHT / 2 - 0.6, BOX_HEIGHT / 2 + 0.1))
     axes.set_axis_off()
 
 
@@ -181,18 +191,30 @@ def _draw_block(axes: Axes, block: Block, place: tuple[float, float]) -> None:
     x, y = place
     corner = (x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2)
     axes.add_patch(Rectangle(corner, BOX_WIDTH, BOX_HEIGHT, facecolor="#DCEAF5", edgecolor=COLORS["blue"]))
-    size = "\n× ".join(map(str, block.shape))
-    axes.text(x, y, size, ha="center", va="center", fontsize=7)
+    size = "\n× ".join([str(block.shape[0]), *([" × ".join(map(str, block.shape[1:]))] if block.shape[1:] else [])])
     plural = "s" if block.n_layers > 1 else ""
-    label = f"{block.name}\n{block.n_layers} layer{plural}\n{block.n_parameters / 1000:,.0f} k param."
-    axes.text(x, y + BOX_HEIGHT / 2 + 0.05, label, ha="center", va="bottom", fontsize=7)
+    label = f"{describe_name(block.name)}\n\n{size}\n{block.n_layers} layer{plural}\n{block.n_parameters / 1000:,.0f} k"
+    axes.text(x, y, label, ha="center", va="center", fontsize=7)
+
+
+def describe_name(path: str) -> str:
+    r"""What a block is, or the path of its module if that is none of the library.
+
+    >>> describe_name("encoder.layer2")
+    'ResNet\nstage 2'
+    """
+    for pattern, name in NAMES.items():
+        if match := re.fullmatch(pattern, path):
+            numbers = [int(group) + 1 for group in match.groups()]  # a list of modules counts from 0
+            return match.expand(name.format(*numbers))
+    return path
 
 
 def _draw_arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """Arrow to the next box in the row, or down to the label of the box below, or around the boxes between."""
+    """Arrow to the next box in the row, or down to the box below, or around the boxes between."""
     (x0, y0), (x1, y1) = start, end
     if y1 < y0:
-        _draw_line(axes, (x0, y0 - BOX_HEIGHT / 2), (x1, y1 + LABEL_TOP))
+        _draw_line(axes, (x0, y0 - BOX_HEIGHT / 2), (x1, y1 + BOX_HEIGHT / 2))
     else:
         bend = 0.3 if x1 - x0 > 1 else 0.0
         _draw_line(axes, (x0 + BOX_WIDTH / 2, y0), (x1 - BOX_WIDTH / 2, y1), bend)

@@ -13,11 +13,12 @@ from foci3d.io.predictions import Predictions
 from foci3d.plots import style
 from foci3d.plots.style import COLORS
 
-DEPTHS = mpl.colormaps["viridis"].with_extremes(under=COLORS["black"])
-"""Color map of depths; black, below its lower end, is empty."""
+EMPTY = "#BBBBBB"
+DEPTHS = mpl.colormaps["viridis"].with_extremes(bad=EMPTY)
+"""Color map of depths, with a grey that it does not have where there are no cells."""
 
 EMPTY_BELOW_SHARE = 0.01
-"""Share of the largest depth below which a map is shown as empty."""
+"""Share of the largest depth below which a predicted depth is that of no cell; a target is 0 there."""
 
 METHODS = {"empty_error": ("empty map", COLORS["grey"]), "error": ("network", COLORS["blue"])}
 """Label and color of the columns of errors."""
@@ -73,10 +74,11 @@ def _show_maps(
     overlaid, measurement, *maps = panels
     style.show_image(overlaid, predictions.samples.layers[shown].sum(0), pixel_pitch_um, bar_um=1000)
     style.show_image(measurement, predictions.samples.measurements[shown, 0], pixel_pitch_um)
-    limits = (EMPTY_BELOW_SHARE * max_depth_um, max_depth_um)
-    for axes, depths_um in zip(maps, (predictions.target, predictions.outputs.output), strict=True):
-        depth = style.show_image(axes, depths_um[shown, 0], pixel_pitch_um, cmap=DEPTHS, limits=limits)
-    figure.colorbar(depth, ax=panels, label="depth [µm], black: empty", shrink=0.8, extend="min")
+    shares = ((predictions.target, 0.0), (predictions.outputs.output, EMPTY_BELOW_SHARE))
+    for axes, (depths_um, share) in zip(maps, shares, strict=True):
+        cells_um = np.ma.masked_less_equal(depths_um[shown, 0], share * max_depth_um)
+        depth = style.show_image(axes, cells_um, pixel_pitch_um, cmap=DEPTHS, limits=(0, max_depth_um))
+    figure.colorbar(depth, ax=panels, label="depth [µm]; grey: no cells", shrink=0.8)
     titles = ("overlaid layers", "sensor A", "true depth", f"predicted, error {100 * error:.1f} %")
     for axes, title in zip(panels, titles, strict=True):
         axes.set_title(title)

@@ -8,14 +8,15 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from foci3d.evaluation.metrics import CELL_THRESHOLD
 from foci3d.io.predictions import Predictions
-from foci3d.plots import stacks, style, view3d
+from foci3d.plots import style, view3d
 from foci3d.plots.stacks import Stack
 from foci3d.plots.style import COLORS
 
-CLUSTER = COLORS["sky"]
+CLUSTER, TARGET = COLORS["sky"], COLORS["vermilion"]
 HERE: Literal["solid"] = "solid"
 ELSEWHERE: Literal["dashed"] = "dashed"
 """Line styles of the outline of the cluster, in its own layer and in other images."""
@@ -55,20 +56,23 @@ def scheme(
     Figure
         One panel per step.
     """
-    figure = style.new_figure(style.FULL_WIDTH_MM, 62)
+    figure = style.new_figure(style.FULL_WIDTH_MM, 72)
     panels = figure.subplots(1, len(steps), subplot_kw={"projection": "3d"})
     for index, (axes, stack, cluster) in enumerate(zip(panels, steps, clusters, strict=True)):
         view3d.draw_layers(axes, stack.target > 0, stack.depths_um, pixel_pitch_um, sensor_planes_um)
         view3d.draw_mask(axes, cluster > 0, stack.depths_um[index] - 1, pixel_pitch_um, CLUSTER)
         view3d.name_sensors(axes, sensor_planes_um)
-        axes.set_title(f"step {index + 1}")
+        axes.set_title(f"step {index + 1}: layer {index + 1},\n{stack.depths_um[index]:.0f} µm")
         axes.set_axis_off()
         axes.set_box_aspect(axes.get_box_aspect(), zoom=1.05)
+    colors = {"cells": view3d.CELLS, "no cells": view3d.EMPTY, "moving cluster": CLUSTER}
+    handles = [Patch(facecolor=color, label=label) for label, color in colors.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
 
 def step_by_step(steps: Sequence[Stack], clusters: npt.NDArray[Any], pixel_pitch_um: float) -> Figure:
-    """Show layers, measurements, outputs and targets of every step, with the cluster outlined (Fig. 5b).
+    """Show measurements and outputs of every step, with the target and the cluster outlined (Fig. 5b).
 
     Parameters
     ----------
@@ -78,22 +82,30 @@ def step_by_step(steps: Sequence[Stack], clusters: npt.NDArray[Any], pixel_pitch
     Returns
     -------
     Figure
-        One block per step. Solid outlines mark the cluster in its layer, dashed ones its footprint in other images.
+        One row per step. Solid outlines mark the cluster in its layer, dashed ones its footprint in other images.
     """
-    figure = style.new_figure(style.FULL_WIDTH_MM, 150)
-    blocks = figure.subfigures(-(-len(steps) // 2), 2, squeeze=False, wspace=0.04, hspace=0.04).flat
-    for index, (block, stack, cluster) in enumerate(zip(blocks, steps, clusters, strict=False)):
-        grid = stacks.show_stack(block, stack, pixel_pitch_um, compact=True)
-        for (_, column), axes in np.ndenumerate(grid):
-            here = column == index + 1
-            linestyle = HERE if here else ELSEWHERE
-            style.show_outline(axes, cluster, pixel_pitch_um, CLUSTER, linestyle=linestyle, halo=here)
-        block.suptitle(f"step {index + 1}: cluster in layer {index + 1}", fontsize=8, weight="bold")
+    n_sensors = len(steps[0].measurements)
+    figure = style.new_figure(style.FULL_WIDTH_MM, 36 * len(steps))
+    grid = figure.subplots(len(steps), n_sensors + len(steps[0].output), squeeze=False)
+    for index, (row, stack, cluster) in enumerate(zip(grid, steps, clusters, strict=True)):
+        style.label_row(row[0], f"step {index + 1}: layer {index + 1}")
+        for name, axes, image in zip("AB", row, stack.measurements, strict=False):
+            style.show_image(axes, image, pixel_pitch_um, bar_um=1000 if index == len(steps) - 1 else None)
+            axes.set_title(f"sensor {name}")
+        for layer, axes in enumerate(row[n_sensors:]):
+            style.show_image(axes, stack.output[layer], pixel_pitch_um, cmap=style.CELLS, limits=(0, 1))
+            style.show_outline(axes, stack.target[layer], pixel_pitch_um, TARGET)
+            error = f"error {100 * stack.error[layer]:.1f} %"
+            axes.set_title(f"layer {layer + 1}, {stack.depths_um[layer]:.0f} µm\n{error}" if index == 0 else error)
+        for column, axes in enumerate(row):
+            here = column == n_sensors + index
+            style.show_outline(axes, cluster, pixel_pitch_um, CLUSTER, linestyle=HERE if here else ELSEWHERE, halo=here)
     lines = [
         Line2D([], [], color=CLUSTER, label="moving cluster, in the layer that holds it"),
         Line2D([], [], color=CLUSTER, linestyle=ELSEWHERE, label="footprint of the cluster elsewhere"),
+        Line2D([], [], color=TARGET, label="target"),
     ]
-    figure.legend(handles=lines, loc="outside lower center", ncols=2)
+    figure.legend(handles=lines, loc="outside lower center", ncols=len(lines))
     return figure
 
 

@@ -1,6 +1,6 @@
 """Figs. 4, S2 and S4: cells in overlapping layers, as measured by the sensors and as separated by a network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -55,10 +55,23 @@ class Stack:
         return Confusion.from_masks(self.output > CELL_THRESHOLD, self.target > 0).error
 
 
-def example(stack: Stack, pixel_pitch_um: float) -> Figure:
-    """Show a test sample: overlaid layers, measurements, and each layer with its output and target (Fig. 4a)."""
-    figure = style.new_figure(style.FULL_WIDTH_MM, 120)
-    show_stack(figure, stack, pixel_pitch_um)
+def example(stacks: Mapping[str, Stack], pixel_pitch_um: float) -> Figure:
+    """Show a test sample: overlaid layers, measurements, and each layer with its outputs and target (Fig. 4a).
+
+    Parameters
+    ----------
+    stacks : mapping of str to Stack
+        The sample with the output of each network.
+    pixel_pitch_um : float
+        Distance between neighbouring pixels [um].
+
+    Returns
+    -------
+    Figure
+        A row for the output of each network.
+    """
+    figure = style.new_figure(style.FULL_WIDTH_MM, 80 + 40 * len(stacks))
+    show_stack(figure, stacks, pixel_pitch_um)
     return figure
 
 
@@ -86,31 +99,18 @@ def example_and_errors(stack: Stack, samples: pd.DataFrame, pixel_pitch_um: floa
     """Show a test sample above the distribution of the error in each layer (Figs. S2 and S4)."""
     figure = style.new_figure(style.FULL_WIDTH_MM, 180)
     ((above,), (below,)) = figure.subfigures(2, 1, squeeze=False, height_ratios=(2, 1))
-    show_stack(above, stack, pixel_pitch_um)
+    show_stack(above, {"output": stack}, pixel_pitch_um)
     show_errors(below, samples)
     return figure
 
 
-def show_stack(figure: FigureBase, stack: Stack, pixel_pitch_um: float, *, compact: bool = False) -> npt.NDArray[Any]:
-    """Show a test sample in a figure or a part of one.
+def show_stack(figure: FigureBase, stacks: Mapping[str, Stack], pixel_pitch_um: float) -> None:
+    """Show a test sample in a figure or a part of one, see `example`.
 
-    Parameters
-    ----------
-    figure : FigureBase
-        Where to draw.
-    stack : Stack
-        The sample.
-    pixel_pitch_um : float
-        Distance between neighbouring pixels [um].
-    compact : bool
-        Short titles and no color bar, for a figure with many samples.
-
-    Returns
-    -------
-    ndarray (3, 1 + L) of Axes
-        The first column holds the overlaid layers and the measurements, each other one a layer, its output and target.
+    The first column holds the overlaid layers and the measurements, each other one a layer, its outputs and target.
     """
-    grid = figure.subplots(3, 1 + len(stack.layers))
+    stack = next(iter(stacks.values()))
+    grid = figure.subplots(2 + len(stacks), 1 + len(stack.layers))
     images = [stack.layers.sum(0), *stack.measurements]
     for axes, image, title in zip(grid[:, 0], images, ("overlaid", "sensor A", "sensor B"), strict=False):
         bar_um = 1000 if axes is grid[len(stack.measurements), 0] else None
@@ -118,17 +118,17 @@ def show_stack(figure: FigureBase, stack: Stack, pixel_pitch_um: float, *, compa
         axes.set_title(title)
     for axes in grid[len(images) :, 0]:
         axes.set_axis_off()
-    for index, column in enumerate(grid.T[1:]):
-        style.show_image(column[0], stack.layers[index], pixel_pitch_um)
-        style.show_image(column[1], stack.output[index], pixel_pitch_um, cmap=style.CELLS, limits=(0, 1))
-        cells = style.show_image(column[2], stack.target[index], pixel_pitch_um, cmap=style.CELLS, limits=(0, 1))
-        column[0].set_title(f"layer {index + 1}\n{stack.depths_um[index]:.0f} µm")
-        column[1].set_title(f"{'' if compact else 'error '}{100 * stack.error[index]:.1f} %")
-    for axes, label in zip(grid[:, 1], ("layer", "output", "target"), strict=True):
+    options: dict[str, Any] = {"cmap": style.CELLS, "limits": (0, 1)}
+    for index, (above, *outputs, below) in enumerate(grid.T[1:]):
+        style.show_image(above, stack.layers[index], pixel_pitch_um)
+        above.set_title(f"layer {index + 1}\n{stack.depths_um[index]:.0f} µm")
+        for axes, each in zip(outputs, stacks.values(), strict=True):
+            style.show_image(axes, each.output[index], pixel_pitch_um, **options)
+            axes.set_title(f"error {100 * each.error[index]:.1f} %")
+        cells = style.show_image(below, stack.target[index], pixel_pitch_um, **options)
+    for axes, label in zip(grid[:, 1], ("layer", *stacks, "target"), strict=True):
         style.label_row(axes, label)
-    if not compact:
-        figure.colorbar(cells, ax=grid[:, 1:], label="probability of a cell", shrink=0.6)
-    return grid
+    figure.colorbar(cells, ax=grid[:, 1:], label="probability of a cell", shrink=0.6)
 
 
 def show_errors(figure: FigureBase, samples: pd.DataFrame, notes: Sequence[str] = ()) -> None:

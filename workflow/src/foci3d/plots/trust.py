@@ -114,7 +114,10 @@ def scores(table: pd.DataFrame, summary: pd.DataFrame) -> Figure:
         legend=False,
         ax=axes,
     )
-    axes.axvline(table["threshold"].iloc[0], color=COLORS["vermilion"], linewidth=0.8)
+    threshold = table["threshold"].iloc[0]
+    axes.axvline(threshold, color=COLORS["vermilion"], linewidth=0.8)
+    label = f" flagged above {threshold:.1f}"
+    axes.text(threshold, 1, label, color=COLORS["vermilion"], va="bottom", transform=axes.get_xaxis_transform())
     axes.set_xscale("symlog", linthresh=5)
     axes.set(xlabel="score: standard deviations above the mean of validation samples", ylabel="input")
     return figure

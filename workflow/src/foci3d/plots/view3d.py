@@ -62,6 +62,7 @@ def figure_3d(
     axes.set(xlabel="x [µm]", ylabel="y [µm]", xticks=(0, 1000, 2000), yticks=(0, 1000, 2000))
     titles = [style.layer_title(layer, depth_um) for layer, depth_um in enumerate(layer_depths_um, 1)]
     axes.set_zticks(layer_depths_um, titles, ha="left")
+    axes.text2D(0.98, 0.9, "depth from sensor A", transform=axes.transAxes, fontsize=8, ha="right")
     return figure
 
 
@@ -76,8 +77,8 @@ def draw_layers(
     height_um, width_um = (pixels * pixel_pitch_um for pixels in cells.shape[1:])
     # Planes do not cross, so seen from above the painter's order is the order of depth.
     axes.computed_zorder = False
-    for depth_um in sensor_planes_um:
-        _draw_plane(axes, width_um, height_um, depth_um, to_rgba(SENSORS, 0.25), edgecolors=SENSORS)
+    for index, depth_um in enumerate(sensor_planes_um):  # sensor A would tint the layer below it
+        _draw_plane(axes, width_um, height_um, depth_um, to_rgba(SENSORS, 0.25 if index else 0), edgecolors=SENSORS)
     for layer, depth_um in zip(cells, layer_depths_um, strict=True):
         _draw_plane(axes, width_um, height_um, depth_um, EMPTY)
         draw_mask(axes, layer, depth_um, pixel_pitch_um, CELLS)
@@ -144,4 +145,5 @@ def name_sensors(axes: Axes3D, sensor_planes_um: Sequence[float]) -> None:
     gap_um = 0.03 * np.ptp(axes.get_zlim())
     places = (("A", far_um, -gap_um, "bottom"), ("B", near_um, gap_um, "top"))
     for depth_um, (name, y_um, shift_um, side) in zip(sensor_planes_um, places, strict=False):
-        axes.text(x_um, y_um, depth_um + shift_um, f"sensor {name}", color=SENSORS, fontsize=7, ha="center", va=side)
+        label = f"sensor {name}, {depth_um:.0f} µm"
+        axes.text(x_um, y_um, depth_um + shift_um, label, color=SENSORS, fontsize=7, ha="center", va=side)

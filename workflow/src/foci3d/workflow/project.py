@@ -399,6 +399,12 @@ class Project:
         test = shown.network, shown.dataset
         return {kind: self.predictions(*test) if kind == "predictions" else self.scores(kind, *test) for kind in kinds}
 
+    def beside(self, figure: str) -> dict[str, str]:
+        """Predictions of the network of `reconstruct`, if it is tested on what a figure shows of another network."""
+        shown, name = getattr(self.config.figures, figure), self.config.reconstruct.network
+        is_other = name != shown.network and shown.dataset in self.network(name).test_datasets
+        return {"beside": self.predictions(name, shown.dataset)} if is_other else {}
+
 
 def _job(rule: str, wildcards: tuple[str, ...]) -> str:
     return "/".join([rule, *(["-".join(f"{{{name}}}" for name in wildcards)] if wildcards else [])])
