@@ -107,7 +107,7 @@ def test_problem_of_a_row(folder: Path, row: str, sensors: str, parts: list[str]
         ("mirrored", "true", "AB", "mirrored is true; expected yes or no"),
         ("frame_interval_s", "-1", "AB", "frame_interval_s is -1; expected a positive number"),
         ("frame_interval_s", "nan", "AB", "frame_interval_s is nan"),
-        ("mirrored", "yes", "A", "there is no sensor_b for dark_b, flat_b or mirrored"),
+        ("mirrored", "yes", "A", "there is no sensor_b for dark_b, flat_b, defects_b or mirrored"),
     ],
 )
 def test_problem_of_an_optional_column(folder: Path, column: str, value: str, sensors: str, message: str) -> None:

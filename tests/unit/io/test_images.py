@@ -11,7 +11,7 @@ import torch
 
 from foci3d.config.samples import Acquisition
 from foci3d.errors import InputError
-from foci3d.io.images import read_acquisition
+from foci3d.io.images import Measurements, read_acquisition
 from foci3d.learning.tasks import compute_logits
 
 Read = Callable[..., np.ndarray]
@@ -23,17 +23,23 @@ def image() -> np.ndarray:
 
 
 @pytest.fixture
-def read(tmp_path: Path) -> Read:
+def read_all(tmp_path: Path) -> Callable[..., Measurements]:
     """Write arrays, one for each column, and read them as an acquisition."""
 
-    def read_arrays(min_pixels: int = 51, mirrored: str = "no", **images: Any) -> np.ndarray:
+    def read_arrays(min_pixels: int = 51, mirrored: str = "no", **images: Any) -> Measurements:
         for column, values in images.items():
             np.save(tmp_path / f"{column}.npy", values)
         paths = {column: str(tmp_path / f"{column}.npy") for column in images}
         row = Acquisition(sample="x", pixel_pitch_um=55.0, mirrored=mirrored, **paths)
-        return read_acquisition(row, min_pixels).values
+        return read_acquisition(row, min_pixels)
 
     return read_arrays
+
+
+@pytest.fixture
+def read(read_all: Callable[..., Measurements]) -> Read:
+    """The values of the acquisition alone."""
+    return lambda *arguments, **images: read_all(*arguments, **images).values
 
 
 def test_one_image_and_a_series_of_two_sensors(read: Read, image: np.ndarray) -> None:
@@ -146,9 +152,23 @@ def test_images_that_do_not_fit_together(read: Read, image: np.ndarray) -> None:
     with pytest.raises(InputError, match=r"sensor_a.npy: the mean without the dark image is -\d+; expected"):
         read(sensor_a=image, dark_a=image + 100)
     flat = image.copy()
-    flat[3, 4] = 0
-    with pytest.raises(InputError, match=r"flat_a.npy: 1 pixels of the flat image are hardly brighter"):
+    flat[:4] = 0
+    with pytest.raises(InputError, match=r"flat_a.npy: 204 pixels of the flat image are hardly brighter"):
         read(sensor_a=image, flat_a=flat)
+
+
+def test_defects_of_a_mask_and_of_dark_and_flat_images(
+    read_all: Callable[..., Measurements], image: np.ndarray
+) -> None:
+    mask, dark, flat = np.zeros((51, 51), bool), np.full((51, 51), 50.0), np.full((51, 51), 900.0)
+    mask[1, 2], dark[10, 11], flat[20, 21] = True, 2000, 50
+    measured = read_all(sensor_a=image, dark_a=dark, flat_a=flat, sensor_b=image, defects_b=mask, mirrored="yes")
+    assert np.argwhere(measured.defects).tolist() == [[0, 10, 11], [0, 20, 21], [1, 1, 48]]
+    assert np.isfinite(measured.values).all()
+    with pytest.raises(InputError, match=r"defects_a.npy: 100% of the pixels are not 0; expected .* Correct the mask"):
+        read_all(sensor_a=image, defects_a=~mask)
+    with pytest.raises(InputError, match=r"defects_a.npy: found 1 x 50 x 51"):
+        read_all(sensor_a=image, defects_a=mask[1:])
 
 
 def ome(path: Path, values: np.ndarray, axes: str, **metadata: Any) -> None:

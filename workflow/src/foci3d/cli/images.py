@@ -45,6 +45,10 @@ class Images:
     """Image of sensor A under even light, to divide by."""
     flat_b: str | None = None
     """The same of sensor B."""
+    defects_a: str | None = None
+    """Image of sensor A that is not 0 in defective pixels, to fill in."""
+    defects_b: str | None = None
+    """The same of sensor B."""
     truth: str | None = None
     """The true layers (volume.ome.tif) or cells (CSV with depth_um, y_um and x_um), to compare with."""
 
@@ -150,7 +154,7 @@ def reconstruct(
     fit_offset
         Fit the even light on each sensor, such as autofluorescence, and subtract it where the images determine it.
     find_defects
-        Find hot pixels and dead pixels, rows and columns, and fill them in.
+        Find hot pixels and dead pixels, rows and columns, and fill them in; those that are given are filled in anyway.
     device
         cpu, cuda, cuda:1, ...; by default a GPU where there is one.
     """

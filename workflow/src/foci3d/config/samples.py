@@ -35,6 +35,8 @@ class Acquisition(Section):
     dark_b: Location = key("the same of sensor B", "")
     flat_a: Location = key("image of sensor A under even light, to divide by", "")
     flat_b: Location = key("the same of sensor B", "")
+    defects_a: Location = key("image of sensor A that is not 0 in defective pixels, to fill in", "")
+    defects_b: Location = key("the same of sensor B", "")
     frame_interval_s: Positive | None = key("time between frames [s]; empty if unknown or in the metadata", None)
     specimen: Literal["", "auto", "layers", "cells"] = key("kind of specimen, if not reconstruct.specimen", "")
     truth: Location = key("the true layers (volume.ome.tif) or cells (CSV), to compare with; empty if unknown", "")
@@ -63,7 +65,7 @@ def split_array_name(location: str) -> tuple[str, str]:
 CONTAINED = re.compile(r"(.+\.(?:h5|hdf5|mat|tiff?)):/?(.+)", re.IGNORECASE)
 """Path of a file that may hold several images, and the name of one."""
 
-PATHS = ["sensor_a", "sensor_b", "dark_a", "dark_b", "flat_a", "flat_b", "truth"]
+PATHS = ["sensor_a", "sensor_b", "dark_a", "dark_b", "flat_a", "flat_b", "defects_a", "defects_b", "truth"]
 """Columns with a path."""
 
 COLUMNS = [*Acquisition.model_fields]
@@ -172,8 +174,8 @@ def _require_fit(acquisition: Acquisition, imager: ImagerConfig, sensors: str) -
         )
     if only_a and acquisition.sensor_b:
         raise InputError("sensor_b has an image, but reconstruct.network sees sensor A alone; leave sensor_b empty")
-    if only_a and (acquisition.dark_b or acquisition.flat_b or acquisition.mirrored == "yes"):
-        raise InputError("there is no sensor_b for dark_b, flat_b or mirrored; leave them empty")
+    if only_a and (acquisition.dark_b or acquisition.flat_b or acquisition.defects_b or acquisition.mirrored == "yes"):
+        raise InputError("there is no sensor_b for dark_b, flat_b, defects_b or mirrored; leave them empty")
     for column in PATHS:
         file = split_array_name(getattr(acquisition, column))[0]
         if file and not is_file(file):

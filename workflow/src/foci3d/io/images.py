@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from foci3d.config.fields import UnusableFrames
 from foci3d.config.samples import Acquisition
@@ -21,7 +22,14 @@ MAX_SHARE_OF_MAXIMUM = 0.01
 MIN_FLAT_FIELD = 0.05
 """Sensitivity of a pixel, relative to the mean, below which a flat image cannot correct it."""
 
+MAX_DEFECTS = 0.05
+"""Share of the pixels up to which they are defects of a sensor."""
+
+MIN_HOT_EXCESS = 0.25
+"""Excess of a pixel of a dark image over its neighbours, relative to the mean light, above which it is hot."""
+
 Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +47,14 @@ class Measurements:
         Time between frames, if it is known [s].
     skipped : mapping of int to str
         Number (from 0) of each frame that is not usable and left out, and why.
+    defects : ndarray (S, Y, X)
+        Pixels that are defective by the given mask, hot in the dark image or dead in the flat image.
     """
 
     values: Floats
     frame_interval_s: float | None
     skipped: Mapping[int, str]
+    defects: Mask
 
 
 def read_acquisition(
@@ -75,16 +86,20 @@ def read_acquisition(
         number or pixel pitch.
     """
     shared = acquisition.sensor_a == acquisition.sensor_b
-    sensors, intervals_s, unusable = [], [], dict[int, str]()
+    sensors, masks, intervals_s, unusable = [], [], [], dict[int, str]()
     for letter, path in zip("ab", acquisition.sensors, strict=False):
         file = read_image_file(path, MEASUREMENT.format(letter.upper()))
         _check_pitch(path, file, acquisition.pixel_pitch_um)
         frames = _select_frames(path, file, "ab".index(letter) if shared else None)
         _check_type(path, frames, min_pixels)
-        dark, flat = (getattr(acquisition, f"{kind}_{letter}") for kind in ("dark", "flat"))
-        recorded, frames = frames, _correct(frames, dark, flat)
+        dark, flat, given = (getattr(acquisition, f"{kind}_{letter}") for kind in ("dark", "flat", "defects"))
+        recorded, (frames, defects) = frames, _correct(frames, dark, flat)
+        if given:
+            defects |= _read_defects(given, defects.shape)
         unusable = {**dict(_find_unusable(path, recorded, frames, dark)), **unusable}
-        sensors.append(frames[..., ::-1] if letter == "b" and acquisition.mirrored == "yes" else frames)
+        is_mirrored = letter == "b" and acquisition.mirrored == "yes"
+        sensors.append(frames[..., ::-1] if is_mirrored else frames)
+        masks.append(defects[:, ::-1] if is_mirrored else defects)
         intervals_s.append(file.frame_interval_s)
         if sensors[-1].shape != sensors[0].shape:
             raise InputError(
@@ -95,7 +110,8 @@ def read_acquisition(
     values = np.stack(sensors, 1)
     _report_unusable(unusable, len(values), unusable_frames)
     usable = np.delete(values, [*unusable], 0) if unusable else values
-    return Measurements(usable, acquisition.frame_interval_s or intervals_s[0], dict(sorted(unusable.items())))
+    interval_s = acquisition.frame_interval_s or intervals_s[0]
+    return Measurements(usable, interval_s, dict(sorted(unusable.items())), np.stack(masks))
 
 
 def _report_unusable(unusable: Mapping[int, str], n_frames: int, choice: UnusableFrames) -> None:
@@ -185,26 +201,43 @@ def _find_problem(image: npt.NDArray[Any]) -> str:
     return ""
 
 
-def _correct(frames: npt.NDArray[Any], dark_path: str, flat_path: str) -> Floats:
-    """Frames without the offset of a dark image and the pattern of a flat image; both are means over their frames."""
+def _correct(frames: npt.NDArray[Any], dark_path: str, flat_path: str) -> tuple[Floats, Mask]:
+    """Frames without the offset of a dark image and the pattern of a flat image, which are means over their frames.
+
+    Also the pixels `(Y, X)` that these show to be hot or dead.
+    """
     with np.errstate(over="ignore"):
         images = frames.astype(np.float32)
     dark = _read_reference(dark_path, images.shape[1:]) if dark_path else np.zeros(images.shape[1:])
     images -= dark.astype(np.float32)
+    hot = dark - ndimage.median_filter(dark, 5) > MIN_HOT_EXCESS * abs(images.mean(dtype=float))
+    defects = hot if dark_path and hot.mean() <= MAX_DEFECTS else np.zeros_like(hot)
     if flat_path:
         flat = _read_reference(flat_path, images.shape[1:]) - dark
-        n_dim = int((flat <= MIN_FLAT_FIELD * flat.mean()).sum())
-        if flat.mean() <= 0 or n_dim:
+        dead = flat <= MIN_FLAT_FIELD * flat.mean()
+        if flat.mean() <= 0 or dead.mean() > MAX_DEFECTS:
             raise InputError(
-                f"{flat_path}: {n_dim} pixels of the flat image are hardly brighter than the dark image; expected an "
-                "even field in all pixels. Record it again, or leave the column empty."
+                f"{flat_path}: {dead.sum()} pixels of the flat image are hardly brighter than the dark image; expected "
+                f"an even field in all but {MAX_DEFECTS:.0%} of the pixels. Record it again, or leave it out."
             )
-        images /= (flat / flat.mean()).astype(np.float32)
-    return images
+        images /= np.where(dead, 1, flat / flat.mean()).astype(np.float32)
+        defects = defects | dead
+    return images, defects
+
+
+def _read_defects(path: str, shape: tuple[int, ...]) -> Mask:
+    """Mask `(Y, X)` of the pixels that are not 0 in an image."""
+    defects = _read_reference(path, shape) != 0
+    if defects.mean() > MAX_DEFECTS:
+        raise InputError(
+            f"{path}: {defects.mean():.0%} of the pixels are not 0; expected values other than 0 only in defective "
+            f"pixels, up to {MAX_DEFECTS:.0%}. Correct the mask."
+        )
+    return defects
 
 
 def _read_reference(path: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
-    """Mean `(Y, X)` over the frames of a dark or flat image."""
+    """Mean `(Y, X)` over the frames of a dark or flat image, or of a mask."""
     frames = _select_frames(path, read_image_file(path), None)
     if frames.shape[1:] != shape or not np.isfinite(frames).all():
         raise InputError(

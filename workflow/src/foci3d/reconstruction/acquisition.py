@@ -183,7 +183,7 @@ def reconstruct_acquisition(
     specimen = acquisition.specimen or specimen
     if specimen == "cells":
         conditioning = conditioning.model_copy(update={"offset": False})
-    values, found = condition(measurements.values, model, conditioning, imager=imager)
+    values, found = condition(measurements.values, model, conditioning, imager=imager, defects=measurements.defects)
     name = acquisition.sample
     if str(found):
         log.info("%s: %s", name, found)

@@ -117,7 +117,8 @@ def align(
             "beads. Record some and align with specimen cells, or fit neither."
         )
     size = model.description.n_pixels
-    frames = [read_acquisition(each, size).values[0] for each in acquisitions]
+    measured = [read_acquisition(each, size) for each in acquisitions]
+    frames = [fill_defects(each.values[:1], each.defects)[0] for each in measured]
     if specimen == "layers":
         return align_measurements(frames, model)
     return align_single_cells(frames, model, fit or "separation")
