@@ -1,6 +1,7 @@
 """Dependencies are declared, and their versions agree in the lock, the Makefile and the conda environment."""
 
 import ast
+import json
 import re
 import sys
 import tomllib
@@ -14,6 +15,8 @@ PROJECT = Path(__file__).parents[2]
 SETTINGS = tomllib.loads((PROJECT / "pyproject.toml").read_text())
 CONDA = yaml.safe_load((PROJECT / "envs" / "foci3d.yaml").read_text())["dependencies"]
 CONDA_PIP = next(entry["pip"] for entry in CONDA if isinstance(entry, dict))
+
+WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
 
 NEVER_IMPORTED = {
     "pooch",  # fetches images of scikit-image
@@ -106,3 +109,30 @@ def test_the_image_and_hosted_checks_use_the_python_of_the_lock() -> None:
     job = yaml.safe_load((PROJECT / ".github" / "workflows" / "checks.yml").read_text())["jobs"]["checks"]
     assert job["container"].startswith(f"python:{python}-")
     assert {"run": ".ci/run"} in job["steps"]
+
+
+def test_descriptions_of_the_software_agree() -> None:
+    project = SETTINGS["project"]
+    citation = yaml.safe_load((PROJECT / "CITATION.cff").read_text())
+    codemeta = json.loads((PROJECT / "codemeta.json").read_text())
+    for described in (citation, codemeta):
+        assert described.get("title", described.get("name")) == project["name"]
+        assert described["version"] == project["version"]
+        assert described["license"].endswith(project["license"])
+    assert codemeta["description"] == project["description"]
+    assert codemeta["runtimePlatform"] == f"Python {project['requires-python']}"
+    assert codemeta["author"][0]["name"] == citation["authors"][0]["name"] == project["authors"][0]["name"]
+    assert codemeta["referencePublication"][0]["@id"].endswith(citation["preferred-citation"]["doi"])
+    assert all((PROJECT / codemeta[name]).is_file() for name in ("readme", "softwareHelp", "releaseNotes"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_actions_are_pinned_and_have_few_rights(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text())
+    assert workflow["permissions"] in ({}, {"contents": "read"})
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    for step in steps:
+        assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step.get("uses", f"a@{40 * '0'}"))
+        assert step.get("with", {}).get("persist-credentials") is False or "checkout" not in step.get("uses", "")
+    rights = [job.get("permissions", {}) for job in workflow["jobs"].values()]
+    assert rights == ([{"contents": "write"}] if path.stem == "release" else [{}])
