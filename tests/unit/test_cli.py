@@ -367,6 +367,10 @@ def test_export(tmp_path: Path, acquisition: dict[str, str], capsys: pytest.Capt
     assert main(["export", "--model", acquisition["--model"], "--out", str(path)]) == 0
     session = runtime.InferenceSession(str(path))
     assert [value.name for value in session.get_inputs()] == ["measurements"]
+    recalibration = Path(acquisition["--model"]).with_suffix(".recalibration.json")
+    recalibration.write_text("{}")
+    assert main(["export", "--model", acquisition["--model"], "--out", str(path)]) == 0
+    assert (tmp_path / "model.recalibration.json").read_text() == "{}"
     assert main(["export", "--model", acquisition["--model"], "--out", str(tmp_path / "model.pt")]) == 1
     assert "expected a name that ends in .onnx or .zip" in capsys.readouterr().err
 

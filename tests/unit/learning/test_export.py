@@ -15,6 +15,7 @@ from foci3d.config.architectures import (
     PhysicsUNetConfig,
     ResNetCnnConfig,
 )
+from foci3d.config.tasks import TASKS
 from foci3d.errors import InputError
 from foci3d.learning.bioimageio_package import write_package
 from foci3d.learning.export import MatrixWienerBank, export_onnx
@@ -100,7 +101,13 @@ def test_onnx_runtime_gives_the_predictions(
 
     metadata = session.get_modelmeta().custom_metadata_map
     assert metadata["task"] == model.description.task
-    assert json.loads(metadata["layer_depths_um"]) == [layer.mean for layer in model.description.layer_depths_um]
+    scaled = [1.5 * layer.mean for layer in model.description.layer_depths_um]
+    assert json.loads(metadata["layer_depths_um"]) == scaled
+    assert float(metadata["sensor_separation_um"]) == 1.5 * model.description.sensor_separation_um
+    meanings = json.loads(metadata["outputs"])
+    assert [*meanings] == names
+    assert meanings["output"] == TASKS[model.description.task].meaning
+    assert all(len(meaning) > 10 for meaning in meanings.values())
     assert all(torch.equal(values, model.network.state_dict()[key]) for key, values in state.items())
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 

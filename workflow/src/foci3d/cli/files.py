@@ -1,6 +1,7 @@
 """Commands for files: inspect any of them, check a configuration, export a model."""
 
 import json
+import shutil
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -106,7 +107,8 @@ def export(*, model: Path, out: Path, psf: PsfFile = None, sensor_separation_um:
     """Write a trained model as ONNX or as a BioImage Model Zoo package.
 
     The ONNX file takes measurements (sample, sensor, y, x) and gives the outputs
-    of the task. With a file name that ends in .zip, a package of the BioImage
+    of the task, which its metadata describe. The recalibration of the model, if
+    it has one, is copied beside it. With a file name that ends in .zip, a package of the BioImage
     Model Zoo is written around it. The point-spread function of a network that
     knows the optics becomes a constant of the file. Needs the extras `onnx` and,
     for a package, `bioimageio`: pip install '.[onnx,bioimageio]' in a clone.
@@ -124,6 +126,7 @@ def export(*, model: Path, out: Path, psf: PsfFile = None, sensor_separation_um:
     from foci3d.learning.bioimageio_package import write_package
     from foci3d.learning.export import export_onnx
     from foci3d.learning.model import load_model
+    from foci3d.learning.recalibration import SUFFIX
 
     writers = {".onnx": export_onnx, ".zip": write_package}
     if out.suffix not in writers:
@@ -138,3 +141,7 @@ def export(*, model: Path, out: Path, psf: PsfFile = None, sensor_separation_um:
     )
     writers[out.suffix](trained, out)
     write(f"{out}: {trained.description.network}, {trained.description.task}")
+    recalibration, beside = model.with_suffix(SUFFIX), out.with_suffix(SUFFIX)
+    if recalibration.is_file() and beside.resolve() != recalibration.resolve():
+        shutil.copyfile(recalibration, beside)
+        write(f"{beside}: recalibration of its outputs, which the file does not apply")

@@ -8,17 +8,27 @@ numbers, hence the regularized inverses are computed with products of real matri
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from foci3d.config.tasks import TASKS
 from foci3d.errors import InputError
 from foci3d.io.atomic import atomic_path
 from foci3d.io.samples import Outputs
 from foci3d.learning.model import Model, decode_outputs
 from foci3d.learning.networks.physics import PhysicsNetwork, WienerBank
 from foci3d.learning.tasks import Task
+
+OUTPUTS = {
+    "predicted_depths_um": "depth of each layer (sample, layer) [um]",
+    "predicted_depth_sds_um": "standard deviation of each depth (sample, layer) [um], not recalibrated",
+    "occupancy": "score from 0 to 1 of whether a layer holds cells (sample, layer)",
+    "count_probabilities": "probability of 0, 1, ... layers (sample, number of layers)",
+}
+"""What the outputs beside the first are, by name."""
 
 
 class MatrixWienerBank(nn.Module):
@@ -147,8 +157,9 @@ def export_onnx(model: Model, path: str | Path) -> None:
     path : str or Path
         File to write. Input: `measurements` (sample, sensor, y, x), float32, linear in light, in any unit that the
         sensors of a sample share; the number of samples is free. Outputs: those of `Model.predict_all` by name. The
-        metadata are kind, network, dataset, task, pixel pitch and separation of the sensors [um], depths of the layers
-        and of the classes [um], and the digest of the weights.
+        metadata are kind, network, dataset, task, pixel pitch and separation of the sensors [um] for which it is
+        exported, mean depths of the layers and depths of the classes [um], the digests of the weights and of the
+        point-spread function, and what each output is.
 
     Raises
     ------
@@ -179,21 +190,24 @@ def export_onnx(model: Model, path: str | Path) -> None:
     )
     assert program is not None  # it is None only where `export` writes the file itself
     proto = program.model_proto
-    onnx.helper.set_model_props(proto, _metadata(model))
+    onnx.helper.set_model_props(proto, _metadata(model, names))
     with atomic_path(path) as temporary:
         temporary.write_bytes(proto.SerializeToString())
 
 
-def _metadata(model: Model) -> dict[str, str]:
+def _metadata(model: Model, outputs: Sequence[str]) -> dict[str, str]:
     description = model.description
+    meanings = {name: OUTPUTS.get(name, TASKS[description.task].meaning) for name in outputs}
     return {
         "kind": "foci3d-model",
         "network": description.network,
         "dataset": description.dataset,
         "task": description.task,
         "pixel_pitch_um": f"{description.pixel_pitch_um:g}",
-        "sensor_separation_um": f"{description.sensor_separation_um:g}",
-        "layer_depths_um": json.dumps([layer.mean for layer in description.layer_depths_um]),
+        "sensor_separation_um": f"{model.sensor_separation_um:g}",
+        "layer_depths_um": json.dumps([model.depth_scale * layer.mean for layer in description.layer_depths_um]),
         "classes_um": json.dumps(description.classes_um),
         "weights": description.digests.weights,
+        "psf": model.psf.digest if model.psf else "none",
+        "outputs": json.dumps(meanings),
     }
