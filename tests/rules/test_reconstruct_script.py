@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 import tifffile
 import torch
+from conditions import cells, described_psf
+from imager import Imperfections
 
 import foci3d
 from foci3d.cli import main
@@ -18,7 +20,9 @@ from foci3d.io.samples import Samples
 from foci3d.learning.model import load_model
 from foci3d.learning.model_file import LayerDepth, ModelDescription, save_model
 from foci3d.learning.recalibration import SUFFIX
+from foci3d.learning.released import released_model
 from foci3d.optics.psf import PSF
+from foci3d.reconstruction.imager_correction import ImagerCorrection
 
 ACQUISITIONS = Path(__file__).parents[2] / "resources" / "acquisitions"
 IMAGES = [str(ACQUISITIONS / f"clusters_{sensor}.tif") for sensor in "ab"]
@@ -234,3 +238,24 @@ def test_python_command_line_and_workflow_write_the_same_files(
     probability = model.predict(frames[:, None]).output
     np.testing.assert_allclose(tifffile.imread(folder / "volume.ome.tif")[:, 0], probability, atol=1e-6)
     assert set(pd.read_csv(folder / "quality.csv")["flagged"]) <= {"yes", "no"}
+
+
+def test_the_imager_is_aligned_from_single_cells(tmp_path: Path, run_script: Callable[..., str]) -> None:
+    described_psf().save(tmp_path / "psf.h5")
+    rows = []
+    for seed in (0, 1):
+        row = {"sample": f"beads{seed}", "pixel_pitch_um": 55.0}
+        for letter, image in zip("ab", cells(seed, Imperfections(gain_b=0.8, separation_error_um=40)), strict=True):
+            row[f"sensor_{letter}"] = str(tmp_path / f"{seed}{letter}.npy")
+            np.save(row[f"sensor_{letter}"], image)
+        rows.append(row)
+    model = released_model("two_sensors")
+    run_script(
+        "align_imager",
+        input={"model": str(model), "psf": str(tmp_path / "psf.h5"), "images": []},
+        output={"imager": str(tmp_path / "imager.yaml")},
+        params={"acquisitions": rows, "specimen": "cells", "fit": None, "device": "cpu"},
+    )
+    found = ImagerCorrection.load(tmp_path / "imager.yaml")
+    assert found.gain_b.value == pytest.approx(0.8, abs=0.01)
+    assert found.sensor_separation_um == pytest.approx(1040, abs=10)

@@ -77,3 +77,12 @@ def test_a_million_samples_are_planned(
     assert planned(run)["synthesize_shard"] >= 200 * len(trained)
     inputs = [line.count("train-") for line in run.stdout.splitlines() if line.startswith("    input: ")]
     assert min(n_shards for n_shards in inputs if n_shards) == 200
+
+
+def test_the_imager_is_aligned_where_the_configuration_asks_for_it(
+    plan: Counter[str], snakemake: Callable[..., Any], project: Path, tmp_path: Path
+) -> None:
+    overlay = tmp_path / "aligned.yaml"
+    overlay.write_text("reconstruct: {imager: aligned}\nalign: {samples: config/samples.tsv}\n")
+    arguments = ("--dry-run", "--configfile", "config/smoke.yaml", str(overlay), "--", "all")
+    assert planned(snakemake(*arguments, folder=project)) == plan + Counter({"align_imager": 1, "total": 1})

@@ -1,8 +1,31 @@
-# A user's own acquisitions. Reads the images that the samples table lists and a model;
-# writes {results}/reconstructions/{sample}/.
+# A user's own acquisitions. Reads the images that the tables of samples list and a model;
+# writes {results}/reconstructions/{sample}/, and {results}/alignment/ if reconstruct.imager asks for it.
 
 RECONSTRUCTING = project.value("reconstruct/network")
 RECONSTRUCTED = {"category": "Reconstructions", "caption": project.caption("reconstruction")}
+
+
+rule align_imager:
+    """Deviations of the imager from its description, from acquisitions of single cells or of layers."""
+    input:
+        **project.model(RECONSTRUCTING),
+        images=[file for acquisition in project.aligning.values() for file in acquisition.files],
+        psf=project.psf,
+    output:
+        imager=project.alignment,
+    log:
+        project.log("align_imager"),
+    conda:
+        "../../envs/foci3d.yaml"
+    threads: project.value("compute/threads")
+    params:
+        acquisitions=[row.model_dump(exclude={"description"}) for row in project.aligning.values()],
+        specimen=project.value("align/specimen"),
+        fit=project.value("align/fit"),
+        device=project.value("compute/device"),
+        code=project.code("align_imager"),
+    script:
+        "../scripts/align_imager.py"
 
 
 rule reconstruct_sample:
@@ -12,7 +35,7 @@ rule reconstruct_sample:
         images=lambda wildcards: project.acquisitions[wildcards.sample].files,
         recalibration=project.recalibration(RECONSTRUCTING),
         psf=project.psf,
-        imager=project.value("reconstruct/imager") or [],
+        imager=project.imager_corrections(),
     output:
         volume=project.reconstruction("volume.ome.tif"),
         foci=project.reconstruction("foci.csv"),

@@ -249,6 +249,11 @@ def test_problem_of_a_key(base: Any, overlay: str, parts: list[str], tmp_path: P
         ("baselines: {stack1_wiener: {test_datasets: [none]}}", ["test_datasets[0] is none", "one of depth, deblur"]),
         ("reconstruct: {network: depth_cnn}", ["reconstruct.network is depth_cnn", "one of stack1_cnn"]),
         ("reconstruct: {samples: no.tsv}", ["reconstruct.samples is no.tsv, which does not exist"]),
+        ("reconstruct: {imager: no.yaml}", ["reconstruct.imager is no.yaml, which does not exist"]),
+        (
+            "reconstruct: {imager: aligned}\nalign: {samples: no.tsv}",
+            ["align.samples is no.tsv, which does not exist; expected a table of acquisitions"],
+        ),
     ],
 )
 def test_entries_that_do_not_fit_each_other(base: Any, overlay: str, parts: list[str], tmp_path: Path) -> None:

@@ -333,6 +333,20 @@ class ConditioningConfig(Section):
     defects: bool = key("whether to find hot pixels and dead pixels, rows and columns, and fill them in", True)
 
 
+ALIGNED = "aligned"
+"""Value of `reconstruct.imager` for the deviations that the workflow finds."""
+
+
+class AlignConfig(Section):
+    """Deviations of the imager from its description, from acquisitions of its own; see `reconstruct.imager`."""
+
+    samples: str = key("table of acquisitions to align the imager from, with the columns of reconstruct.samples", "")
+    specimen: Literal["layers", "cells"] = key("layers of cells, or a few single cells or beads in each", "cells")
+    fit: Literal["separation", "width", "neither"] | None = key(
+        "what to fit of two that cannot be distinguished; of cells the separation, of layers neither", None
+    )
+
+
 class ReconstructConfig(Section):
     """Reconstruction of acquisitions."""
 
@@ -341,7 +355,9 @@ class ReconstructConfig(Section):
     specimen: Specimen = key("layers of cells; a few single cells, fitted without a network; or auto", "layers")
     threshold: Fraction = key("probability above which a pixel holds a cell", 0.5)
     unusable_frames: UnusableFrames = key("frames of a series that are blank, dark, saturated or missing", "skip")
-    imager: str = key("file of foci3d align with the deviations of the imager; empty for none", "")
+    imager: str = key(
+        "file of foci3d align with the deviations of the imager; aligned: found from align.samples; empty: none", ""
+    )
     conditioning: ConditioningConfig = key("corrections of the measurements", ConditioningConfig)
     tracking: TrackingConfig = key("foci followed through the frames of a time series", TrackingConfig)
 
@@ -398,6 +414,7 @@ class Config(Section):
     baselines: Named[BaselineConfig] = key("the classical methods by name", {})
     benchmark_entries: Named[Named[Text]] = key("predictions of other methods, .h5 or .npz, by method and dataset", {})
     figures: FiguresConfig = key("what each figure of the paper shows")
+    align: AlignConfig = key("deviations of the imager from its description", AlignConfig)
     reconstruct: ReconstructConfig = key("reconstruction of acquisitions")
     trust: TrustConfig = key("how far to trust predictions")
     robustness: RobustnessConfig = key("errors of the imager under which networks are tested", RobustnessConfig)

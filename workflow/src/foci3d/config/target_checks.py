@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from foci3d.config.models import Config
+from foci3d.config.models import ALIGNED, Config
 from foci3d.config.problems import ConfigProblem, missing_file, problem, unknown_name
 from foci3d.config.tasks import OutputKind, tasks_of_kind
 
@@ -74,3 +74,8 @@ def _files(config: Config) -> Iterator[ConfigProblem]:
         for dataset, file in files.items():
             yield from missing_file(("benchmark_entries", name, dataset), file, "a predictions file, .h5 or .npz")
     yield from missing_file(("reconstruct", "samples"), config.reconstruct.samples, "a table of acquisitions")
+    imager = config.reconstruct.imager
+    if imager == ALIGNED:
+        yield from missing_file(("align", "samples"), config.align.samples, "a table of acquisitions")
+    elif imager:
+        yield from missing_file(("reconstruct", "imager"), imager, "what foci3d align writes, or aligned")

@@ -141,16 +141,13 @@ def condition(
         determined = offsets > MIN_DEVIATIONS * sd
         offsets, note = np.where(determined, offsets, 0.0), "" if determined.any() else "no offset is determined"
     conditioned = aligned - offsets.astype(np.float32)[:, None, None] if offsets.any() else aligned
-    variants = [conditioned - np.float32(sd) * _one_hot(sensor, n_sensors) for sensor in np.flatnonzero(offsets)]
+    # The share of the specimen's light, which is not known well, is that of both sensors.
+    changes = np.where(offsets > 0, sd, 0).astype(np.float32)[:, None, None]
+    variants = [conditioned - changes] if offsets.any() else []
     for other, interpolation in imager.alternatives() if imager else ():
         variants.append(conditioned + (other.apply(filled, interpolation) - aligned).astype(np.float32))
     n_defects = tuple(int(mask.sum()) for mask in found)
     return conditioned, Conditioning(tuple(offsets.tolist()), sd, n_defects, note, tuple(variants))
-
-
-def _one_hot(index: np.intp, length: int) -> Floats:
-    """1 for a sensor and 0 for the others, `(S, 1, 1)`."""
-    return (np.arange(length) == index).astype(np.float32)[:, None, None]
 
 
 def _why_no_offset(values: Floats, model: Model) -> str:

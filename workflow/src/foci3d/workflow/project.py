@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from foci3d.config.architectures import EncoderConfig, ResNetCnnConfig
-from foci3d.config.models import BaselineConfig, Config, DatasetConfig, NetworkConfig
+from foci3d.config.models import ALIGNED, BaselineConfig, Config, DatasetConfig, NetworkConfig
 from foci3d.config.samples import Acquisition, read_samples
 from foci3d.config.tasks import DEPTH_COVERAGE, OutputKind
 from foci3d.errors import InputError
@@ -70,9 +70,17 @@ class Project:
     @cached_property
     def acquisitions(self) -> dict[str, Acquisition]:
         """The acquisitions to reconstruct, by name."""
-        reconstruct = self.config.reconstruct
-        sensors = self.config.datasets[self.config.networks[reconstruct.network].dataset].sensors
-        return read_samples(reconstruct.samples, self.config.imager, sensors)
+        return self._read_samples(self.config.reconstruct.samples)
+
+    @cached_property
+    def aligning(self) -> dict[str, Acquisition]:
+        """The acquisitions to align the imager from, by name; empty where `reconstruct.imager` is not aligned."""
+        is_aligned = self.config.reconstruct.imager == ALIGNED
+        return self._read_samples(self.config.align.samples) if is_aligned else {}
+
+    def _read_samples(self, table: str) -> dict[str, Acquisition]:
+        sensors = self.config.datasets[self.config.networks[self.config.reconstruct.network].dataset].sensors
+        return read_samples(table, self.config.imager, sensors)
 
     @property
     def copied(self) -> list[str]:
@@ -366,6 +374,16 @@ class Project:
     def reconstruction(self, name: str) -> str:
         """A file or folder of the reconstruction of an acquisition."""
         return f"{self.results}/reconstructions/{{sample}}/{name}"
+
+    @property
+    def alignment(self) -> str:
+        """The file of the deviations of the imager that the workflow finds."""
+        return f"{self.results}/alignment/imager.yaml"
+
+    def imager_corrections(self) -> list[str]:
+        """The file of the deviations of the imager to reconstruct with, if there is one."""
+        imager = self.config.reconstruct.imager
+        return [self.alignment if imager == ALIGNED else imager] if imager else []
 
     def overviews(self) -> list[str]:
         """The overview of each acquisition."""
