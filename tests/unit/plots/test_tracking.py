@@ -23,6 +23,9 @@ def test_tracks_are_drawn_laterally_and_in_depth(interval_s: float | None, label
     assert sum(map(len, axial.collections[0].get_segments())) == len(foci) - 1
     assert len(axial.lines[0].get_xydata()) == 1
     assert axial.yaxis_inverted()
+    moving = tracks["track"].value_counts().loc[lambda counts: counts > 1].index
+    for axes in (lateral, axial):
+        assert [text.get_text() for text in axes.texts] == [str(track) for track in sorted(moving)]
 
 
 def test_a_series_without_foci_has_an_empty_figure() -> None:

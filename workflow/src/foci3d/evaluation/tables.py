@@ -21,10 +21,15 @@ ESTIMATE = ["value", "ci_low", "ci_high", "baseline"]
 VERDICT_COLORS = {"surpassed": "#cde8dc", "reproduced": "#e3ecf5", "missed": "#f7dccb"}
 STYLE = (
     "body{font:15px/1.5 sans-serif;max-width:75em;margin:2em auto;padding:0 1em;color:#222}"
-    "table{border-collapse:collapse;margin:1em 0}"
+    "table{border-collapse:collapse;margin:1em 0;display:block;overflow-x:auto}"
+    "td:first-child{min-width:12em}"
     "th,td{padding:.3em .8em;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}"
     "th{border-bottom:2px solid #888}"
 )
+
+
+VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+"""Lets a phone show a page at its own width."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class TablePage:
         text = "\n".join(body)
         for verdict, color in VERDICT_COLORS.items():
             text = text.replace(f"<td>{verdict}</td>", f'<td style="background:{color}">{verdict}</td>')
-        head = f'<meta charset="utf-8"><title>{escape(self.title)}</title><style>{STYLE}</style>'
+        head = f'<meta charset="utf-8">{VIEWPORT}<title>{escape(self.title)}</title><style>{STYLE}</style>'
         return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{text}\n</body></html>\n'
 
     def markdown(self, note: str) -> str:

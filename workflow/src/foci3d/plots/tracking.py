@@ -11,6 +11,9 @@ from foci3d.plots import style
 
 SPEED_COLORS = "viridis"
 
+MAX_NUMBERED = 30
+"""Tracks of which each has its number in the figure."""
+
 
 def show_tracks(tracks: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     """Draw the tracks in the plane of the image and their depth in each frame, coloured by speed.
@@ -26,7 +29,7 @@ def show_tracks(tracks: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     -------
     Figure
         Lateral positions at the left, where a circle marks the start of a track; depth against frame at the right.
-        Tracks of one focus are grey points.
+        Numbers are those of the column track of the tables; tracks of one focus are grey points.
     """
     speed = next(column for column in map(str, summary) if column.startswith("speed_"))
     data = tracks.merge(summary[["track", speed]], on="track")
@@ -44,6 +47,10 @@ def show_tracks(tracks: pd.DataFrame, summary: pd.DataFrame) -> Figure:
         axes.invert_yaxis()
     starts = moving.groupby("track").first()
     lateral.scatter(starts["x_um"], starts["y_um"], c=colors.to_rgba(starts[speed].to_numpy()), s=14)
+    if len(starts) <= MAX_NUMBERED:
+        for axes, x, y in ((lateral, "x_um", "y_um"), (axial, "frame", "depth_um")):
+            for track, place in zip(starts.index, starts[[x, y]].to_numpy(), strict=True) if len(starts) else ():
+                axes.annotate(str(track), place, (3, 3), textcoords="offset points", fontsize=7)
     lateral.set(xlabel="x [µm]", ylabel="y [µm]", aspect="equal")
     axial.set(xlabel="frame", ylabel="depth [µm]")
     axial.xaxis.get_major_locator().set_params(integer=True)
