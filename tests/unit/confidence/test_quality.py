@@ -8,6 +8,7 @@ import pytest
 import torch
 from descriptions import put_depths_inside
 
+import foci3d.confidence.quality
 from foci3d.confidence.consistency import relative_residual
 from foci3d.confidence.quality import Quality, quality_table
 from foci3d.confidence.recalibration import prediction_statistics, recalibrate_network
@@ -38,7 +39,10 @@ def recalibration(model: Model) -> Recalibration:
     return recalibrate_network(model, SAMPLES, TRUST)
 
 
-def test_numbers_on_validation_samples_are_those_of_the_calibration(model: Model, recalibration: Recalibration) -> None:
+def test_numbers_on_validation_samples_are_those_of_the_calibration(
+    model: Model, recalibration: Recalibration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foci3d.confidence.quality, "MIN_SHAPE_WITH_CELLS", 0.0)  # these are noise
     recalibrated = replace(model, recalibration=recalibration)
     qualities = [reconstruct(sample, recalibrated).quality for sample in SAMPLES.measurements]
     assert np.mean([quality.flagged for quality in qualities]) == pytest.approx(TRUST.false_alarm_rate, abs=0.04)
@@ -174,8 +178,19 @@ def test_even_light_holds_no_cells(model: Model) -> None:
     assert len(result.foci) == 0
     assert "no cells: even light explains the measurement" in str(result.quality)
     with_cell = noisy.copy()
-    with_cell[:, 5:8, 4:7] += measurement.mean()
+    with_cell[:, 5:8, 4:7] += 4 * measurement.mean()
     assert "no cells" not in str(reconstruct(with_cell, model).quality)
+
+
+@pytest.mark.parametrize(("shape", "abstained", "text"), [(1.0, None, "no cells: even"), (1.5, 1.0, "may be no cells")])
+def test_a_speckled_background_may_hold_cells(
+    model: Model, monkeypatch: pytest.MonkeyPatch, shape: float, abstained: float | None, text: str
+) -> None:
+    monkeypatch.setattr(foci3d.confidence.quality, "shape_without_cells", lambda *_: shape)
+    result = reconstruct(SAMPLES.measurements[0], model)
+    assert result.mask.any() == (abstained is not None)
+    assert result.quality.abstained == abstained
+    assert text in str(result.quality)
 
 
 def test_notes_say_what_is_not_available(

@@ -27,7 +27,10 @@ AT_BOUND_UM = 0.5
 """Distance from a sensor below which nothing but the bound keeps a depth inside, see `bound_depths`."""
 
 MAX_SHAPE_WITHOUT_CELLS = 1.15
-"""Largest `shape_without_cells` of a measurement without cells."""
+"""Largest `shape_without_cells` of a measurement that holds no cells for certain."""
+
+MIN_SHAPE_WITH_CELLS = 1.8
+"""Least of a measurement that certainly holds cells. Strongly speckled backgrounds reach it, too."""
 
 
 @dataclass(frozen=True)
@@ -182,9 +185,18 @@ def consistency_scores(
     return consistency_score(model.usable_recalibration.reference, prediction_statistics(model, measurements, outputs))
 
 
-def is_without_cells(measurement: npt.NDArray[np.number], model: Model) -> bool:
-    """Whether even light explains a measurement `(2, P, P)`; False where that cannot be judged."""
+def judge_light(measurement: npt.NDArray[np.number], model: Model, quality: Quality) -> tuple[bool, Quality]:
+    """Whether even light explains a measurement `(2, P, P)`, and the `quality` that follows from its light.
+
+    No, and the same quality, where that cannot be judged.
+    """
     size = model.description.n_pixels
     if model.psf is None or measurement.shape != (2, size, size):
-        return False
-    return shape_without_cells(model.forward_model, np.asarray(measurement, float)) < MAX_SHAPE_WITHOUT_CELLS
+        return False, quality
+    shape = shape_without_cells(model.forward_model, np.asarray(measurement, float))
+    if shape < MAX_SHAPE_WITHOUT_CELLS:
+        return True, Quality(note="no cells: even light explains the measurement")
+    if shape < MIN_SHAPE_WITH_CELLS:
+        note = "there may be no cells: a speckled background could explain the measurement"
+        return False, replace(quality, abstained=1.0, note="; ".join(filter(None, [quality.note, note])))
+    return False, quality

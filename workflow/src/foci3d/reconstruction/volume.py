@@ -10,7 +10,7 @@ import pandas as pd
 from skimage.measure import find_contours, regionprops
 from torch import Tensor
 
-from foci3d.confidence.quality import Quality, assess_quality, consistency_scores, is_without_cells
+from foci3d.confidence.quality import Quality, assess_quality, consistency_scores, judge_light
 from foci3d.confidence.reliability import confidence
 from foci3d.config.tasks import CELL_KINDS, TASKS, tasks_of_kind
 from foci3d.errors import InputError
@@ -125,13 +125,11 @@ def reconstruct(
     recalibrated = model.recalibrate(raw)
     same_layers = replace(raw, count_probabilities=recalibrated.count_probabilities)
     outputs, recalibrated = (_select(model, each) for each in (same_layers, recalibrated))
-    empty = is_without_cells(measurement, model)
+    quality = assess_quality(measurement, outputs, recalibrated, model, scores)
+    empty, quality = judge_light(measurement, model, quality)
     if empty:
         recalibrated = replace(recalibrated, output=np.zeros_like(recalibrated.output))
     depths_um, depth_sds_um = model.layer_depths(recalibrated)
-    quality = assess_quality(measurement, outputs, recalibrated, model, scores)
-    if empty:
-        quality = Quality(note="no cells: even light explains the measurement")
     if model.usable_recalibration and outputs.predicted_depths_um is None:
         depth_sds_um = model.usable_recalibration.depth_sds(depth_sds_um)
     if quality.flagged:
