@@ -81,7 +81,11 @@ def demo(*, out: Folder = Path("foci3d-demo")) -> None:
     (frame,) = result.frames
     write(f"{out}: {frame.summary}")
     write(f"{out}: {example.truth.compare(frame)}")
-    write(f"Look at {out / 'overview.png'}, and open {out / 'view.html'} in a browser.")
+    _write_what_to_open(out)
+
+
+def _write_what_to_open(folder: Path) -> None:
+    write(f"Look at {folder / 'overview.png'}, and open {folder / 'view.html'} in a browser.")
 
 
 @app.command
@@ -195,6 +199,7 @@ def reconstruct(
         write(one_line(f"{out}{frame}: {each.summary if each else f'skipped: {result.skipped[number]}'}"))
     if result.truth:
         write(f"{out}: {result.truth.compare(result.frames[0])}")
+    _write_what_to_open(out)
 
 
 @app.command

@@ -82,6 +82,10 @@ class Quality:
             verdict = "OUT-OF-DISTRIBUTION: masks and depths are unreliable" if self.flagged else "in distribution"
             score = "" if self.score is None else f" (score {self.score:.1f}, threshold {self.score_threshold:.1f})"
             parts.append(f"{verdict}{score}")
+        if self.flagged:
+            parts.append(
+                "check that the PSF, the orientation of the images and the kind of specimen are as the network expects"
+            )
         if self.n_at_bound:
             parts.append(f"{self.n_at_bound} depths at a bound of the imager")
         if self.abstained is not None:

@@ -46,11 +46,13 @@ def predictions_by_depth(samples: pd.DataFrame) -> Figure:
     )
     jitter_um = np.random.default_rng(0).uniform(-0.4 * step_um, 0.4 * step_um, (2, len(samples)))
     x, y = samples["depth_um"] + jitter_um[0], samples["predicted_um"] + jitter_um[1]
-    axes.plot(x, y, ".", color=COLORS["vermilion"], markersize=1.5)
-    for offset_um, linestyle in ((-step_um, ":"), (0, "-"), (step_um, ":")):
-        axes.axline((0, offset_um), slope=1, color=COLORS["black"], linewidth=0.6, linestyle=linestyle)
+    inside = "a sample, anywhere in the square of its classes"
+    axes.plot(x, y, ".", color=COLORS["vermilion"], markersize=1.5, label=inside)
+    for offset_um, linestyle, label in ((0, "-", "exact"), (step_um, ":", "one class off"), (-step_um, ":", "")):
+        axes.axline((0, offset_um), slope=1, color=COLORS["black"], linewidth=0.6, linestyle=linestyle, label=label)
     ends = edges_um[0], edges_um[-1]
     axes.set(xlabel="true depth [µm]", ylabel="predicted depth [µm]", xlim=ends, ylim=ends, aspect="equal")
+    style.legend_above(axes)
     return figure
 
 
@@ -87,7 +89,7 @@ def accuracy_by_depth(samples: pd.DataFrame, bounds: pd.DataFrame) -> Figure:
         label = "exact class at the Cramér-Rao bound"
         accuracy.plot(bounds["depth_um"], 100 * bounds["class_accuracy"], "--", color=COLORS["black"], label=label)
     accuracy.set(ylabel="accuracy [%]", ylim=(None, 102))
-    style.legend_above(accuracy)
+    style.legend_above(accuracy, "bands and bars: 95 % intervals")
     sns.lineplot(
         data=samples,
         x="depth_um",

@@ -147,7 +147,7 @@ def _show_layers(figure: SubFigure, result: Reconstruction, truth: Truth | None)
             style.show_image(below, truth.masks[layer], pitch_um, cmap=style.CELLS, limits=(0, 1))
             style.show_outline(below, mask, pitch_um)
             below.set_title(f"truth, {truth.depths_um[layer]:.0f} µm")
-    label = f"probability of a cell; outline: above {result.threshold:g}"
+    label = f"probability of a cell; outline: above {result.threshold:g}; ±: standard deviation of the depth"
     figure.colorbar(cells, ax=grid, label=label, location="bottom", shrink=0.6, aspect=60)
 
 

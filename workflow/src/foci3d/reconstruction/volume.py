@@ -20,6 +20,9 @@ from foci3d.learning.model import Model, to_numpy
 from foci3d.reconstruction.foci import find_foci, number_foci
 from foci3d.reconstruction.tiles import Tiling, predict_field
 
+MIN_SCORE_DROP = 3.0
+"""Standard deviations by which mirroring sensor B must lower a score to be advised."""
+
 
 @dataclass(frozen=True)
 class Reconstruction:
@@ -133,7 +136,9 @@ def reconstruct(
     if model.usable_recalibration and outputs.predicted_depths_um is None:
         depth_sds_um = model.usable_recalibration.depth_sds(depth_sds_um)
     if quality.flagged:
-        quality = replace(quality, note="; ".join(filter(None, [quality.note, _mirrored_note(measurement, model)])))
+        quality = replace(
+            quality, note="; ".join(filter(None, [quality.note, _mirrored_note(measurement, model, quality)]))
+        )
         training_sds_um = np.array([layer.sd for layer in description.layer_depths_um])
         depth_sds_um = np.maximum(depth_sds_um.T, training_sds_um).T  # of layers, or maps of them
     occupancy = np.ones(description.n_layers) if outputs.occupancy is None else outputs.occupancy
@@ -192,13 +197,14 @@ def _predict_field(measurement: npt.NDArray[Any], model: Model) -> tuple[NumpyOu
     return outputs, np.concatenate(found) if found else None
 
 
-def _mirrored_note(measurement: npt.NDArray[Any], model: Model) -> str:
+def _mirrored_note(measurement: npt.NDArray[Any], model: Model, quality: Quality) -> str:
     """Advice where a flagged measurement `(S, Y, X)` of one tile would not be flagged with sensor B mirrored."""
     recalibration = model.usable_recalibration
-    if len(measurement) != 2 or recalibration is None or measurement.shape[1] != model.description.n_pixels:
+    is_tile = len(measurement) == 2 and measurement.shape[1:] == (model.description.n_pixels,) * 2
+    if not is_tile or recalibration is None or quality.score is None:
         return ""
     _, scores = _predict_field(np.stack([measurement[0], measurement[1, :, ::-1]]), model)
-    if scores is None or scores.max() > recalibration.reference.threshold:
+    if scores is None or scores.max() > min(recalibration.reference.threshold, quality.score - MIN_SCORE_DROP):
         return ""
     return "with the image of sensor B mirrored in x it would be in distribution: set mirrored"
 
