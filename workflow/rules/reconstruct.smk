@@ -39,6 +39,7 @@ rule reconstruct_sample:
     output:
         volume=project.reconstruction("volume.ome.tif"),
         foci=project.reconstruction("foci.csv"),
+        regions=project.reconstruction("foci.roi.zip"),
         quality=project.reconstruction("quality.csv"),
         overview=report(
             project.reconstruction("overview.png"),

@@ -1,5 +1,7 @@
 """Figs. 4, S2 and S4: the values that are drawn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from predicted import make_predictions
@@ -29,10 +31,13 @@ def test_error_of_a_stack_counts_the_misclassified_pixels(make_stack):
 @pytest.mark.parametrize("n_sensors", [1, 2])
 def test_stack_shows_layers_outputs_and_targets_in_columns(make_stack, n_sensors):
     stack = make_stack(n_sensors)
+    other = replace(stack, output=1 - stack.output)
     figure = style.new_figure(180, 120)
-    grid = stacks.show_stack(figure, stack, 55.0)
+    stacks.show_stack(figure, {"paper's": stack, "ours": other}, 55.0)
+    grid = np.reshape(figure.axes[:20], (4, 5))
+    assert [axes.texts[0].get_text() for axes in grid[:, 1]] == ["layer", "paper's", "ours", "target"]
     for index, column in enumerate(grid.T[1:]):
-        for axes, image in zip(column, (stack.layers, stack.output, stack.target), strict=True):
+        for axes, image in zip(column, (stack.layers, stack.output, other.output, stack.target), strict=True):
             np.testing.assert_array_equal(axes.images[0].get_array(), image[index])
         assert column[0].get_title() == f"layer {index + 1}\n{stack.depths_um[index]:.0f} µm"
     for axes, image in zip(grid[1:, 0], stack.measurements, strict=False):
