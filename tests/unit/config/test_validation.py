@@ -222,6 +222,18 @@ def test_problem_of_a_key(base: Any, overlay: str, parts: list[str], tmp_path: P
             "specimen: {motion_um: 50}",
             ["depth_cnn.training.resample_stacks is true", "expected false because"],
         ),
+        (
+            "networks: {depth_cnn: {training: {margin_pixels: 51}}}",
+            ["depth_cnn.training.margin_pixels is 51", "less than imager.n_pixels, 51"],
+        ),
+        (
+            "networks: {depth_cnn: {training: {margin_pixels: 5, resample_stacks: false}}}",
+            ["depth_cnn.training.margin_pixels is 5", "stored measurements have no light from beyond"],
+        ),
+        (
+            "networks: {depth_cnn: {initial_model: no.json}}",
+            ["networks.depth_cnn.initial_model is no.json, which does not exist"],
+        ),
         ("pretraining: {weights: no.pt}", ["pretraining.weights is no.pt"]),
         (
             "pretraining: {dataset: stack1}",

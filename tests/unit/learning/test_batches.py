@@ -61,8 +61,10 @@ def draw(split: ShardDataset, dataset: DatasetConfig, forward: ForwardModel, con
         resample_stacks: bool = True,
         augment: bool = True,
         maximum_offset: float = 0.0,
+        margin_pixels: int = 0,
     ) -> Samples[Tensor]:
-        update = {"resample_stacks": resample_stacks, "augment": augment, "maximum_offset": maximum_offset}
+        update = {"resample_stacks": resample_stacks, "augment": augment}
+        update |= {"maximum_offset": maximum_offset, "margin_pixels": margin_pixels}
         training = config.networks["stack2_cnn"].training.model_copy(update={"batch_size": 6, **update})
         return batches.TrainingBatches(split, training, dataset, [TrainingImager(forward)], SEPARATION_UM, seed)(
             step
@@ -136,6 +138,16 @@ def test_half_of_the_samples_have_an_offset_on_each_sensor(draw: Draw) -> None:
     assert 0 < has_offset.sum() < len(relative)
     assert (relative < 3).all()
     assert (relative[has_offset, 0] != relative[has_offset, 1]).all()
+
+
+def test_half_of_the_samples_have_light_from_beyond_the_edges(draw: Draw, forward: ForwardModel) -> None:
+    drawn = draw(0, margin_pixels=9, augment=False)
+    added = drawn.measurements - forward(drawn.layers, drawn.depths_um)
+    is_surrounded = added.amax((1, 2, 3)) > 1e-3
+    assert 0 < is_surrounded.sum() < len(added)
+    torch.testing.assert_close(added[~is_surrounded], torch.zeros_like(added[~is_surrounded]), rtol=0, atol=1e-5)
+    surrounded, middle = added[is_surrounded], N_PIXELS // 2
+    assert surrounded[..., 0, :].mean() > 2 * surrounded[..., middle, middle].mean() > 0
 
 
 @pytest.mark.parametrize("kind", ["symmetric", "astigmatic", "comatic", "skewed"])

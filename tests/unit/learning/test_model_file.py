@@ -9,7 +9,13 @@ import torch
 
 from foci3d.errors import InputError
 from foci3d.learning.model import load_model
-from foci3d.learning.model_file import ModelDescription, content_digest, read_description, save_model
+from foci3d.learning.model_file import (
+    ModelDescription,
+    content_digest,
+    read_description,
+    save_model,
+    start_from_model,
+)
 
 Files = tuple[Path, Path]
 
@@ -37,6 +43,24 @@ def test_round_trip(files: Files, network: torch.nn.Module, model_description: M
     assert model.task.n_outputs == 3
     digests = {**model_description.digests.model_dump(), "weights": model.description.digests.weights}
     assert model.description.model_dump() == {**model_description.model_dump(), "digests": digests}
+
+
+def test_a_training_starts_from_the_weights_that_fit(
+    files: Files, network: torch.nn.Module, model_description: ModelDescription
+) -> None:
+    more_outputs = model_description.model_copy(update={"out_channels": model_description.out_channels + 2})
+    started = more_outputs.build_network()
+    random = {name: values.clone() for name, values in started.state_dict().items()}
+    start_from_model(started, files[0])
+    saved, unlike = network.state_dict(), set()
+    for name, values in started.state_dict().items():
+        fits = saved[name].shape == values.shape
+        torch.testing.assert_close(values, saved[name] if fits else random[name])
+        unlike |= set() if fits else {name}
+    assert unlike
+    assert len(unlike) < len(random)
+    with pytest.raises(InputError, match=r"small.json: none of its \d+ arrays fits"):
+        start_from_model(torch.nn.Linear(2, 3), files[0])
 
 
 def test_equal_models_have_equal_bytes(

@@ -125,6 +125,20 @@ def test_margin_holds_the_light_beyond_the_layers(margin):
     assert forth.sum().item() == pytest.approx(back.sum().item())
 
 
+@pytest.mark.parametrize("margin", [1, SMALL - 1])
+def test_layers_may_extend_beyond_the_measurement(asymmetric_psf, margin):
+    forward = ForwardModel(asymmetric_psf, SMALL, 2, SEPARATION_UM, n_terms=2 * SMALL - 1)
+    layers, depths_um = random_images(2, 3, SMALL + 2 * margin, SMALL + 2 * margin), torch.tensor(GRID_UM)
+    # The kernels of the point-spread function end where those of all the layers do not.
+    inside = slice(SMALL - 1 + margin, 2 * SMALL - 1 + margin)
+    expected = [
+        signal.fftconvolve(layers.numpy(), asymmetric_psf.interpolate(distance_um).numpy(), axes=(-2, -1)).sum(1)
+        for distance_um in (depths_um, SEPARATION_UM - depths_um)
+    ]
+    expected = torch.from_numpy(np.stack(expected, 1))[..., inside, inside].float()
+    assert relative_deviation(forward(layers, depths_um), expected) < 1e-5
+
+
 def test_layers_alone_add_up_and_distances_are_clamped(asymmetric_psf):
     forward = ForwardModel(asymmetric_psf, SMALL, 2, SEPARATION_UM)
     layers, distances_um = random_images(4, 3, SMALL, SMALL), random_depths_um(4, 2, 3, high=900)
