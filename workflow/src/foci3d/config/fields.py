@@ -68,7 +68,7 @@ StemStride = Annotated[Literal[1, 2], BeforeValidator(_integer)]
 KernelSize = Annotated[Literal[3, 5, 7, 9, 11], BeforeValidator(_integer)]
 MatFile = Annotated[str, Field(pattern=r"\.mat$", description="a MATLAB file (.mat)")]
 UnusableFrames = Literal["skip", "refuse"]
-Specimen = Literal["auto", "layers", "cells"]
+Specimen = Literal["auto", "layers", "cells", "volume"]
 
 
 class Section(BaseModel):

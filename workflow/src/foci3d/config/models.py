@@ -357,7 +357,10 @@ class ReconstructConfig(Section):
 
     samples: Text = key("table of acquisitions", "config/samples.tsv")
     network: Text = key("network that reconstructs")
-    specimen: Specimen = key("layers of cells; a few single cells, fitted without a network; or auto", "layers")
+    specimen: Specimen = key(
+        "layers of cells; a few single cells or a volume, without a network; or auto: layers or cells",
+        "layers",
+    )
     threshold: Fraction = key("probability above which a pixel holds a cell", 0.5)
     unusable_frames: UnusableFrames = key("frames of a series that are blank, dark, saturated or missing", "skip")
     imager: str = key(

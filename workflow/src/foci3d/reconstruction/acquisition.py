@@ -154,7 +154,7 @@ def reconstruct_acquisition(
         Files of the images, and what is known of them; its specimen, if it has one, replaces `specimen`.
     model : Model
         A model for the task `stacks` or `masks`.
-    specimen : {"layers", "cells", "auto"}
+    specimen : {"layers", "cells", "volume", "auto"}
         Kind of specimen, see `foci3d.reconstruction.specimen.reconstruct_specimen`. Of single cells, no offset is
         removed before, because their background is fitted with them.
     threshold : float

@@ -1,4 +1,4 @@
-"""Kinds of specimens: layers of cells, which a network reconstructs, and a few single cells, which are fitted."""
+"""Kinds of specimens: layers of cells, which a network reconstructs; single cells and volumes, which are fitted."""
 
 import logging
 from dataclasses import replace
@@ -10,6 +10,7 @@ from foci3d.config.fields import Specimen
 from foci3d.evaluation.metrics import CELL_THRESHOLD
 from foci3d.learning.model import Model
 from foci3d.reconstruction.cells import describe_fit, localize_field, point_localizer, render_cells
+from foci3d.reconstruction.thick import reconstruct_volume
 from foci3d.reconstruction.volume import Reconstruction, reconstruct
 
 log = logging.getLogger(__name__)
@@ -32,24 +33,27 @@ def reconstruct_specimen(
         Images of the sensors, linear in light.
     model : Model
         Its network reconstructs layers; of single cells, its point-spread function and geometry are used.
-    specimen : {"layers", "cells", "auto"}
-        Layers of cells, a few single cells, or single cells if they explain the measurement to within its noise with
-        few parameters, else layers. The note of the quality says why.
+    specimen : {"layers", "cells", "volume", "auto"}
+        Layers of cells, a few single cells, a thick volume; or single cells if they explain the measurement to within
+        its noise with few parameters, else layers, and the note of the quality says why.
     threshold : float
         Probability above which a pixel is classified as a cell, between 0 and 1.
 
     Returns
     -------
     Reconstruction
-        See `foci3d.reconstruction.volume.reconstruct` and `foci3d.reconstruction.cells.render_cells`.
+        See `foci3d.reconstruct`, `foci3d.reconstruction.cells.render_cells` and
+        `foci3d.reconstruction.thick.reconstruct_volume`.
 
     Raises
     ------
     InputError
-        As of `reconstruct`, or if single cells are looked for without a point-spread function.
+        As of `reconstruct`, or if single cells or a volume are looked for without a point-spread function.
     """
     if specimen == "layers":
         return reconstruct(measurement, model, threshold=threshold)
+    if specimen == "volume":
+        return reconstruct_volume(measurement, model, threshold)
     fit = localize_field(measurement, point_localizer(model, len(measurement)))
     if specimen == "cells":
         return render_cells(fit, measurement, model, threshold)
