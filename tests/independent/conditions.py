@@ -27,6 +27,7 @@ from imager import (
     point_light,
     read_out,
 )
+from scipy.optimize import linear_sum_assignment
 
 import foci3d
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
@@ -48,6 +49,7 @@ N_CELL_ACQUISITIONS = 3
 NOISELESS = float("inf")
 NO_FLAWS = Imperfections()
 METRICS = {
+    "layers_exact_percent": "number of layers exact [%]",
     "error_percent": "error [%]",
     "depth_error_um": "depths [um]",
     "flagged_percent": "flagged [%]",
@@ -150,15 +152,37 @@ def make_reconstruct(remedy: str, chosen: Condition, n_align: int, path: Path) -
     return lambda images: reconstruct_conditioned(images, aligned, imager)
 
 
+def align_layers(result: foci3d.Reconstruction, scene: scenes.Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Masks `(L, Y, X)`, depths and standard deviations `(L,)` found of each layer of a scene.
+
+    Where another number of layers is found, they are assigned for the fewest wrong pixels. A layer that is missed is
+    empty and has no depth; the cells of one too many are added where they are wrong.
+    """
+    mask, depths = result.mask, np.array([result.depths_um, result.depth_sds_um])
+    if len(mask) == len(scene.masks):
+        return mask, *depths
+    wrong = (mask[:, None] != scene.masks).mean((2, 3)) - scene.masks.mean((1, 2))  # beside a layer that is missed
+    found, true = linear_sum_assignment(wrong)
+    aligned, values = np.zeros_like(scene.masks), np.full((2, len(scene.masks)), np.nan)
+    aligned[true], values[:, true] = mask[found], depths[:, found]
+    for phantom in np.setdiff1d(np.arange(len(mask)), found):
+        for pixel in zip(*mask[phantom].nonzero(), strict=True):
+            right = aligned[:, *pixel] == scene.masks[:, *pixel]
+            aligned[right.argmax(), *pixel] ^= bool(right.any())
+    return aligned, *values
+
+
 def score(result: foci3d.Reconstruction, scene: scenes.Scene) -> dict[str, float]:
-    """Metrics of one reconstruction; depths of layers that hold cells."""
+    """Metrics of one reconstruction; depths of layers that hold cells, of which a missed one is outside its interval."""
     occupied = scene.masks.any((1, 2))
-    errors_um = np.abs(np.array(result.depths_um) - scene.depths_um)[occupied]
+    mask, depths_um, sds_um = align_layers(result, scene)
+    errors_um = np.abs(depths_um - scene.depths_um)[occupied]
     return {
-        "error_percent": 100 * float((result.mask != scene.masks).mean()),
-        "depth_error_um": float(errors_um.mean()),
+        "layers_exact_percent": 100.0 * (len(result.mask) == len(scene.masks)),
+        "error_percent": 100 * float((mask != scene.masks).mean()),
+        "depth_error_um": float(np.nanmean(errors_um)),
         "flagged_percent": 100.0 * bool(result.quality.flagged),
-        "coverage_95_percent": 100 * float((errors_um <= 1.96 * np.array(result.depth_sds_um)[occupied]).mean()),
+        "coverage_95_percent": 100 * float((errors_um <= 1.96 * sds_um[occupied]).mean()),
         "abstained_percent": 100 * (result.quality.abstained or 0.0),
     }
 
