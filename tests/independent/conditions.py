@@ -173,7 +173,7 @@ def align_layers(result: foci3d.Reconstruction, scene: scenes.Scene) -> tuple[np
 
 
 def score(result: foci3d.Reconstruction, scene: scenes.Scene) -> dict[str, float]:
-    """Metrics of one reconstruction; depths of layers that hold cells, of which a missed one is outside its interval."""
+    """Metrics of one reconstruction; depths of layers with cells, of which a missed one is outside its interval."""
     occupied = scene.masks.any((1, 2))
     mask, depths_um, sds_um = align_layers(result, scene)
     errors_um = np.abs(depths_um - scene.depths_um)[occupied]

@@ -67,6 +67,7 @@ rule reconstruct_sample:
         **project.inference(RECONSTRUCTING),
         acquisition=project.acquisition_values,
         specimen=project.value("reconstruct/specimen"),
+        n_layers=project.value("reconstruct/n_layers"),
         threshold=project.value("reconstruct/threshold"),
         conditioning=project.value("reconstruct/conditioning"),
         tracking=project.value("reconstruct/tracking"),

@@ -14,7 +14,7 @@ from foci3d.learning.model_file import read_model
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 from foci3d.optics.psf import PSF, depth_grid
 
-NAMES = ("deblurring", "depth_map", "one_sensor", "two_sensors")
+NAMES = ("any_layers", "deblurring", "depth_map", "one_sensor", "two_sensors")
 OTHER_IMAGER = {"fwhm_deg": 30.0, "standoff_um": 60.0, "linear_fill_factor": 0.9}
 
 
@@ -35,13 +35,20 @@ def model(request: pytest.FixtureRequest, psf: PSF, caplog: pytest.LogCaptureFix
 
 def test_models_are_small_and_have_cards() -> None:
     files = {f"{name}.{suffix}" for name in NAMES for suffix in ("json", "safetensors", "csv", "md")}
-    files |= {"one_sensor.recalibration.json", "two_sensors.recalibration.json"}
+    files |= {f"{name}.recalibration.json" for name in ("any_layers", "one_sensor", "two_sensors")}
     assert {path.name for path in released.FOLDER.iterdir()} == files
     assert sum(path.stat().st_size for path in released.FOLDER.iterdir()) < 15e6
     for name in NAMES:
         path = released.released_model(name)
         description, _ = read_model(path, path.with_suffix(".safetensors"))
         assert str(description.digests.weights) in path.with_suffix(".md").read_text()
+
+
+def test_models_are_found_by_name_or_path(tmp_path: Path) -> None:
+    assert released.find_model("two_sensors") == released.released_model("two_sensors")
+    assert released.find_model(tmp_path / "mine.json") == tmp_path / "mine.json"
+    with pytest.raises(InputError, match="no released model three_sensors; expected one of those there"):
+        released.find_model(Path("three_sensors"))
 
 
 def test_an_imager_outside_the_card_is_warned_of(psf: PSF, caplog: pytest.LogCaptureFixture) -> None:

@@ -83,3 +83,26 @@ def test_a_model_for_another_task(model: Model) -> None:
         InputError, match="task is depth_map; expected masks or stacks or counted_stacks, choose another model"
     ):
         reconstruct(MEASUREMENT, Model(model.network, description))
+
+
+@pytest.mark.parametrize("field", [(13, 13), (30, 20)])
+def test_a_number_of_layers_that_is_known(model_description: ModelDescription, field: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    description = model_description.model_copy(update={"task": "counted_stacks", "out_channels": 22})
+    model = Model(put_depths_inside(description.build_network().eval()), description)
+    measurement = np.random.default_rng(0).uniform(1, 2, (2, *field))
+    for n_layers in (1, 2, 3):
+        result = reconstruct(measurement, model, n_layers=n_layers)
+        assert result.probability.shape == (n_layers, *field)
+        assert np.isfinite(result.depths_um).all()
+        assert f"number of layers: {n_layers} (100 %)" in result.quality.note
+    known = model.predict_all(MEASUREMENT[None])
+    np.testing.assert_array_equal(reconstruct(MEASUREMENT, model, n_layers=2).probability, known.output[0, 1:3])
+    with pytest.raises(InputError, match="n_layers is 4; expected 0 to 3, as of the model small"):
+        reconstruct(measurement, model, n_layers=4)
+
+
+def test_a_number_of_layers_that_a_model_does_not_have(model: Model) -> None:
+    assert len(reconstruct(MEASUREMENT, model, n_layers=3).depths_um) == 3
+    with pytest.raises(InputError, match="n_layers is 2; expected 3, or a model for any number of layers"):
+        reconstruct(MEASUREMENT, model, n_layers=2)

@@ -39,6 +39,10 @@ Separation = Annotated[
     Length | None,
     Parameter(help="Distance between the sensors [um], if it is not that of the model's training data."),
 ]
+NLayers = Annotated[
+    Annotated[int, Field(ge=0)] | None,
+    Parameter(help="Number of layers with cells where you know it, for a model that predicts the number."),
+]
 LateralGate = Annotated[Length, Parameter(help="Largest lateral distance that a focus moves from frame to frame [um].")]
 DepthGate = Annotated[Length, Parameter(help="Largest distance in depth that a focus moves from frame to frame [um].")]
 Gap = Annotated[int, Field(ge=0), Parameter(help="Frames a focus may be missing and is the same focus afterwards.")]

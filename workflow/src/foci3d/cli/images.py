@@ -14,6 +14,7 @@ from foci3d.cli.app import (
     Gap,
     Interval,
     LateralGate,
+    NLayers,
     PsfFile,
     Separation,
     app,
@@ -98,6 +99,7 @@ def reconstruct(
     model: Path | None = None,
     sensor_separation_um: Separation = None,
     specimen: Specimen = "layers",
+    n_layers: NLayers = None,
     threshold: Fraction = 0.5,
     average_symmetries: bool | None = None,
     unusable_frames: UnusableFrames = "skip",
@@ -138,16 +140,21 @@ def reconstruct(
     For example:
       foci3d reconstruct --psf psf.h5 --sensor-a a.tif --sensor-b b.tif --out map
       foci3d reconstruct --specimen cells --psf psf.h5 --sensor-a a.tif --out map
+      foci3d reconstruct --model any_layers --n-layers 3 --psf psf.h5
+                         --sensor-a a.tif --sensor-b b.tif --out map
 
     Parameters
     ----------
     imager
         Deviations of the imager from its description (YAML), as `foci3d align` writes them.
     model
-        Trained model (JSON); by default the released one for one or for two sensors.
+        Trained model (JSON), or the name of a released one: two_sensors or one_sensor, for four layers of cells like
+        those of the paper, or any_layers, for two sensors and up to six layers of other cells. By default two_sensors,
+        or one_sensor for images of sensor A alone.
     specimen
-        Layers of cells, found by the network; or a few single cells, fitted without it: up to about 50 in a field of 51
-        x 51 pixels. With auto, single cells if they explain the images to within their noise, else layers.
+        Layers of cells, found by the network; or, without it, a few single cells, up to about 50 in a field of 51 x 51
+        pixels, or a volume of light. With auto, single cells if they explain the images to within their noise, else
+        layers.
     threshold
         Probability above which a pixel is a cell, between 0 and 1.
     average_symmetries
@@ -164,7 +171,7 @@ def reconstruct(
     """
     from foci3d.config.models import ConditioningConfig
     from foci3d.config.samples import make_acquisition
-    from foci3d.learning.released import released_model
+    from foci3d.learning.released import find_model
     from foci3d.plots.reconstruction import write_reconstruction
     from foci3d.reconstruction.acquisition import reconstruct_acquisition
     from foci3d.reconstruction.imager_correction import ImagerCorrection, load_corrected_model
@@ -172,7 +179,7 @@ def reconstruct(
     tracking = _tracking(max_lateral_um, max_depth_um, max_gap)
     correction = ImagerCorrection.load(imager) if imager else None
     trained = load_corrected_model(
-        model or released_model("two_sensors" if images.sensor_b else "one_sensor"),
+        find_model(model or ("two_sensors" if images.sensor_b else "one_sensor")),
         correction,
         psf=psf,
         device=device,
@@ -186,6 +193,7 @@ def reconstruct(
         trained,
         specimen=specimen,
         threshold=threshold,
+        n_layers=n_layers,
         imager=correction,
         conditioning=ConditioningConfig(offset=fit_offset, defects=find_defects),
         tracking=tracking,

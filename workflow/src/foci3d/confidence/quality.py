@@ -156,8 +156,9 @@ def assess_quality(
         notes.append("residual and flag need the point-spread function")
     else:
         values["residual"] = relative_residual(model.forward_model, measurement, probability, depths_um)
-    at_bound = np.nanmin(np.minimum(depths_um, model.max_depth_um - depths_um).reshape(len(depths_um), -1), 1)
-    values["n_at_bound"] = int((at_bound < AT_BOUND_UM).sum()) if outputs.predicted_depths_um is not None else 0
+    if outputs.predicted_depths_um is not None:
+        from_bound_um = np.minimum(depths_um, model.max_depth_um - depths_um).reshape(len(depths_um), -1)
+        values["n_at_bound"] = int((from_bound_um < AT_BOUND_UM).any(1).sum())
     if recalibration and model.psf:
         values["typical_residual"] = recalibration.typical_residual
         if recalibration.psf != model.psf.digest:

@@ -361,6 +361,7 @@ class ReconstructConfig(Section):
         "layers of cells; a few single cells or a volume, without a network; or auto: layers or cells",
         "layers",
     )
+    n_layers: int | None = key("number of layers with cells if it is known, for a network that predicts it", None, ge=0)
     threshold: Fraction = key("probability above which a pixel holds a cell", 0.5)
     unusable_frames: UnusableFrames = key("frames of a series that are blank, dark, saturated or missing", "skip")
     imager: str = key(

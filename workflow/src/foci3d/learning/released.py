@@ -13,7 +13,8 @@ def released_model(name: str) -> Path:
     Parameters
     ----------
     name : str
-        Its name: ``two_sensors`` or ``one_sensor`` for four layers of cells, ``deblurring`` or ``depth_map``.
+        Its name: ``two_sensors`` or ``one_sensor`` for four layers of cells, ``any_layers`` for none to six,
+        ``deblurring`` or ``depth_map``.
 
     Returns
     -------
@@ -32,3 +33,14 @@ def released_model(name: str) -> Path:
             f"{path}: there is no released model {name}; expected one of those there ({names}), correct the name."
         )
     return path
+
+
+def find_model(model: str | Path) -> Path:
+    """The JSON file of a model that is given by its path, or by its name if it is a released one.
+
+    Raises
+    ------
+    InputError
+        If it has no suffix, as a name, and there is no released model of that name.
+    """
+    return Path(model) if Path(model).suffix else released_model(str(model))

@@ -141,6 +141,7 @@ def reconstruct_acquisition(
     *,
     specimen: Specimen = "layers",
     threshold: float = CELL_THRESHOLD,
+    n_layers: int | None = None,
     imager: ImagerCorrection | None = None,
     conditioning: ConditioningConfig = ConditioningConfig(),
     tracking: TrackingConfig | None = None,
@@ -159,6 +160,8 @@ def reconstruct_acquisition(
         removed before, because their background is fitted with them.
     threshold : float
         Probability above which a pixel is classified as a cell, between 0 and 1.
+    n_layers : int, optional
+        Number of layers with cells where it is known, for a model that predicts it.
     imager : ImagerCorrection, optional
         Deviations of the imager, see `foci3d.align`. Give the model its separation and point-spread function.
     conditioning : ConditioningConfig
@@ -189,7 +192,7 @@ def reconstruct_acquisition(
         log.info("%s: %s", name, found)
     frames = []
     for index, measurement in enumerate(values):
-        frame = reconstruct_specimen(measurement, model, specimen, threshold)
+        frame = reconstruct_specimen(measurement, model, specimen, threshold, n_layers)
         frame = propagate_errors(frame, [variant[index] for variant in found.variants], model)
         frames.append(frame)
         which = f", frame {index + 1} of {len(values)}" if len(values) > 1 else ""

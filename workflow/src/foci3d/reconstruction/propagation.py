@@ -28,11 +28,11 @@ def propagate_errors(result: Reconstruction, variants: Sequence[Floats], model: 
     Returns
     -------
     Reconstruction
-        The squares of the changes of each depth are added to its variance. It is unchanged for single cells, whose
-        offset is fitted with them, for fields larger than that of the model, and for models that predict no depths.
+        The squares of the changes of each depth are added to its variance. It is unchanged for what was fitted,
+        for fields larger than that of the model, and for models that predict no depths.
     """
     size, n_layers = model.description.n_pixels, len(result.depths_um)
-    if not variants or result.is_of_cells or result.measurement.shape[1:] != (size, size):
+    if not variants or not result.is_of_layers or result.measurement.shape[1:] != (size, size):
         return result
     plain = replace(model, average_symmetries=False)
     images = np.stack([result.measurement, *variants])

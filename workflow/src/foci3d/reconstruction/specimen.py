@@ -23,7 +23,11 @@ MAX_CELLS_PER_PIXEL = 0.025
 
 
 def reconstruct_specimen(
-    measurement: npt.NDArray[Any], model: Model, specimen: Specimen = "layers", threshold: float = CELL_THRESHOLD
+    measurement: npt.NDArray[Any],
+    model: Model,
+    specimen: Specimen = "layers",
+    threshold: float = CELL_THRESHOLD,
+    n_layers: int | None = None,
 ) -> Reconstruction:
     """Reconstruct a measurement of a kind of specimen.
 
@@ -38,6 +42,8 @@ def reconstruct_specimen(
         its noise with few parameters, else layers, and the note of the quality says why.
     threshold : float
         Probability above which a pixel is classified as a cell, between 0 and 1.
+    n_layers : int, optional
+        Number of layers with cells where it is known, for a model that predicts it.
 
     Returns
     -------
@@ -51,7 +57,7 @@ def reconstruct_specimen(
         As of `reconstruct`, or if single cells or a volume are looked for without a point-spread function.
     """
     if specimen == "layers":
-        return reconstruct(measurement, model, threshold=threshold)
+        return reconstruct(measurement, model, threshold=threshold, n_layers=n_layers)
     if specimen == "volume":
         return reconstruct_volume(measurement, model, threshold)
     fit = localize_field(measurement, point_localizer(model, len(measurement)))
@@ -63,6 +69,6 @@ def reconstruct_specimen(
     log.info("specimen: %s", reason)
     if are_cells:
         return render_cells(fit, measurement, model, threshold)
-    result = reconstruct(measurement, model, threshold=threshold)
+    result = reconstruct(measurement, model, threshold=threshold, n_layers=n_layers)
     note = "; ".join(filter(None, [reason, result.quality.note]))
     return replace(result, quality=replace(result.quality, note=note))

@@ -12,7 +12,6 @@ from foci3d.confidence.quality import Quality, is_without_cells
 from foci3d.errors import InputError
 from foci3d.evaluation.metrics import CELL_THRESHOLD
 from foci3d.learning.model import Model
-from foci3d.reconstruction.foci import COLUMNS
 from foci3d.reconstruction.volume import Reconstruction
 
 CELL_SHARE = 0.22
@@ -80,15 +79,15 @@ def body_table(
 ) -> pd.DataFrame:
     """Bodies: voxels `(D, Y, X)` above the threshold that touch each other, in any direction.
 
-    The columns of `find_foci`, by layer and decreasing area: layer and depth_um are those of the centroid, area_um2 is
+    The columns of `find_foci`, by first depth: layer and depth_um are those of the centroid, area_um2 is
     the mean over its planes. Then first_depth_um and last_depth_um of its planes, and volume_um3.
     """
-    labels = label(probability > threshold, connectivity=3)
+    labels = label(probability > threshold)
     regions = regionprops_table(labels, probability, properties=("bbox", "centroid", "num_pixels", "intensity_mean"))
     plane_um = float(depths_um[1] - depths_um[0]) if len(depths_um) > 1 else PLANE_DISTANCE_UM
     first, last = (regions[name].astype(int) for name in ("bbox-0", "bbox-3"))
     areas_um2 = regions["num_pixels"] * pixel_pitch_um**2
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             "layer": regions["centroid-0"].round().astype(int) + 1,
             "depth_um": np.interp(regions["centroid-0"], np.arange(len(depths_um)), depths_um),
@@ -102,5 +101,3 @@ def body_table(
             "volume_um3": areas_um2 * plane_um,
         }
     )
-    assert [*table][: len(COLUMNS)] == COLUMNS
-    return table.sort_values(["layer", "area_um2"], ascending=[True, False], kind="stable", ignore_index=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from skimage.measure import find_contours, regionprops
+from skimage.measure import find_contours, label, regionprops
 from torch import Tensor
 
 from foci3d.confidence.quality import Quality, assess_quality, consistency_scores, judge_light
@@ -76,6 +76,11 @@ class Reconstruction:
         return "brightness" in self.foci
 
     @property
+    def is_of_layers(self) -> bool:
+        """Whether these are layers that a network predicted, and not cells or a volume that was fitted."""
+        return not {"brightness", "volume_um3"} & {*self.foci}
+
+    @property
     def summary(self) -> str:
         """What was found, and how far to trust it, in one line."""
         found = "" if self.is_of_cells else f"{len(self.foci)} foci in {len(self.depths_um)} layers; "
@@ -88,7 +93,11 @@ class Reconstruction:
 
 
 def reconstruct(
-    measurement: npt.ArrayLike | Tensor, model: Model, *, threshold: float = CELL_THRESHOLD
+    measurement: npt.ArrayLike | Tensor,
+    model: Model,
+    *,
+    threshold: float = CELL_THRESHOLD,
+    n_layers: int | None = None,
 ) -> Reconstruction:
     """Reconstruct a measurement in 3D.
 
@@ -102,6 +111,8 @@ def reconstruct(
         standard deviations are as predicted, and some of the quality is not available.
     threshold : float
         Probability above which a pixel is classified as a cell, between 0 and 1.
+    n_layers : int, optional
+        Number of layers with cells where it is known, for a model that predicts it.
 
     Returns
     -------
@@ -111,9 +122,10 @@ def reconstruct(
     Raises
     ------
     InputError
-        If the model is for another task, or the measurement does not fit it, see `Model.predict`.
+        If the model is for another task or number of layers, or the measurement does not fit it, see `Model.predict`.
     """
     description = model.description
+    _check_n_layers(model, n_layers)
     if not TASKS[description.task].predicts_cells:
         raise InputError(
             f"model {description.network}: the task is {description.task}; expected "
@@ -124,7 +136,7 @@ def reconstruct(
         raise InputError(
             f"measurement: found {measurement.ndim} axes; expected three, sensor, y and x. Reshape the measurement."
         )
-    raw, scores = _predict_field(measurement, model)
+    raw, scores = _predict_field(measurement, model, n_layers)
     recalibrated = model.recalibrate(raw)
     same_layers = replace(raw, count_probabilities=recalibrated.count_probabilities)
     outputs, recalibrated = (_select(model, each) for each in (same_layers, recalibrated))
@@ -165,25 +177,39 @@ def outline_foci(result: Reconstruction) -> list[npt.NDArray[np.floating]]:
     if result.is_of_cells:
         places = result.foci[["x_um", "y_um"]].to_numpy(float) / result.pixel_pitch_um
         return list(places[:, None])
-    outlines: list[npt.NDArray[np.floating]] = []
-    for mask in result.mask:
-        for region in regionprops(number_foci(mask)):
-            contour = max(
-                find_contours(np.pad(region.image, 1).astype(float), 0.5, "high"), key=len
-            )  # without its holes
-            outlines.append(contour[:, ::-1] - 0.5 + region.bbox[1::-1])
-    return outlines
+    if result.is_of_layers:
+        regions = [region for mask in result.mask for region in regionprops(number_foci(mask))]
+        return [_outline(region.image, region.bbox[:2]) for region in regions]
+    return [_outline(body.image.any(0), body.bbox[1:3]) for body in regionprops(label(result.mask))]
 
 
-def _predict_field(measurement: npt.NDArray[Any], model: Model) -> tuple[NumpyOutputs, npt.NDArray[np.floating] | None]:
+def _outline(region: npt.NDArray[np.bool_], first: tuple[int, ...]) -> npt.NDArray[np.floating]:
+    """Corners x, y `(N, 2)` of a region, without its holes, whose first pixel has the numbers `first` in y and x."""
+    contour = max(find_contours(np.pad(region, 1).astype(float), 0.5, "high"), key=len)
+    return np.asarray(contour[:, ::-1] - 0.5 + first[::-1])
+
+
+def _check_n_layers(model: Model, n_layers: int | None) -> None:
+    counts, most = model.task.spec.counts_layers, model.description.n_layers
+    if n_layers is not None and not (0 <= n_layers <= most if counts else n_layers == most):
+        expected = f"0 to {most}" if counts else f"{most}, or a model for any number of layers"
+        raise InputError(f"n_layers is {n_layers}; expected {expected}, as of the model {model.description.network}.")
+
+
+def _predict_field(
+    measurement: npt.NDArray[Any], model: Model, n_layers: int | None = None
+) -> tuple[NumpyOutputs, npt.NDArray[np.floating] | None]:
     """`Model.predict_all` of a measurement `(S, Y, X)`, by tiles if it is larger than those of the model.
 
-    Also the scores of all tiles, see `consistency_scores`.
+    Also the scores of all tiles, see `consistency_scores`. A number of layers that is given has the probability 1.
     """
     n_pixels, scores = model.description.n_pixels, []
 
     def predict(tiles: npt.NDArray[Any]) -> NumpyOutputs:
         raw = model.predict_all(tiles)
+        if n_layers is not None and raw.count_probabilities is not None:
+            is_given = np.arange(raw.count_probabilities.shape[1]) == n_layers
+            raw = replace(raw, count_probabilities=np.zeros_like(raw.count_probabilities) + is_given.astype(np.float32))
         counts = model.recalibrate(raw).count_probabilities
         scores.append(consistency_scores(model, tiles, model.select(replace(raw, count_probabilities=counts))))
         return raw
