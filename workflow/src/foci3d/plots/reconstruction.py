@@ -104,7 +104,7 @@ def overview(result: Reconstruction, note: str = "", truth: Truth | None = None,
     -------
     Figure
         Measurements at the left; of layers, their maps and the truth or the uncertainty, of cells, their places in the
-        image and in depth; the layers in space at the right.
+        image and in depth, of a volume, its projections; all in space at the right.
     """
     figure = style.new_figure(style.FULL_WIDTH_MM, 95)
     figure.supxlabel(textwrap.fill(note, NOTE_WIDTH), fontsize=7)
@@ -113,6 +113,8 @@ def overview(result: Reconstruction, note: str = "", truth: Truth | None = None,
     ((flat, space),) = figure.subfigures(1, 2, squeeze=False, width_ratios=(5, 2))
     if result.is_of_cells:
         _show_cells(flat, result, truth)
+    elif not result.is_of_layers:
+        _show_volume(flat, result)
     else:
         _show_layers(flat, result, truth)
     _show_space(space, result)
@@ -174,6 +176,22 @@ def _show_cells(figure: SubFigure, result: Reconstruction, truth: Truth | None) 
     bottom[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
 
 
+def _show_volume(figure: SubFigure, result: Reconstruction) -> None:
+    """Measurements; below, the brightest voxels from two sides."""
+    top, bottom = figure.subplots(2, 2, height_ratios=(3, 2))
+    for index, axes in enumerate(top):
+        _show_measurement(axes, result, index)
+    half_um = result.depths_um[0]  # of the distance between planes
+    for side, name, axis in zip(bottom, "xy", (1, 2), strict=True):
+        seen = result.probability.max(axis)
+        extent = (0.0, seen.shape[1] * result.pixel_pitch_um, result.depths_um[-1] + half_um, 0.0)
+        image = side.imshow(seen, cmap=style.CELLS, vmin=0, vmax=1, extent=extent)
+        side.contour(seen > result.threshold, [0.5], colors=style.MARK, linewidths=0.7, extent=extent, origin="upper")
+        side.set(xlabel=f"{name} [µm]", ylabel="depth [µm]")
+    label = f"light relative to a cell's; outline: above {result.threshold:g}"
+    figure.colorbar(image, ax=bottom, label=label, location="bottom", shrink=0.6, aspect=60)
+
+
 def _number_cells(axes: Axes, x_um: Series, y_um: Series, color: str) -> None:
     """Write the number of each cell, its row in ``foci.csv``, beside it."""
     for number, place in enumerate(zip(x_um, y_um, strict=True), 1):
@@ -192,6 +210,8 @@ def _show_space(figure: SubFigure, result: Reconstruction) -> None:
     if result.is_of_cells:
         view3d.draw_points(axes, result.foci)
         depths_um = tuple(result.foci["depth_um"])
+    if not result.is_of_layers and not result.is_of_cells:
+        depths_um = result.sensor_depths_um
     nearest_um = MIN_TICK_DISTANCE * max(*result.sensor_depths_um, *depths_um)
     axes.set(xticks=[], yticks=[])
     axes.set_zticks(*_join_labels(depths_um, nearest_um), ha="left")
