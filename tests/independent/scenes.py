@@ -127,9 +127,10 @@ def make_scene(
     n_pixels: int = 51,
     n_layers: int = 4,
     extent_um: float = 1000,
+    gap_um: float = 200,
 ) -> Scene:
     """A scene whose layers have a brightness of 0.5 to 1.5; the same seed gives the same scene."""
     rng = np.random.default_rng(seed)
     layers, masks = zip(*(layer(rng, n_pixels) for _ in range(n_layers)), strict=True)
     gains = rng.uniform(0.5, 1.5, n_layers)[:, None, None]
-    return Scene(gains * np.array(layers), np.array(masks), draw_depths(rng, n_layers, extent_um))
+    return Scene(gains * np.array(layers), np.array(masks), draw_depths(rng, n_layers, extent_um, gap_um))
