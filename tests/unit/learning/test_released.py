@@ -76,7 +76,7 @@ def test_onnx_runtime_gives_the_same(model: Model, tmp_path: Path) -> None:
     export_onnx(model, tmp_path / "model.onnx")
     rng = np.random.default_rng(0)
     measurements = rng.gamma(4, size=(2, model.description.in_channels, 51, 51)).astype(np.float32)
-    expected = model.predict(measurements)
+    expected = model.predict_all(measurements)
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     found = dict(zip(names, session.run(names, {session.get_inputs()[0].name: measurements}), strict=True))

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from foci3d.confidence.consistency import consistency_statistics, fill_absent, fit_reference, relative_residual
 from foci3d.confidence.reliability import confidence_threshold
 from foci3d.config.models import TrustConfig
 from foci3d.evaluation.metrics import BoolArray, FloatArray
 from foci3d.io.samples import NumpyOutputs, NumpySamples
+from foci3d.learning.imagers import add_noise
 from foci3d.learning.layer_counts import head
 from foci3d.learning.model import Model
 from foci3d.learning.recalibration import (
@@ -29,7 +31,7 @@ def prediction_statistics(model: Model, measurements: npt.NDArray[Any], outputs:
 
 
 def recalibrate_network(model: Model, samples: NumpySamples, trust: TrustConfig) -> Recalibration:
-    """Fit the recalibration of a network to validation samples.
+    """Fit the recalibration of a network to validation samples, with noise if it was trained for many imagers.
 
     Parameters
     ----------
@@ -51,6 +53,10 @@ def recalibrate_network(model: Model, samples: NumpySamples, trust: TrustConfig)
         If the point-spread function is not known.
     """
     samples = samples[: trust.n_samples]
+    if ranges := model.description.training.imagers:
+        generator = torch.Generator().manual_seed(model.description.seed)
+        noisy = add_noise(torch.from_numpy(samples.measurements), ranges, generator)
+        samples = replace(samples, measurements=noisy.numpy())
     raw = model.predict_all(samples.measurements)
     counts = CountRecalibration()
     if raw.count_probabilities is not None:
@@ -99,6 +105,8 @@ def _fit_layers(
         depth_fits.append(DepthRecalibration.fit(errors_um, sds[rows, layers]))
     scales, shifts = (tuple(chain(*(getattr(fit, key) for fit in probability_fits))) for key in ("scales", "shifts"))
     depth_scales = tuple(chain(*(fit.scales for fit in depth_fits)))
+    if model.description.training.imagers:  # intervals that are narrower hold less often on specimens of other textures
+        depth_scales = tuple(max(1.0, scale) for scale in depth_scales)
     return ProbabilityRecalibration(scales=scales, shifts=shifts), DepthRecalibration(scales=depth_scales)
 
 
