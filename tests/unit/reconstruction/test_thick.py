@@ -64,7 +64,7 @@ def test_light_from_beyond_the_edges_is_no_body_within(model: Model, psf: PSF) -
 
 
 def test_an_empty_specimen_and_a_missing_psf(config: Config, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("foci3d.reconstruction.thick.is_without_cells", lambda *_: True)
+    monkeypatch.setattr("foci3d.confidence.quality.shape_without_cells", lambda *_: 1.0)
     empty = reconstruct_specimen(np.full((2, N_PIXELS, N_PIXELS), 0.3, np.float32), model, "volume")
     assert len(empty.foci) == 0
     assert "no cells" in empty.quality.note

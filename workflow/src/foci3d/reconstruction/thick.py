@@ -8,7 +8,7 @@ import pandas as pd
 from skimage.measure import label, regionprops_table
 
 from foci3d.classical.volume import PLANE_DISTANCE_UM, fit_volume
-from foci3d.confidence.quality import Quality, is_without_cells
+from foci3d.confidence.quality import Quality, judge_light
 from foci3d.errors import InputError
 from foci3d.evaluation.metrics import CELL_THRESHOLD
 from foci3d.learning.model import Model
@@ -52,14 +52,10 @@ def reconstruct_volume(
     if model.psf is None:
         raise InputError("specimen: volume needs the point-spread function of the imager. Give the file of the PSF.")
     light, depths_um = fit_volume(measurement, model.psf, model.sensor_separation_um)
-    empty = is_without_cells(measurement, model)
+    note = f"volume of {len(depths_um)} planes; edges are uncertain by about {EDGE_SD_UM:g} um in depth"
+    empty, quality = judge_light(measurement, model, Quality(note=note))
     limit = max(CELL_SHARE * float(np.quantile(light, 0.999)), 1e-30)
     probability = light / (light + limit) * (not empty)
-    note = (
-        "no cells: even light explains the measurement"
-        if empty
-        else f"volume of {len(depths_um)} planes; edges are uncertain by about {EDGE_SD_UM:g} um in depth"
-    )
     return Reconstruction(
         measurement=measurement,
         probability=probability,
@@ -70,7 +66,7 @@ def reconstruct_volume(
         threshold=threshold,
         pixel_pitch_um=model.pixel_pitch_um,
         sensor_depths_um=(0.0, model.sensor_separation_um)[: len(measurement)],
-        quality=Quality(note=note),
+        quality=quality,
     )
 
 
