@@ -64,6 +64,7 @@ def reconstruct(
                 "acquisition": {"sample": "clusters", "pixel_pitch_um": 55.0}
                 | dict(zip(["sensor_a", "sensor_b"], images, strict=False)),
                 "specimen": "layers",
+                "n_layers": None,
                 "threshold": THRESHOLD,
                 "conditioning": {"offset": False, "defects": False},
                 "tracking": {"max_lateral_um": 110.0, "max_depth_um": 300.0, "max_gap": 0},
@@ -217,6 +218,7 @@ def test_python_command_line_and_workflow_write_the_same_files(
         params={
             "acquisition": {"sample": "acquisition", "pixel_pitch_um": 55.0, **images},
             "specimen": "layers",
+            "n_layers": None,
             "threshold": 0.5,
             "conditioning": {"offset": True, "defects": True},
             "tracking": {**gates, "max_gap": 0},

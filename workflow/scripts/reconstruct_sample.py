@@ -1,8 +1,7 @@
 """Reconstruct one acquisition, an image or a time series, in 3D.
 
 Reads the images that a row of the table of samples names (y, x), a model and its recalibration (JSON), if it has one.
-Writes probability, mask and uncertainty as OME-TIFF (time, channel, layer, y, x), the foci [um] and the quality as CSV,
-an overview as PNG, an interactive 3-D view as HTML, and a folder with the tracks of a time series.
+Writes volume (OME-TIFF: time, channel, layer, y, x), foci [um] and quality (CSV), overview (PNG), 3-D view, and tracks.
 """
 
 from pathlib import Path
