@@ -54,6 +54,7 @@ rule train:
         validation=project.training_shards("validation"),
         psf=project.psf,
         encoder=project.encoder_weights,
+        initial_model=project.initial_model,
     output:
         **project.model("{network}", "curves"),
     log:

@@ -1,8 +1,8 @@
 """Train a network, or pretrain an encoder.
 
 Reads shards of the training and validation splits, the PSF and, where the network starts from one, a pretrained
-encoder (safetensors); writes weights (safetensors), the description of the model (JSON) and curves (CSV, one row per
-validation). For several devices, Lightning runs this script once for each.
+encoder (safetensors) or a model (JSON and safetensors); writes weights (safetensors), the description of the model
+(JSON) and curves (CSV, one row per validation). For several devices, Lightning runs this script once for each.
 """
 
 from pathlib import Path
@@ -22,8 +22,9 @@ def main(
     curves: Path,
     devices: int = 1,
     encoder: list[Path] = [],  # noqa: B006
+    initial_model: list[Path] = [],  # noqa: B006
 ) -> None:
-    inputs = TrainingInputs(train, validation, psf, code, *encoder)
+    inputs = TrainingInputs(train, validation, psf, code, next(iter(encoder), None), next(iter(initial_model), None))
     run_training(run, inputs, weights.parent, devices).save(weights, model, curves)
 
 

@@ -266,6 +266,12 @@ def _training(config: Config) -> Iterator[ConfigProblem]:
         if training.imagers and not training.resample_stacks:
             expected = "null because stored measurements are those of the configured imager"
             yield problem((*inside, "imagers"), "set", expected, "remove them or set resample_stacks to true")
+        if training.margin_pixels and not training.resample_stacks:
+            expected = "0 because stored measurements have no light from beyond the edges"
+            yield problem((*inside, "margin_pixels"), training.margin_pixels, expected, "set resample_stacks to true")
+        if training.margin_pixels >= config.imager.n_pixels:
+            expected = f"less than imager.n_pixels, {config.imager.n_pixels}"
+            yield problem((*inside, "margin_pixels"), training.margin_pixels, expected, "lower it")
         if training.validation_interval > training.max_steps:
             expected = f"at most training.max_steps, {training.max_steps}"
             yield problem((*inside, "validation_interval"), training.validation_interval, expected, "lower it")
@@ -276,6 +282,8 @@ def _architectures(config: Config) -> Iterator[ConfigProblem]:
         architecture, path = network.architecture, ("networks", name)
         if network.weights != "trained":
             yield from missing_file((*path, "weights"), network.weights, "trained or the file of a model")
+        if network.initial_model:
+            yield from missing_file((*path, "initial_model"), network.initial_model, "the file of a model, or empty")
         if isinstance(architecture, ConvDeconvConfig) and len(architecture.strides) != len(architecture.channels):
             expected = f"one for each of the {len(architecture.channels)} channels"
             found = [*architecture.strides]

@@ -280,6 +280,11 @@ class NetworkConfig(MethodConfig):
     training: TrainingConfig = key("how the network is trained", TrainingConfig)
     average_symmetries: bool = key("average predictions over the exact symmetries of the imager", False)
     weights: str = key("`trained`, or the JSON file of a model", "trained", pattern=r"^trained$|\.json$")
+    initial_model: str = key(
+        "JSON file of a model whose weights a training starts from where names and shapes fit, or empty: random",
+        "",
+        pattern=r"^$|\.json$",
+    )
 
     @property
     def spec(self) -> TaskSpec:

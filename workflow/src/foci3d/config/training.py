@@ -36,5 +36,8 @@ class TrainingConfig(Section):
     maximum_offset: NonNegative = key(
         "largest constant light that half of the samples have added, uniform from 0 for each sensor [mean signal]", 0.0
     )
+    margin_pixels: int = key(
+        "pixels beyond each edge that half of the samples have light from: layers of other samples, mirrored", 0, ge=0
+    )
     validation_interval: Count = key("steps between validations", 250)
     patience: Count = key("validations without a new best before stopping", 30)

@@ -5,7 +5,7 @@ They depend on the seed and the step alone, so that an interrupted training resu
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from foci3d.config.training import TrainingConfig
 from foci3d.io.samples import Samples
 from foci3d.io.shards import ShardedArray
 from foci3d.learning.datasets import ShardDataset
-from foci3d.learning.imagers import TrainingImager, add_noise, add_offset
+from foci3d.learning.imagers import TrainingImager, add_noise, add_offset, surround
 from foci3d.learning.symmetries import apply_symmetries, is_sensor_symmetric, swap_sensors
 from foci3d.simulation.dataset import appearance_numbers, resample_stacks
 
@@ -69,7 +69,8 @@ class TrainingBatches:
         if self.training.resample_stacks:
             layers, masks = self._layers
             indices = self._draw_layers(generator)
-            samples = resample_stacks(layers[indices], masks[indices], generator, self.dataset, imager.measure)
+            measure = partial(self._measure, imager=imager, generator=generator)
+            samples = resample_stacks(layers[indices], masks[indices], generator, self.dataset, measure)
         else:
             samples = stored_batch(self.split, self.training.batch_size, step, self.seed)
         if self.training.augment:
@@ -105,6 +106,12 @@ class TrainingBatches:
             source[torch.randint(len(source), shape, generator=generator, device=device)] for source in self._sources
         ]
         return torch.stack(draws)[appearance, torch.arange(shape[0], device=device)]
+
+    def _measure(self, layers: Tensor, depths_um: Tensor, imager: TrainingImager, generator: torch.Generator) -> Tensor:
+        """Measurements of layers, in half of the samples with light from beyond their edges."""
+        if self.training.margin_pixels:
+            layers = surround(layers, self.training.margin_pixels, generator)
+        return imager.measure(layers, depths_um)
 
     def _augment(self, samples: Samples[Tensor], imager: TrainingImager, generator: torch.Generator) -> Samples[Tensor]:
         """Each sample in a random one of the orientations that the imager allows."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from foci3d.config.models import DatasetConfig, ImagerConfig
 from foci3d.config.training import ImagerRangesConfig
@@ -101,6 +102,20 @@ class RandomImagers(Sequence[TrainingImager]):
         forward = ForwardModel(psf, self.imager.n_pixels, self.dataset.n_sensors, separation_um).to(self.device)
         transfer = self.transfer_functions(forward, depth_scale) if self.transfer_functions else None
         return TrainingImager(forward, depth_scale, transfer)
+
+
+def surround(layers: Tensor, margin_pixels: int, generator: torch.Generator) -> Tensor:
+    """Layers `(N, L, Y, X)` with a margin at each edge, in half of the samples with light in it.
+
+    The light is that of the next sample, whose layers are mirrored at the edges: cells beyond an edge tell nothing of
+    those within. Layers without any light stay dark.
+    """
+    margins = (margin_pixels,) * 4
+    is_surrounded = torch.rand((len(layers), 1, 1, 1), generator=generator, device=layers.device) < 0.5
+    is_lit = layers.amax((2, 3), keepdim=True) > 0
+    others = functional.pad(layers.roll(1, 0) * (is_surrounded & is_lit), margins, mode="reflect")
+    others[..., margin_pixels:-margin_pixels, margin_pixels:-margin_pixels] = layers
+    return others
 
 
 def add_offset(measurements: Tensor, maximum: float, generator: torch.Generator) -> Tensor:

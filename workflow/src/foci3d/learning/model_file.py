@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -16,10 +17,13 @@ from foci3d.config.fields import Count, Positive, Section
 from foci3d.config.training import TrainingConfig
 from foci3d.errors import InputError
 from foci3d.io.atomic import atomic_path
+from foci3d.io.model_files import ModelFiles
 from foci3d.learning.device import Precision
 from foci3d.learning.networks import NETWORKS, build_network
 from foci3d.learning.weights import find_misfits
 from foci3d.optics.symmetries import Symmetry
+
+log = logging.getLogger(__name__)
 
 KIND: Final = "foci3d-model"
 VERSION: Final = 3
@@ -39,6 +43,7 @@ class Digests(Section):
     data: str
     psf: str
     encoder: str | None = None
+    initial_model: str | None = None
     weights: str = ""
 
 
@@ -164,6 +169,27 @@ def read_model(description_path: str | Path, weights_path: str | Path) -> tuple[
         raise InputError(f"{weights_path}: not readable weights ({error}); train the model again.") from error
     _require_fit(weights_path, weights, description)
     return description, weights
+
+
+def start_from_model(network: nn.Module, path: str | Path) -> None:
+    """Give a network the weights of a model where their names and shapes fit; the others remain.
+
+    Raises
+    ------
+    InputError
+        If the model cannot be read, or none of its weights fits.
+    """
+    weights = read_model(path, ModelFiles(Path(path)).weights)[1]
+    expected = network.state_dict()
+    misfits = {*find_misfits(weights, expected)}
+    fitting = {name: values for name, values in weights.items() if name not in misfits}
+    if not fitting:
+        raise InputError(
+            f"{path}: none of its {len(weights)} arrays fits the network; expected a model of the same architecture, "
+            "correct initial_model."
+        )
+    log.info("%d of %d arrays are those of %s, the others are random", len(fitting), len(expected), path)
+    network.load_state_dict(fitting, strict=False)
 
 
 def _require_fit(path: str | Path, weights: dict[str, Tensor], description: ModelDescription) -> None:

@@ -26,7 +26,15 @@ from foci3d.learning.datasets import ShardDataset, open_dataset
 from foci3d.learning.device import resolve_device, resolve_precision
 from foci3d.learning.distributed import local_device, local_rank
 from foci3d.learning.imagers import RandomImagers, TrainingImager
-from foci3d.learning.model_file import Digests, LayerDepth, ModelDescription, content_digest, save_model
+from foci3d.learning.model_file import (
+    Digests,
+    LayerDepth,
+    ModelDescription,
+    content_digest,
+    read_description,
+    save_model,
+    start_from_model,
+)
 from foci3d.learning.networks import NETWORKS, PhysicsNetwork, build_network, count_parameters, load_encoder
 from foci3d.learning.symmetries import is_sensor_symmetric
 from foci3d.learning.tasks import NORMALIZATION, Task, make_task
@@ -77,14 +85,16 @@ class TrainingRun:
         """The task of the network."""
         return make_task(self.task, self.dataset.n_layers, self.dataset.depth_classes_um)
 
-    def initialize_network(self, encoder: Path | None) -> nn.Module:
-        """The network with the weights that it starts from: random, or of a pretrained encoder where there is one."""
+    def initialize_network(self, encoder: Path | None = None, initial_model: Path | None = None) -> nn.Module:
+        """The network with the weights that it starts from: random, of a pretrained encoder or of another model."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             n_outputs = self.make_task().n_outputs
             network = build_network(self.architecture, self.dataset.n_sensors, n_outputs, self.imager.n_pixels)
         if encoder:
             load_encoder(network.get_submodule("encoder"), encoder)
+        if initial_model:
+            start_from_model(network, initial_model)
         return network
 
     def digest(self) -> str:
@@ -106,6 +116,8 @@ class TrainingInputs:
         Digest of the code of the training.
     encoder : Path, optional
         Weights that its encoder starts from.
+    initial_model : Path, optional
+        JSON file of the model that it starts from.
     """
 
     train: Sequence[Path]
@@ -113,6 +125,7 @@ class TrainingInputs:
     psf: Path
     code: str
     encoder: Path | None = None
+    initial_model: Path | None = None
 
     def digests(self) -> Digests:
         """Digests of the contents."""
@@ -121,6 +134,7 @@ class TrainingInputs:
             data=_shards_digest([*self.train, *self.validation]),
             psf=PSF.load(self.psf).digest,
             encoder=content_digest(self.encoder.read_bytes()) if self.encoder else None,
+            initial_model=read_description(self.initial_model).digests.weights if self.initial_model else None,
         )
 
 
@@ -190,7 +204,7 @@ def run_training(run: TrainingRun, inputs: TrainingInputs, folder: Path, n_devic
     log.info("symmetries of the point-spread function: %s", ", ".join(psf.symmetries))
     separation_um = run.imager.sensor_separation_um
     forward = ForwardModel(psf, run.imager.n_pixels, run.dataset.n_sensors, separation_um).to(device)
-    network = run.initialize_network(inputs.encoder).to(device)
+    network = run.initialize_network(inputs.encoder, inputs.initial_model).to(device)
     if isinstance(network, PhysicsNetwork):
         network.set_optics(forward)
     digests = inputs.digests()

@@ -122,8 +122,9 @@ class ForwardModel(torch.nn.Module):
     def forward(self, layers: Tensor, depths_um: Tensor) -> Tensor:
         """Measurements `(N, S, P, P)` of un-blurred `layers (N, L, P, P)` [a.u.], differentiable in these.
 
-        `depths_um (N, L)` are their distances from sensor A [um]; InputError if the distance of a layer from a sensor
-        lies outside the depths of the point-spread function.
+        Layers may extend beyond the measurement by the same margin at each edge; light from more than P - 1 pixels away
+        does not reach a pixel. `depths_um (N, L)` are their distances from sensor A [um]; InputError if the distance of
+        a layer from a sensor lies outside the depths of the point-spread function.
         """
         return self.project(layers, self.distances_um(depths_um))
 
@@ -202,9 +203,12 @@ class ForwardModel(torch.nn.Module):
         """Convolution of `images (..., P, P)` with the kernels whose factors are `rows` and `columns`.
 
         With the image flipped, the band matrices a[P-1 + i-j] become a[i+j], which are plain windows of the factors:
-        `by_row (..., Y, Y' * T)` and `by_column (..., X', T * X)`.
+        `by_row (..., Y, Y' * T)` and `by_column (..., X', T * X)`. Where images have a margin, the factors are 0 there.
         """
-        by_row = rows.flatten(-2).unfold(-1, self.n_pixels * self.n_terms, self.n_terms).contiguous()
+        n_source = images.shape[-1]
+        if margin := (n_source - self.n_pixels) // 2:
+            rows, columns = functional.pad(rows, (0, 0, margin, margin)), functional.pad(columns, (margin, margin))
+        by_row = rows.flatten(-2).unfold(-1, n_source * self.n_terms, self.n_terms).contiguous()
         by_column = columns.unfold(-1, self.n_pixels, 1).transpose(-3, -2).flatten(-2)
         partial = batched_matmul(images.flip((-2, -1)), by_column)  # (..., Y', T * X)
         return batched_matmul(by_row, partial.reshape(*partial.shape[:-2], -1, self.n_pixels))

@@ -321,6 +321,11 @@ class Project:
         weights = self.config.pretraining.weights
         return [str(self.model_files("encoder").weights) if weights == "synthetic" else weights]
 
+    def initial_model(self, wildcards: Wildcards) -> list[str]:
+        """Description and weights of the model that a training starts from, if any."""
+        path = self.network(wildcards.network).initial_model
+        return [path, str(ModelFiles(Path(path)).weights)] if path else []
+
     # Predictions, scores, figures and tables.
 
     def predictions(self, network: str = "{network}", dataset: str = "{dataset}") -> str:
