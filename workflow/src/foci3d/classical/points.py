@@ -30,7 +30,10 @@ MARGIN_PX = 4
 """Pixels beyond the edges in which points are searched, too; points may move as far again."""
 
 MODEL_RELATIVE_SD = 0.005
-"""Error of the point-spread function and of the components of tissue, relative to their light in a pixel."""
+"""Error of the point-spread function, relative to the light of the points in a pixel."""
+
+TISSUE_RELATIVE_SD = 0.01
+"""Error of point-spread function and components of tissue, relative to all light in a pixel."""
 
 MAX_ROUNDS = 60
 """Searches for further points."""
@@ -227,8 +230,8 @@ class _Fit:
         self.noise = self.given_noise or estimate_noise(self.readings, expected)
         expected = self.readings if expected is None else expected
         self.measurement = self.readings - self.noise.clipping_bias(expected) - self.known
-        inexact = expected if self.tissue else light
-        self.variance = self.noise.variance(expected) + (MODEL_RELATIVE_SD * inexact) ** 2
+        inexact = TISSUE_RELATIVE_SD * expected if self.tissue else MODEL_RELATIVE_SD * light
+        self.variance = self.noise.variance(expected) + inexact**2
         if self.tissue:
             self.product = most_probable(self.measurement - light, self.variance, self.tissue)
         else:
