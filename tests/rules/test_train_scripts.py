@@ -31,6 +31,7 @@ TRAINING = {
     "max_learning_rate": 0.002,
     "weight_averaging": 0.0,
     "maximum_offset": 0.0,
+    "margin_pixels": 0,
     "weight_decay": 0.01,
     "augment": True,
     "resample_stacks": True,
@@ -112,7 +113,13 @@ SUFFIXES = {"weights": "safetensors", "model": "json", "curves": "csv"}
 def train(tmp_path: Path, psf_file: str, config: Config, run_script: RunScript) -> Callable[..., Files]:
     """Train a network of `NETWORKS` through its script; returns its files."""
 
-    def run(name: str, files: dict[str, list[str]], encoder: str | None = None, **change: Any) -> Files:
+    def run(
+        name: str,
+        files: dict[str, list[str]],
+        encoder: str | None = None,
+        initial_model: tuple[str, ...] = (),
+        **change: Any,
+    ) -> Files:
         task, dataset, architecture = NETWORKS[name]
         output = {key: str(tmp_path / "models" / f"{name}.{suffix}") for key, suffix in SUFFIXES.items()}
         imager = config.imager.model_dump() | {"n_pixels": N_PIXELS}
@@ -126,6 +133,7 @@ def train(tmp_path: Path, psf_file: str, config: Config, run_script: RunScript) 
                 "validation": files["validation"],
                 "psf": psf_file,
                 "encoder": [encoder] if encoder else [],
+                "initial_model": list(initial_model),
             },
             output=output,
             params={
@@ -363,12 +371,27 @@ def test_a_network_for_many_imagers_serves_another_one(many_imagers: Files, make
     assert all(np.isfinite(values).all() for values in outputs.arrays().values())
 
 
+def test_a_training_that_starts_from_a_model(train: Callable[..., Files], split_files: Any, tmp_path: Path) -> None:
+    """With a learning rate of almost 0, the weights stay those of the model; its digest is in the description."""
+    files = split_files(STACK)
+    first = {kind: tmp_path / f"first.{suffix}" for kind, suffix in SUFFIXES.items()}
+    for kind, path in train("stack", files).items():
+        Path(path).rename(first[kind])
+    frozen = {"max_learning_rate": 1e-12, "weight_decay": 0.0}
+    model = train("stack", files, initial_model=(str(first["model"]), str(first["weights"])), training=frozen)
+    found, expected = load_file(model["weights"]), load_file(first["weights"])
+    for name in dict(load_model(model["model"]).network.named_parameters()):
+        torch.testing.assert_close(found[name], expected[name], rtol=0, atol=1e-6)
+    digests = json.loads(Path(model["model"]).read_text())["digests"]
+    assert digests["initial_model"] == json.loads(first["model"].read_text())["digests"]["weights"]
+
+
 def test_a_network_for_any_number_of_layers_is_trained_and_scored(
     train: Callable[..., Files], split_files: Any, make_psf: Callable[..., PSF], tmp_path: Path
 ) -> None:
     """It is tested on samples of two layers, of the three that it can find."""
     task, dataset = "counted_stacks", {**STACK, "n_layers": 3, "minimum_layers": 0}
-    training = {"imagers": IMAGERS, "maximum_offset": 3.0}
+    training = {"imagers": IMAGERS, "maximum_offset": 3.0, "margin_pixels": 3}
     files = train(
         "depths", split_files(dataset), training=training, task=task, dataset=dataset, architecture=PHYSICS_UNET
     )
