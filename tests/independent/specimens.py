@@ -35,7 +35,7 @@ class Specimen:
         inside = slice(self.margin_px, self.margin_px + N_PIXELS)
         extent = N_PIXELS + 2 * self.margin_px
         for seed in range(first, first + n_samples):
-            gap_um = min(200, 600 / self.n_layers)  # more layers have less room
+            gap_um = min(200, 600 / self.n_layers)  # more layers leave shorter gaps
             scene = scenes.make_scene(getattr(scenes, self.layer), seed, extent, self.n_layers, gap_um=gap_um)
             seen = scene.layers[:, inside, inside], scene.masks[:, inside, inside]
             yield measure(scene.layers, scene.depths_um, seed=seed), scenes.Scene(*seen, scene.depths_um)

@@ -176,6 +176,10 @@ def reconstruct(
     from foci3d.reconstruction.acquisition import reconstruct_acquisition
     from foci3d.reconstruction.imager_correction import ImagerCorrection, load_corrected_model
 
+    if n_layers is not None and specimen in ("cells", "volume"):
+        raise InputError(
+            f"--n-layers: found with --specimen {specimen}; expected --specimen layers, leave one of them out."
+        )
     tracking = _tracking(max_lateral_um, max_depth_um, max_gap)
     correction = ImagerCorrection.load(imager) if imager else None
     trained = load_corrected_model(

@@ -97,7 +97,7 @@ def unnamed_axes(path: Path, shape: Sequence[int]) -> str:
     Raises
     ------
     InputError
-        If the axes cannot be told apart: no guess is made that may be wrong.
+        If the axes are ambiguous: no guess is made that may be wrong.
     """
     n_axes = len(shape)
     if n_axes == 2:
@@ -110,7 +110,7 @@ def unnamed_axes(path: Path, shape: Sequence[int]) -> str:
         if min(shape[:2]) >= MIN_PIXELS > shape[2]:
             return "YXQ"
     raise InputError(
-        f"{path}: the axes of an array of {format_shape(shape)} are not named and cannot be told apart; expected "
+        f"{path}: the axes of an array of {format_shape(shape)} are not named and ambiguous; expected "
         "(y, x), square images as (frame, y, x), or (frame, sensor, y, x). If frames are the last axis, write "
         "permute(array, [3 4 1 2]) in MATLAB or array.transpose(2, 0, 1)[:, None] in Python; or export a TIFF."
     )

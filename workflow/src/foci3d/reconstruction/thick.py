@@ -52,7 +52,7 @@ def reconstruct_volume(
     if model.psf is None:
         raise InputError("specimen: volume needs the point-spread function of the imager. Give the file of the PSF.")
     light, depths_um = fit_volume(measurement, model.psf, model.sensor_separation_um)
-    note = f"volume of {len(depths_um)} planes; edges are uncertain by about {EDGE_SD_UM:g} um in depth"
+    note = f"volume of {len(depths_um)} planes; edges are uncertain by about {EDGE_SD_UM:g} um in depth, no flag"
     empty, quality = judge_light(measurement, model, Quality(note=note))
     limit = max(CELL_SHARE * float(np.quantile(light, 0.999)), 1e-30)
     probability = light / (light + limit) * (not empty)
