@@ -105,6 +105,13 @@ class PsfConfig(Section):
 class SceneConfig(Section):
     """Appearance of a synthetic layer of cells; intervals are sampled uniformly, anew for each layer."""
 
+    shape: Literal["perlin", "ellipses", "filaments"] = key("shape of the cells: thresholded Perlin noise", "perlin")
+    cell_radius_px: PositiveInterval = key(
+        "radius of ellipses, or half the width of a filament; not used by perlin [pixels] [assumed]", (1.5, 7.5)
+    )
+    coverage: FractionInterval = key(
+        "share of a layer that holds cells, in the mean; not used by perlin [assumed]", (0.05, 0.5)
+    )
     perlin_backend: Literal["batched", "noise_package"] = key(
         "Perlin noise: a new lattice for each image, or one of the package `noise` (slow)", "batched"
     )

@@ -1,8 +1,9 @@
 """Scenes of cells: stacks of synthetic layers, and a cluster that moves through a stack.
 
-A layer has cells where Perlin noise exceeds a threshold. The pixels of a cell, and of the background, are log-normal:
-independent of each other, as in the paper's scenes, or with a smooth texture and soft borders, as in images of real
-cells. Each scene has its own random generator, so that it does not depend on which scenes are drawn with it.
+A layer has cells where Perlin noise, or the field of another shape, exceeds a threshold. The pixels of a cell, and of
+the background, are log-normal: independent of each other, as in the paper's scenes, or with a smooth texture and soft
+borders, as in images of real cells. Each scene has its own random generator, so that it does not depend on which scenes
+are drawn with it.
 """
 
 import functools
@@ -23,6 +24,7 @@ from foci3d.config.models import DatasetConfig, SceneConfig
 from foci3d.io.samples import Scenes
 from foci3d.optics.linalg import batched_matmul
 from foci3d.simulation import perlin
+from foci3d.simulation.shapes import draw_fields
 
 UInts = npt.NDArray[np.uint64]
 
@@ -43,7 +45,7 @@ class SceneDraws:
     Parameters
     ----------
     field : Tensor (N, L, Y, X), float32
-        Perlin noise, from about -1 to 1.
+        Perlin noise or the field of another shape, from about -1 to 1.
     ranks : Tensor (N, L, Y, X), int32
         Index of the quantile that a pixel takes, cell or background: 0 to ``N_QUANTILES - 1``, equally likely.
     threshold, ratio, gain : Tensor (N, L), float32
@@ -94,7 +96,7 @@ def draw_layers(
     scale = 1 + 2 * margin_pixels / n_pixels
     extent = n_pixels + 2 * margin_pixels
     sizes = perlin.lattice_sizes(scene.lattice_cells[1] * scale, scene.octaves)
-    n_nodes = sum(size**2 for size in sizes)
+    n_nodes = sum(size**2 for size in sizes) if scene.shape == "perlin" else 0
     n_texture = len(TEXTURE_VARIABLES) if any(low < high for low, high in _texture_intervals(scene)) else 0
     counts = (len(LAYER_VARIABLES), n_nodes / 8, extent**2 / 4, n_texture)
     words_by_use = [math.ceil(n_layers * count) for count in counts]
@@ -104,7 +106,9 @@ def draw_layers(
     variables = _layer_variables(for_layers, n_layers, scene) | _texture_variables(for_texture, n_layers, scene)
     cells, persistence = variables["lattice_cells"].flatten() * scale, variables["persistence"].flatten()
     corner = torch.stack([variables["x"], variables["y"]], -1).flatten(0, 1)
-    if scene.perlin_backend == "batched":
+    if scene.shape != "perlin":
+        field = draw_fields(generators, n_layers, scene, extent).flatten(0, 1)
+    elif scene.perlin_backend == "batched":
         codes = _small_integers(for_lattice, np.uint8, n_layers, n_nodes)
         field = perlin.perlin_noise(_gradients(codes, sizes), cells, corner, extent, persistence)
     else:
