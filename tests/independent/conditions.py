@@ -53,6 +53,10 @@ METRICS = {
     "error_percent": "error [%]",
     "depth_error_um": "depths [um]",
     "flagged_percent": "flagged [%]",
+    "expected_error_percent": "expected error [%]",
+    "masks_flagged_percent": "masks flagged [%]",
+    "depths_flagged_percent": "depths flagged [%]",
+    "depth_sd_um": "standard deviation of depths [um]",
     "coverage_95_percent": "depths in 95 % interval [%]",
     "abstained_percent": "abstained [%]",
 }
@@ -176,14 +180,18 @@ def score(result: foci3d.Reconstruction, scene: scenes.Scene) -> dict[str, float
     """Metrics of one reconstruction; depths of layers with cells, of which a missed one is outside its interval."""
     occupied = scene.masks.any((1, 2))
     mask, depths_um, sds_um = align_layers(result, scene)
-    errors_um = np.abs(depths_um - scene.depths_um)[occupied]
+    errors_um, quality = np.abs(depths_um - scene.depths_um)[occupied], result.quality
     return {
         "layers_exact_percent": 100.0 * (len(result.mask) == len(scene.masks)),
         "error_percent": 100 * float((mask != scene.masks).mean()),
         "depth_error_um": float(np.nanmean(errors_um)),
-        "flagged_percent": 100.0 * bool(result.quality.flagged),
+        "flagged_percent": 100.0 * bool(quality.flagged),
+        "expected_error_percent": 100 * (np.nan if quality.expected_error is None else quality.expected_error),
+        "masks_flagged_percent": 100.0 * bool(quality.masks_flagged),
+        "depths_flagged_percent": 100.0 * bool(quality.depths_flagged),
+        "depth_sd_um": np.nan if quality.depth_sd_um is None else quality.depth_sd_um,
         "coverage_95_percent": 100 * float((errors_um <= 1.96 * sds_um[occupied]).mean()),
-        "abstained_percent": 100 * (result.quality.abstained or 0.0),
+        "abstained_percent": 100 * (quality.abstained or 0.0),
     }
 
 

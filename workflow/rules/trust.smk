@@ -22,6 +22,7 @@ rule recalibrate_network:
     params:
         **project.inference(),
         trust=project.value("trust"),
+        appearances=project.appearance_shares,
         code=project.code("recalibrate_network"),
     script:
         "../scripts/recalibrate_network.py"

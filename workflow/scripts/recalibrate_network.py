@@ -1,8 +1,7 @@
 """Fit the recalibration of a network to validation samples.
 
 Reads the model (JSON and safetensors), the PSF and validation shards (HDF5); writes the recalibration of
-probabilities and depths, the confidence below which to abstain, and the reference of the out-of-distribution flag
-(JSON).
+probabilities and depths, the confidence below which to abstain, and the references of the flags (JSON).
 """
 
 from pathlib import Path
@@ -19,12 +18,13 @@ def main(
     psf: Path,
     validation: list[Path],
     trust: TrustConfig,
+    appearances: list[float],
     device: str,
     average_symmetries: bool,
     recalibration: Path,
 ) -> None:
     trained = load_model(model, psf=psf, device=device, average_symmetries=average_symmetries, recalibration=None)
-    recalibrate_network(trained, read_shards(validation), trust).save(recalibration)
+    recalibrate_network(trained, read_shards(validation), trust, appearances).save(recalibration)
 
 
 if __name__ == "__main__":

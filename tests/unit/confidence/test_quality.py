@@ -45,11 +45,17 @@ def test_numbers_on_validation_samples_are_those_of_the_calibration(
     monkeypatch.setattr(foci3d.confidence.quality, "MIN_SHAPE_WITH_CELLS", 0.0)  # these are noise
     recalibrated = replace(model, recalibration=recalibration)
     qualities = [reconstruct(sample, recalibrated).quality for sample in SAMPLES.measurements]
-    assert np.mean([quality.flagged for quality in qualities]) == pytest.approx(TRUST.false_alarm_rate, abs=0.04)
-    abstained = [quality.abstained for quality in qualities if not quality.flagged]
+    shares = [np.mean([quality.out_of_distribution for quality in qualities])]
+    shares += [np.mean([quality.depth_sd_um > quality.depth_sd_threshold_um for quality in qualities])]
+    assert shares == pytest.approx([TRUST.false_alarm_rate] * 2, abs=0.04)
+    assert all(
+        quality.expected_error == pytest.approx(recalibration.mask_errors.usual, rel=0.1) for quality in qualities
+    )
+    assert all(quality.flagged == (quality.masks_flagged or quality.depths_flagged) for quality in qualities)
+    abstained = [quality.abstained for quality in qualities if not quality.out_of_distribution]
     assert np.mean(abstained) == pytest.approx(1 - TRUST.coverage, abs=0.02)
     assert np.median([quality.residual for quality in qualities]) == pytest.approx(recalibration.typical_residual)
-    assert {quality.note for quality in qualities if not quality.flagged} == {""}
+    assert {quality.note for quality in qualities if not quality.out_of_distribution} == {""}
 
 
 def test_statistics_and_residual_use_the_predicted_depths(model: Model) -> None:
@@ -93,7 +99,8 @@ def test_number_of_layers_is_in_the_quality_and_in_the_reconstruction(
         assert f"number of layers: {n} (" in str(result.quality)
         assert len(result.probability) == len(result.depths_um) == max(1, n)
         np.testing.assert_allclose(result.probability, probability[: max(1, n)], atol=1e-4)
-    assert np.mean([result.quality.flagged for result in results]) == pytest.approx(TRUST.false_alarm_rate, abs=0.04)
+    out = [result.quality.out_of_distribution for result in results]
+    assert np.mean(out) == pytest.approx(TRUST.false_alarm_rate, abs=0.04)
     assert np.median([result.quality.residual for result in results]) == pytest.approx(fitted.typical_residual)
     field = reconstruct(np.random.default_rng(1).uniform(1, 2, (2, 20, 15)), recalibrated)
     assert field.probability.shape[1:] == (20, 15)
@@ -122,7 +129,7 @@ def test_flagged_depths_are_no_surer_than_those_of_the_training_data(
         reference = recalibration.reference.model_copy(update={"threshold": threshold})
         changed = recalibration.model_copy(update={"reference": reference, "depth_sds": depth_sds})
         result = reconstruct(SAMPLES.measurements[0], replace(model, recalibration=changed))
-        assert result.quality.flagged is flagged
+        assert result.quality.out_of_distribution is flagged
         if flagged:
             assert result.depth_sds_um[:2] == tuple(training_sds_um[:2])
         else:
@@ -204,7 +211,8 @@ def test_notes_say_what_is_not_available(
         (replace(model, psf=None), recalibration, "need the point-spread function"),
     ):
         quality = reconstruct(measurement, replace(other, recalibration=given)).quality
-        assert quality.flagged is None
+        assert quality.out_of_distribution is None
+        assert quality.flagged is (False if given is recalibration else None)
         assert note in str(quality)
     wider = make_psf(13, pixel_pitch_um=50.0)
     quality = reconstruct(measurement, replace(model, psf=wider, recalibration=recalibration)).quality
@@ -224,3 +232,21 @@ def test_line_and_table() -> None:
     assert table["frame"].tolist() == [0, 1, 2]
     assert table["flagged"].tolist() == ["no", "yes", "not available"]
     assert table["residual"].isna().tolist() == [False, False, True]
+
+
+def test_masks_and_depths_are_judged_by_their_own_evidence() -> None:
+    usual = {"usual_error": 0.06, "error_threshold": 0.11, "usual_depth_error_um": 20.0, "depth_sd_threshold_um": 60.0}
+    blurred = Quality(score=0.0, score_threshold=1.5, expected_error=0.05, depth_sd_um=80.0, **usual)
+    assert (blurred.masks_flagged, blurred.depths_flagged, blurred.flagged) == (False, True, True)
+    assert str(blurred).startswith(
+        "masks reliable: about 5% of the pixels wrong (usually 6%); "
+        "depths UNRELIABLE: ± 80 um (usual error 20 um); in distribution"
+    )
+    crowded = replace(blurred, expected_error=0.15, depth_sd_um=30.0)
+    assert (crowded.masks_flagged, crowded.depths_flagged, crowded.flagged) == (True, False, True)
+    elsewhere = replace(crowded, score=9.0)
+    assert (elsewhere.masks_flagged, elsewhere.depths_flagged) == (True, True)
+    assert str(elsewhere).startswith("OUT-OF-DISTRIBUTION: masks and depths are unreliable")
+    table = quality_table([blurred, crowded, Quality()])
+    assert table["masks"].tolist() == ["reliable", "UNRELIABLE", "not available"]
+    assert table["depths"].tolist() == ["UNRELIABLE", "reliable", "not available"]

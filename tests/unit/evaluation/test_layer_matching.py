@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from foci3d.evaluation.layer_matching import count_mismatches, match_layers
+from foci3d.evaluation.layer_matching import count_mismatches, mask_error, match_layers
 
 STRIPES = np.eye(8, dtype=bool)[:, None]  # eight masks without overlap
 
@@ -35,3 +35,14 @@ def test_layers_that_are_not_there_do_not_count() -> None:
     found_um = np.array([[100.0, np.nan, np.nan], [500.0, 700.0, np.nan], [np.nan] * 3])
     masks = np.broadcast_to(STRIPES[:3], (3, 3, 1, 8))
     assert count_mismatches(masks, found_um, masks, depths_um).tolist() == [[1, 0], [0, 2], [1, 0]]
+
+
+def test_mask_error_assigns_layers_of_another_number_for_the_fewest_wrong_pixels() -> None:
+    rng = np.random.default_rng(0)
+    target = rng.random((3, 8, 8)) > 0.6
+    assert mask_error(target, target) == 0
+    assert mask_error(target[::-1], target) > 0.2, "the order counts where the number is right"
+    assert mask_error(target[[2, 0]], target) == target[1].mean() / 3
+    assert mask_error(np.concatenate([target, ~target[:1]]), target) == (~target[0]).mean() / 3
+    assert mask_error(target[:0], target) == target.mean()
+    assert mask_error(target, target[:0]) == target.sum() / 64

@@ -5,7 +5,13 @@ import pytest
 from scipy.special import expit, logit
 
 from foci3d.evaluation.metrics import DEPTH_INTERVALS
-from foci3d.learning.recalibration import CountRecalibration, DepthRecalibration, ProbabilityRecalibration
+from foci3d.learning.recalibration import (
+    UNUSUAL,
+    CountRecalibration,
+    DepthRecalibration,
+    ErrorReference,
+    ProbabilityRecalibration,
+)
 
 
 @pytest.fixture
@@ -56,6 +62,39 @@ def test_calibrated_depth_intervals_hold_their_shares_of_new_samples():
     share = [values.sum(0) / (~np.isnan(errors_um[2000:])).sum(0) for values in within]
     assert share[0] == pytest.approx([0.68, 0.68], abs=0.03)
     assert share[1] == pytest.approx([0.95, 0.95], abs=0.015)
+
+
+def test_the_floor_makes_the_95_percent_interval_hold_for_each_generator() -> None:
+    """One of two generators has textures by which depths err by 40 um more, however sure the network is."""
+    rng = np.random.default_rng(4)
+    sds_um = rng.uniform(5, 50, (4000, 2))
+    generators = np.arange(4000) % 2
+    errors_um = np.hypot(sds_um, 40.0 * generators[:, None]) * rng.standard_normal(sds_um.shape)
+    errors_um[::7, 0] = np.nan
+    rows = np.arange(4000) < 2000
+    scaled = DepthRecalibration(scales=(1.0, 1.0))
+    fitted = scaled.fit_floor(errors_um[rows], sds_um[rows], generators[rows])
+    assert fitted.floor_um == pytest.approx(40, rel=0.1)
+    first = rows & (generators == 0)
+    assert scaled.fit_floor(errors_um[first], sds_um[first], generators[first]).floor_um < 12
+    calibrated = fitted(sds_um)
+    for number, least in ((0, 0.95), (1, 0.93)):
+        new = ~rows & (generators == number)
+        within = (np.abs(errors_um) <= 1.96 * calibrated)[new & ~np.isnan(errors_um[:, 0])]
+        assert least <= within.mean()
+    assert np.array_equal(scaled(sds_um), sds_um)
+
+
+def test_errors_that_are_expected_are_flagged_by_those_that_are_usual() -> None:
+    rng = np.random.default_rng(5)
+    expected = rng.uniform(0.02, 0.3, 2000)
+    errors = expected * rng.uniform(0.8, 1.2, 2000)
+    errors[:10] = np.nan
+    reference = ErrorReference.fit(errors, expected, 0.05)
+    assert reference.usual == pytest.approx(0.16, rel=0.05)
+    usual = errors <= UNUSUAL * reference.usual
+    assert np.mean(expected[usual] > reference.threshold) == pytest.approx(0.05, abs=0.005)
+    assert np.mean(expected[errors > UNUSUAL * reference.usual] > reference.threshold) > 0.7
 
 
 def test_depth_calibration_of_an_empty_layer_changes_nothing():

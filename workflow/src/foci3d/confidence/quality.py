@@ -1,10 +1,16 @@
 """How far to trust a reconstruction: its residual, whether it is out-of-distribution, and what is uncertain.
 
-The thresholds come from the recalibration of the network on validation samples. Where a value is not available, a note
-says why; nothing stands in for it.
+Three kinds of evidence are judged, each with a threshold from the recalibration of the network on validation samples:
+
+- whether the measurement resembles these samples, see `foci3d.confidence.consistency`;
+- the errors of the masks that the recalibrated probabilities expect, about as many as there are on cells of other
+  shapes and textures, too;
+- the standard deviations of the depths.
+
+Where a value is not available, a note says why; nothing stands in for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,7 +20,8 @@ import pandas as pd
 
 from foci3d.confidence.consistency import consistency_score, relative_residual, shape_without_cells
 from foci3d.confidence.recalibration import prediction_statistics
-from foci3d.confidence.reliability import confidence
+from foci3d.confidence.reliability import confidence, expected_error
+from foci3d.evaluation.metrics import FloatArray
 from foci3d.io.samples import NumpyOutputs
 from foci3d.learning.model import Model
 from foci3d.learning.recalibration import Recalibration
@@ -25,6 +32,9 @@ POSSIBLE = 0.05
 
 AT_BOUND_UM = 0.5
 """Distance from a sensor below which nothing but the bound keeps a depth inside, see `bound_depths`."""
+
+VERDICTS = {True: "UNRELIABLE", False: "reliable", None: "not available"}
+"""Words for a flag."""
 
 MAX_SHAPE_WITHOUT_CELLS = 1.15
 """Largest `shape_without_cells` of a measurement that holds no cells for certain."""
@@ -53,6 +63,12 @@ class Quality:
         Why values are not available, and other reservations; empty if there are none.
     n_at_bound : int
         Layers whose predicted depth is at a bound of the imager, which nothing but the bound keeps inside.
+    expected_error, usual_error, error_threshold : float or None
+        Share of misclassified pixels that the probabilities expect, the median error of validation samples, and the
+        expected error from which masks are unreliable.
+    depth_sd_um, usual_depth_error_um, depth_sd_threshold_um : float or None
+        Root mean square of the standard deviations of the depths, that of the errors of a usual validation sample, and
+        the value from which depths are unreliable [um].
     """
 
     residual: float | None = None
@@ -62,27 +78,44 @@ class Quality:
     abstained: float | None = None
     note: str = ""
     n_at_bound: int = 0
+    expected_error: float | None = None
+    usual_error: float | None = None
+    error_threshold: float | None = None
+    depth_sd_um: float | None = None
+    usual_depth_error_um: float | None = None
+    depth_sd_threshold_um: float | None = None
+
+    @property
+    def out_of_distribution(self) -> bool | None:
+        """Whether the measurement is unlike those of the training, so that masks and depths are unreliable."""
+        return True if self.n_at_bound else _exceeds(self.score, self.score_threshold)
+
+    @property
+    def masks_flagged(self) -> bool | None:
+        """Whether the masks are unreliable."""
+        return _any_flag(self.out_of_distribution, _exceeds(self.expected_error, self.error_threshold))
+
+    @property
+    def depths_flagged(self) -> bool | None:
+        """Whether the depths are unreliable."""
+        return _any_flag(self.out_of_distribution, _exceeds(self.depth_sd_um, self.depth_sd_threshold_um))
 
     @property
     def flagged(self) -> bool | None:
-        """Whether the measurement is out-of-distribution, so that masks and depths are unreliable."""
-        if self.n_at_bound:
-            return True
-        if self.score is None or self.score_threshold is None:
-            return None
-        return self.score > self.score_threshold
+        """Whether masks or depths are unreliable."""
+        return _any_flag(self.masks_flagged, self.depths_flagged)
 
     def __str__(self) -> str:
         """The quality in one line."""
-        parts = []
+        parts = [*self._reliability()]
         if self.residual is not None:
             typical = "" if self.typical_residual is None else f" (validation: {self.typical_residual:.0%})"
             parts.append(f"residual {self.residual:.0%} of the contrast{typical}")
-        if self.flagged is not None:
-            verdict = "OUT-OF-DISTRIBUTION: masks and depths are unreliable" if self.flagged else "in distribution"
+        if (is_other := self.out_of_distribution) is not None:
+            verdict = "OUT-OF-DISTRIBUTION: masks and depths are unreliable" if is_other else "in distribution"
             score = "" if self.score is None else f" (score {self.score:.1f}, threshold {self.score_threshold:.1f})"
             parts.append(f"{verdict}{score}")
-        if self.flagged:
+        if is_other:
             parts.append(
                 "check that the PSF, the orientation of the images and the kind of specimen are as the network expects"
             )
@@ -91,6 +124,27 @@ class Quality:
         if self.abstained is not None:
             parts.append(f"abstains from {self.abstained:.0%} of the pixels")
         return "; ".join([*parts, *([self.note] if self.note else [])])
+
+    def _reliability(self) -> Iterator[str]:
+        """Masks and depths in words, of a measurement that is not out-of-distribution."""
+        if self.out_of_distribution:
+            return
+        if self.expected_error is not None and self.usual_error is not None:
+            about = f"about {self.expected_error:.0%} of the pixels wrong (usually {self.usual_error:.0%})"
+            yield f"masks {VERDICTS[self.masks_flagged]}: {about}"
+        if self.depth_sd_um is not None and self.usual_depth_error_um is not None:
+            about = f"± {self.depth_sd_um:.0f} um (usual error {self.usual_depth_error_um:.0f} um)"
+            yield f"depths {VERDICTS[self.depths_flagged]}: {about}"
+
+
+def _exceeds(value: float | None, threshold: float | None) -> bool | None:
+    return None if value is None or threshold is None else value > threshold
+
+
+def _any_flag(*flags: bool | None) -> bool | None:
+    """Whether any is raised; None if none is available."""
+    known = [flag for flag in flags if flag is not None]
+    return any(known) if known else None
 
 
 def describe_count(probabilities: npt.NDArray[np.floating]) -> str:
@@ -106,11 +160,20 @@ def describe_count(probabilities: npt.NDArray[np.floating]) -> str:
 
 
 def quality_table(qualities: Sequence[Quality]) -> pd.DataFrame:
-    """One row per frame: frame (from 0), flagged (yes, no or not available), and the fields of `Quality`."""
-    verdicts = {True: "yes", False: "no", None: "not available"}
+    """One row per frame: frame (from 0), flagged (yes, no or not available), masks and depths (`VERDICTS`), and fields.
+
+    The fields are those of `Quality`.
+    """
+    answers = {True: "yes", False: "no", None: "not available"}
     table = pd.DataFrame([asdict(quality) for quality in qualities])
     table.insert(0, "frame", range(len(table)))
-    table.insert(list(table).index("abstained"), "flagged", [verdicts[quality.flagged] for quality in qualities])
+    verdicts = {
+        "flagged": [answers[quality.flagged] for quality in qualities],
+        "masks": [VERDICTS[quality.masks_flagged] for quality in qualities],
+        "depths": [VERDICTS[quality.depths_flagged] for quality in qualities],
+    }
+    for place, (name, column) in enumerate(verdicts.items(), list(table).index("abstained")):
+        table.insert(place, name, column)
     return table
 
 
@@ -144,7 +207,7 @@ def assess_quality(
     """
     recalibration, notes = model.usable_recalibration, []
     values: dict[str, Any] = {}
-    probability, (depths_um, _) = recalibrated.output, model.layer_depths(recalibrated)
+    probability, (depths_um, sds_um) = recalibrated.output, model.layer_depths(recalibrated)
     if recalibrated.count_probabilities is not None:
         notes.append(describe_count(recalibrated.count_probabilities))
     if model.recalibration is None:
@@ -168,15 +231,32 @@ def assess_quality(
         values |= {"score": float(scores.max()), "score_threshold": threshold}
         if len(scores) > 1:
             notes.append(f"{(scores > threshold).sum()} of {len(scores)} tiles out-of-distribution, the worst counts")
+    if recalibration:
+        values |= _expected_errors(probability, depths_um, sds_um, recalibration)
     quality = Quality(**values, note="; ".join(notes))
     return replace(quality, abstained=_abstained(probability[~np.isnan(depths_um)], quality, recalibration))
+
+
+def _expected_errors(
+    probability: FloatArray, depths_um: FloatArray, sds_um: FloatArray, recalibration: Recalibration
+) -> dict[str, float]:
+    """Fields of `Quality` on the errors that recalibrated masks `(L, Y, X)` and depths, or maps of these, expect."""
+    found = ~np.isnan(depths_um)
+    values: dict[str, float] = {}
+    if masks := recalibration.mask_errors:
+        values |= {"usual_error": masks.usual, "error_threshold": masks.threshold}
+        values["expected_error"] = expected_error(probability[found])
+    if (depths := recalibration.depth_errors_um) and found.any():
+        values |= {"usual_depth_error_um": depths.usual, "depth_sd_threshold_um": depths.threshold}
+        values["depth_sd_um"] = float(np.sqrt(np.mean(sds_um[found] ** 2)))
+    return values
 
 
 def _abstained(
     probability: npt.NDArray[np.floating], quality: Quality, recalibration: Recalibration | None
 ) -> float | None:
     """Share of the pixels to abstain from: all, if the measurement is out-of-distribution, where a network is sure."""
-    if recalibration is None or quality.flagged:
+    if recalibration is None or quality.out_of_distribution:
         return None if recalibration is None else 1.0
     return float(np.mean(confidence(probability) < recalibration.confidence_threshold)) if len(probability) else 0.0
 

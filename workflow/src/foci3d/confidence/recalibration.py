@@ -1,5 +1,6 @@
 """Fit the recalibration of a network to validation samples."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -9,9 +10,10 @@ import numpy.typing as npt
 import torch
 
 from foci3d.confidence.consistency import consistency_statistics, fill_absent, fit_reference, relative_residual
-from foci3d.confidence.reliability import confidence_threshold
+from foci3d.confidence.reliability import confidence_threshold, expected_error
 from foci3d.config.models import TrustConfig
-from foci3d.evaluation.metrics import BoolArray, FloatArray
+from foci3d.evaluation.layer_matching import mask_error
+from foci3d.evaluation.metrics import CELL_THRESHOLD, BoolArray, FloatArray, mean_defined
 from foci3d.io.samples import NumpyOutputs, NumpySamples
 from foci3d.learning.imagers import add_noise
 from foci3d.learning.layer_counts import head
@@ -19,9 +21,11 @@ from foci3d.learning.model import Model
 from foci3d.learning.recalibration import (
     CountRecalibration,
     DepthRecalibration,
+    ErrorReference,
     ProbabilityRecalibration,
     Recalibration,
 )
+from foci3d.simulation.dataset import appearance_numbers
 
 
 def prediction_statistics(model: Model, measurements: npt.NDArray[Any], outputs: NumpyOutputs) -> FloatArray:
@@ -30,7 +34,9 @@ def prediction_statistics(model: Model, measurements: npt.NDArray[Any], outputs:
     return consistency_statistics(model.forward_model, measurements, outputs.output, *depths)
 
 
-def recalibrate_network(model: Model, samples: NumpySamples, trust: TrustConfig) -> Recalibration:
+def recalibrate_network(
+    model: Model, samples: NumpySamples, trust: TrustConfig, appearances: Sequence[float] = (1.0,)
+) -> Recalibration:
     """Fit the recalibration of a network to validation samples, with noise if it was trained for many imagers.
 
     Parameters
@@ -41,6 +47,8 @@ def recalibrate_network(model: Model, samples: NumpySamples, trust: TrustConfig)
         The validation split.
     trust : TrustConfig
         Number of samples, coverage and rate of false alarms.
+    appearances : sequence of float
+        Shares of the samples that have each appearance of the dataset.
 
     Returns
     -------
@@ -52,24 +60,26 @@ def recalibrate_network(model: Model, samples: NumpySamples, trust: TrustConfig)
     InputError
         If the point-spread function is not known.
     """
-    samples = samples[: trust.n_samples]
-    if ranges := model.description.training.imagers:
-        generator = torch.Generator().manual_seed(model.description.seed)
-        noisy = add_noise(torch.from_numpy(samples.measurements), ranges, generator)
-        samples = replace(samples, measurements=noisy.numpy())
+    samples = _with_noise(samples[: trust.n_samples], model)
     raw = model.predict_all(samples.measurements)
     counts = CountRecalibration()
     if raw.count_probabilities is not None:
         counts = CountRecalibration.fit(raw.count_probabilities, (samples.masks > 0).any((-2, -1)).sum(1))
         raw = replace(raw, count_probabilities=counts(raw.count_probabilities))
-    probabilities, depth_sds = _fit_layers(model, raw, samples)
-    outputs = model.select(replace(raw, output=probabilities(raw.output)))
-    depths_um = np.broadcast_to(model.layer_depths(outputs)[0], outputs.output.shape[:2])
+    index = np.arange(len(samples)) if samples.index is None else samples.index
+    generators = appearance_numbers(torch.from_numpy(index), appearances).numpy()
+    probabilities, depth_sds = _fit_layers(model, raw, samples, generators)
+    outputs = replace(raw, output=probabilities(raw.output))
+    if raw.predicted_depth_sds_um is not None:
+        outputs = replace(outputs, predicted_depth_sds_um=depth_sds(raw.predicted_depth_sds_um))
+    outputs = model.select(outputs)
+    depths_um, sds_um = (np.broadcast_to(each, outputs.output.shape[:2]) for each in model.layer_depths(outputs))
     residuals = [
         relative_residual(model.forward_model, *sample)
         for sample in zip(samples.measurements, outputs.output, depths_um, strict=True)
     ]
     statistics = prediction_statistics(model, samples.measurements, model.select(raw))
+    mask_errors, depth_errors_um = _mask_errors(outputs, depths_um, samples), _depth_errors(depths_um, sds_um, samples)
     return Recalibration(
         network=model.description.network,
         weights=model.description.digests.weights,
@@ -82,12 +92,24 @@ def recalibrate_network(model: Model, samples: NumpySamples, trust: TrustConfig)
         coverage=trust.coverage,
         confidence_threshold=confidence_threshold(outputs.output[~np.isnan(depths_um)], trust.coverage),
         reference=fit_reference(statistics, trust.false_alarm_rate),
+        mask_errors=ErrorReference.fit(*mask_errors, trust.false_alarm_rate),
+        depth_errors_um=ErrorReference.fit(*depth_errors_um, trust.false_alarm_rate),
         typical_residual=float(np.median(residuals)),
     )
 
 
+def _with_noise(samples: NumpySamples, model: Model) -> NumpySamples:
+    """The samples with noise in the share of them that a network for many imagers was trained with."""
+    ranges = model.description.training.imagers
+    if ranges is None:
+        return samples
+    generator = torch.Generator().manual_seed(model.description.seed)
+    noisy = add_noise(torch.from_numpy(samples.measurements), ranges, generator)
+    return replace(samples, measurements=noisy.numpy())
+
+
 def _fit_layers(
-    model: Model, outputs: NumpyOutputs, samples: NumpySamples
+    model: Model, outputs: NumpyOutputs, samples: NumpySamples, generators: npt.NDArray[np.int64]
 ) -> tuple[ProbabilityRecalibration, DepthRecalibration]:
     """Recalibration of all layers of the `outputs`; those for a number of layers are fitted to samples that have it."""
     target, heads = samples.masks > 0, [(np.ones(len(samples), bool), slice(None))]
@@ -95,19 +117,45 @@ def _fit_layers(
         n_layers = target.any((-2, -1)).sum(1)
         heads = [(n_layers == n, head(n)) for n in range(1, outputs.count_probabilities.shape[1])]
     depths, sds = (np.broadcast_to(values, outputs.output.shape[:2]) for values in model.layer_depths(outputs))
-    probability_fits, depth_fits = [], []
+    errors_um, fits = np.full(depths.shape, np.nan), []
     for rows, layers in heads:
         predicted = outputs.output[rows, layers]
         cells = target[rows, : predicted.shape[1]]
-        depths_um = samples.depths_um[rows, : predicted.shape[1]]
-        probability_fits.append(ProbabilityRecalibration.fit(predicted, cells))
-        errors_um = depth_errors(depths[rows, layers], depths_um, cells)
-        depth_fits.append(DepthRecalibration.fit(errors_um, sds[rows, layers]))
-    scales, shifts = (tuple(chain(*(getattr(fit, key) for fit in probability_fits))) for key in ("scales", "shifts"))
-    depth_scales = tuple(chain(*(fit.scales for fit in depth_fits)))
-    if model.description.training.imagers:  # intervals that are narrower hold less often on specimens of other textures
-        depth_scales = tuple(max(1.0, scale) for scale in depth_scales)
-    return ProbabilityRecalibration(scales=scales, shifts=shifts), DepthRecalibration(scales=depth_scales)
+        fits.append(ProbabilityRecalibration.fit(predicted, cells))
+        errors_um[rows, layers] = depth_errors(
+            depths[rows, layers], samples.depths_um[rows, : predicted.shape[1]], cells
+        )
+    scales, shifts = (tuple(chain(*(getattr(fit, key) for fit in fits))) for key in ("scales", "shifts"))
+    # Of networks for many imagers, intervals that are narrower hold less often on specimens of other textures.
+    minimum_scale = 1.0 if model.description.training.imagers else 0.0
+    depth_sds = DepthRecalibration.fit(errors_um, sds, minimum_scale).fit_floor(errors_um, sds, generators)
+    return ProbabilityRecalibration(scales=scales, shifts=shifts), depth_sds
+
+
+def _mask_errors(outputs: NumpyOutputs, depths_um: FloatArray, samples: NumpySamples) -> tuple[FloatArray, FloatArray]:
+    """Errors of the masks and `expected_error` of N samples; depths `(N, L)` are NaN of layers that are not found."""
+    target = samples.masks > 0
+    n_layers = np.full(len(target), target.shape[1])
+    if outputs.count_probabilities is not None:
+        n_layers = target.any((-2, -1)).sum(1)
+    found = [probability[~np.isnan(layers)] for probability, layers in zip(outputs.output, depths_um, strict=True)]
+    errors = [
+        mask_error(probability > CELL_THRESHOLD, truth[:n])
+        for probability, truth, n in zip(found, target, n_layers, strict=True)
+    ]
+    return np.array(errors), np.array([expected_error(probability) for probability in found])
+
+
+def _depth_errors(depths_um: FloatArray, sds_um: FloatArray, samples: NumpySamples) -> tuple[FloatArray, FloatArray]:
+    """Root mean squares `(N,)` of the errors of the depths and of their standard deviations [um].
+
+    Depths `(N, L)` are NaN of layers that are not found; an error is NaN where the number of layers is wrong.
+    """
+    errors_um = depth_errors(depths_um, samples.depths_um, samples.masks > 0)
+    occupied = (samples.masks > 0).any((-2, -1))
+    is_right = (np.isnan(errors_um) | occupied).all(1) & ~(np.isnan(errors_um) & occupied).any(1)
+    rms_um = np.sqrt(mean_defined(errors_um**2))
+    return np.where(is_right, rms_um, np.nan), np.sqrt(mean_defined(np.where(np.isnan(depths_um), np.nan, sds_um) ** 2))
 
 
 def depth_errors(depths_um: FloatArray, true_depths_um: FloatArray, cells: BoolArray) -> FloatArray:

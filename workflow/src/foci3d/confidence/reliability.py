@@ -59,6 +59,15 @@ def confidence(probabilities: FloatArray) -> FloatArray:
     return np.maximum(probabilities, 1 - probabilities)
 
 
+def expected_error(probabilities: FloatArray) -> float:
+    """Share of pixels that are misclassified if the `probabilities (L, Y, X)` are right; 0 without layers.
+
+    >>> expected_error(np.array([[[0.9, 0.2]]])).__round__(2)
+    0.15
+    """
+    return float(np.mean(1 - confidence(probabilities))) if probabilities.size else 0.0
+
+
 def confidence_threshold(probabilities: FloatArray, coverage: float) -> float:
     """Confidence that a share `coverage` of the pixels reaches, 0.5 without any; a map abstains from the others."""
     return 0.5 if not probabilities.size else float(np.quantile(confidence(probabilities), 1 - coverage))

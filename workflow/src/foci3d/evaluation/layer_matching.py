@@ -45,6 +45,34 @@ def match_layers(
     return np.asarray(pairs[can_match[pairs[:, 0], pairs[:, 1]]])
 
 
+def mask_error(found: BoolArray, target: BoolArray) -> float:
+    """Share of misclassified pixels where the number of layers may differ.
+
+    Layers of another number are assigned for the fewest; the cells of those that are left are missed, or phantoms.
+
+    Parameters
+    ----------
+    found, target : ndarray (F, Y, X), (L, Y, X)
+        Masks that are found, and true ones.
+
+    Returns
+    -------
+    float
+        Misclassified pixels over those of the true layers, or of one if there is none.
+
+    Examples
+    --------
+    >>> masks = np.eye(4, dtype=bool)[:, None]
+    >>> mask_error(masks[[2]], masks[1:3])
+    0.125
+    """
+    n_pixels = found.shape[1] * found.shape[2]
+    overlap = found.reshape(len(found), n_pixels).astype(float) @ target.reshape(len(target), n_pixels).T
+    pairs = linear_sum_assignment(overlap, maximize=True) if len(found) != len(target) else np.diag_indices(len(found))
+    n_wrong = found.sum() + target.sum() - 2 * overlap[pairs].sum()
+    return float(n_wrong / (max(1, len(target)) * n_pixels))
+
+
 def count_mismatches(
     found: BoolArray, found_depths_um: FloatArray, target: BoolArray, depths_um: FloatArray
 ) -> npt.NDArray[np.int64]:

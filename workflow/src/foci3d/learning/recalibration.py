@@ -26,6 +26,9 @@ SUFFIX = ".recalibration.json"
 MIN_PROBABILITY = 1e-6
 """Probabilities are kept this far from 0 and 1, where their logits are infinite."""
 
+UNUSUAL = 2.0
+"""Error of a reconstruction, relative to the usual one, from which a measurement should be flagged."""
+
 COUNT_PENALTY = 1e-3
 """Weight of the squared shifts of the numbers of layers beside the mean logarithm of their likelihood."""
 
@@ -76,32 +79,76 @@ def _logits(probabilities: FloatArray) -> FloatArray:
 
 
 class DepthRecalibration(Section):
-    """Calibrated standard deviations of depths from those of a network, with a factor for each layer.
+    r"""Calibrated standard deviations of depths from those of a network: :math:`\sigma'^2 = (a_l \sigma)^2 + f^2`.
 
-    The `scales` of the L layers make the 68 % interval hold that share of the validation samples, with the correction
-    for a finite sample of split conformal prediction (Lei et al., J. Am. Stat. Assoc. 113, 2018). They are quantiles,
-    as the few depths that are far off would widen all intervals if they were root mean squares.
+    The `scales` of the L layers make the 68 % interval hold that share of the validation samples. They are quantiles,
+    as the few depths that are far off would widen all intervals if they were root mean squares. These few are depths of
+    which the network is surest: textures that it takes for another distance. So `floor_um` makes the 95 % interval hold
+    its share, of the samples of each scene generator. Both have the correction for a finite sample of split conformal
+    prediction (Lei et al., J. Am. Stat. Assoc. 113, 2018).
     """
 
     scales: tuple[float, ...]
+    floor_um: float = 0.0
 
     @classmethod
-    def fit(cls, errors_um: FloatArray, sds_um: FloatArray) -> Self:
-        """Fit to `errors_um (N, L)`, predicted minus true depths, and their predicted `sds_um (N, L)` [um].
+    def fit(cls, errors_um: FloatArray, sds_um: FloatArray, minimum_scale: float = 0.0) -> Self:
+        """Fit the scales, each at least a minimum.
 
-        Errors are NaN where a layer is empty; the factor of a layer that is always empty is 1.
+        To `errors_um (N, L)`, predicted minus true depths, and their predicted `sds_um (N, L)` [um]. Errors are NaN
+        where a layer is empty; the factor of a layer that is always empty is 1.
         """
-        percent, scales = 68, []
-        for deviations in np.abs(errors_um / sds_um).T:
-            defined = np.sort(deviations[~np.isnan(deviations)])
-            rank = min(math.ceil((len(defined) + 1) * percent / 100), len(defined))
-            scales.append(float(defined[rank - 1]) / DEPTH_INTERVALS[percent] if rank else 1.0)
-        return cls(scales=tuple(scales))
+        deviations = np.abs(errors_um / sds_um).T / DEPTH_INTERVALS[68]
+        scales = [conformal_quantile(each[~np.isnan(each)], 0.68, default=1.0) for each in deviations]
+        return cls(scales=tuple(max(minimum_scale, scale) for scale in scales))
+
+    def fit_floor(self, errors_um: FloatArray, sds_um: FloatArray, generators: npt.NDArray[np.int64]) -> Self:
+        """The same with the floor, from arrays as for `fit` and the number of the `generators (N,)` of the samples."""
+        needed_um2 = (errors_um / DEPTH_INTERVALS[95]) ** 2 - self(sds_um).astype(float) ** 2
+        of_generators = (needed_um2[generators == number] for number in np.unique(generators))
+        floors_um2 = [conformal_quantile(part[~np.isnan(part)], 0.95, default=0.0) for part in of_generators]
+        return self.model_copy(update={"floor_um": math.sqrt(max(0.0, *floors_um2))})
 
     def __call__(self, sds_um: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
         """Calibrated standard deviations [um] of `sds_um (..., L)`, or of maps `(..., L, Y, X)` of a field."""
         scales = np.array(self.scales, sds_um.dtype)
-        return sds_um * (scales[:, None, None] if sds_um.ndim > 2 else scales)
+        scaled = sds_um * (scales[:, None, None] if sds_um.ndim > 2 else scales)
+        return np.hypot(scaled, np.asarray(self.floor_um, sds_um.dtype))
+
+
+def conformal_quantile(values: FloatArray, share: float, default: float) -> float:
+    """The value that a further one does not exceed with the probability `share`; a default for no values.
+
+    >>> conformal_quantile(np.arange(1.0, 101.0), 0.95, 0.0)
+    96.0
+    """
+    rank = min(math.ceil((len(values) + 1) * share), len(values))
+    return float(np.partition(values, rank - 1)[rank - 1]) if rank else default
+
+
+class ErrorReference(Section):
+    """How the expected error of a reconstruction is judged: the mean error of its masks, or that of its depths.
+
+    Parameters
+    ----------
+    usual : float
+        Median error of the validation samples.
+    threshold : float
+        Expected error that is flagged. Of the validation samples whose error is less than `UNUSUAL` times the usual
+        one, a share ``trust.false_alarm_rate`` exceeds it.
+    """
+
+    usual: float
+    threshold: float
+
+    @classmethod
+    def fit(cls, errors: FloatArray, expected: FloatArray, false_alarm_rate: float) -> Self:
+        """Fit to the errors and expected errors `(N,)` of samples; those that are NaN are left out."""
+        usual = float(np.nanmedian(errors))
+        return cls(
+            usual=usual,
+            threshold=float(np.nanquantile(expected[errors <= UNUSUAL * usual], 1 - false_alarm_rate)),
+        )
 
 
 class CountRecalibration(Section):
@@ -166,8 +213,9 @@ class Recalibration(Section):
 
     `weights` and `psf` are digests of the network's weights and of the point-spread function; `average_symmetries` says
     how its probabilities were predicted, which changes their recalibration; `coverage` is the share of the pixels whose
-    confidence reaches `confidence_threshold`; `reference` is that of probabilities as predicted; `typical_residual` is
-    the median of `foci3d.confidence.consistency.relative_residual`. Of a network that predicts the number of layers,
+    confidence reaches `confidence_threshold`; `reference` is that of probabilities as predicted; `mask_errors` and
+    `depth_errors_um` are those of the recalibrated predictions, None in files of earlier versions; `typical_residual`
+    is the median of `foci3d.confidence.consistency.relative_residual`. Of a network that predicts the number of layers,
     layers are those of the heads for all numbers, see `foci3d.learning.layer_counts`.
     """
 
@@ -184,6 +232,8 @@ class Recalibration(Section):
     coverage: float
     confidence_threshold: float
     reference: ConsistencyReference
+    mask_errors: ErrorReference | None = None
+    depth_errors_um: ErrorReference | None = None
     typical_residual: float
 
     @property

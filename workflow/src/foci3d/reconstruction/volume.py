@@ -147,7 +147,7 @@ def reconstruct(
     depths_um, depth_sds_um = model.layer_depths(recalibrated)
     if model.usable_recalibration and outputs.predicted_depths_um is None:
         depth_sds_um = model.usable_recalibration.depth_sds(depth_sds_um)
-    if quality.flagged:
+    if quality.out_of_distribution:
         quality = replace(
             quality, note="; ".join(filter(None, [quality.note, _mirrored_note(measurement, model, quality)]))
         )

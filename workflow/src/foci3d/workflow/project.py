@@ -258,6 +258,10 @@ class Project:
         """Plain values of the appearances of a dataset's layers."""
         return [self.values["appearances"][name] for name in self.config.datasets[wildcards.dataset].appearance]
 
+    def appearance_shares(self, wildcards: Wildcards) -> list[float]:
+        """Shares of the appearances among the samples of the dataset of a network."""
+        return [*self.config.datasets[self.network(wildcards.network).dataset].appearance.values()]
+
     def model_files(self, network: str) -> ModelFiles:
         """The files of a trained model."""
         return ModelFiles.in_folder(f"{self.results}/models", network)
