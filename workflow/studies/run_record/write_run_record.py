@@ -17,8 +17,6 @@ from foci3d.workflow.job import run_job
 from foci3d.workflow.provenance import find_commit, package_versions
 
 FIGURE_WIDTH_PX = 1100
-N_COLOURS = 128
-"""Colours of a small figure; text stays sharp."""
 
 
 def describe_machine() -> dict[str, str]:
@@ -71,11 +69,11 @@ def sum_costs(costs: pd.DataFrame) -> pd.DataFrame:
 
 
 def make_thumbnail(figure: str | Path, thumbnail: str | Path) -> None:
-    """Write an image again with at most FIGURE_WIDTH_PX pixels in x, and few colours."""
+    """Write an image again with at most FIGURE_WIDTH_PX pixels in x."""
     with Image.open(figure) as full, atomic_path(thumbnail) as path:
         image = full.convert("RGB")
         image.thumbnail((FIGURE_WIDTH_PX, FIGURE_WIDTH_PX * image.height), Image.Resampling.LANCZOS)
-        image.quantize(N_COLOURS).save(path, "PNG", optimize=True)
+        image.save(path, "PNG", optimize=True)
 
 
 def record_page(facts: Mapping[str, str], costs: pd.DataFrame, tables: Iterable[str], figures: Iterable[str]) -> str:
