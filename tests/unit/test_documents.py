@@ -3,60 +3,30 @@
 import ast
 import importlib
 import re
-import shlex
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pages import FENCE, GUIDES, PAGES, blocks, commands, each, fill_numbers, name_of, own_overlays
+from PIL import Image
 
 import foci3d
 from foci3d.config.validation import read_config
 
 PROJECT = Path(__file__).parents[2]
-sys.path.append(str(PROJECT / "docs"))
-import fill_numbers  # noqa: E402
-
-PAGES = [page for page in fill_numbers.find_pages() if page.name != "CHANGELOG.md"]
-RECORDS = PROJECT / "docs" / "results" / "records"
-TABLES = [page.with_suffix(".md") for page in (PROJECT / "docs" / "results").glob("*.csv")]
-GUIDES = [
-    page
-    for page in PAGES
-    if page.parent != RECORDS and page not in TABLES and page.name not in ("run.md", "benchmark.md")
-]
-"""Pages about the present code; records are about the code of the commit that they name."""
-
 NUMBERS = fill_numbers.load_numbers()
 HASH = re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7}\b")
-FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
-COMMANDS = ("foci3d ", "make ", "python ", "snakemake ", ".venv/bin/")
 
 
-def name_of(page: Path) -> str:
-    return str(page.relative_to(PROJECT))
-
-
-def each(pages: list[Path]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("page", pages, ids=name_of)
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    """Code blocks of a page in a language, without the indentation of a list."""
-    found = FENCE.findall(page.read_text())
-    return [re.sub(rf"^{indent}", "", code, flags=re.MULTILINE) for indent, name, code in found if name == language]
-
-
-def commands(page: Path) -> Iterator[list[str]]:
-    """Words of each command of a page, in a block or within a sentence."""
-    text = page.read_text()
-    lines = "\n".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
-    for line in [*lines, *re.findall(r"`([^`\n]+)`", FENCE.sub("", text))]:
-        if line.startswith(COMMANDS):
-            words = shlex.split(line, comments=True)
-            yield [words[0].removeprefix(".venv/bin/"), *words[1:]]
+def test_the_readme_is_short_and_its_images_show_all_colors() -> None:
+    text = (PROJECT / "README.md").read_text()
+    assert len(text.split()) <= 900
+    images = [PROJECT / path for path in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)]
+    assert [Image.open(image).mode != "P" for image in images] == [True, True]
+    assert [getattr(Image.open(image), "n_frames", 1) > 1 for image in images] == [False, True]
+    assert all(image.stat().st_size < 1.5e6 for image in images)
 
 
 # Numbers
@@ -204,12 +174,6 @@ def test_options_of_the_command_line_exist() -> None:
             [sys.executable, "-m", "foci3d", command, "--help"], capture_output=True, text=True, check=True
         ).stdout
         assert used <= set(re.findall(r"--[a-z0-9-]+", help_page)), command
-
-
-def own_overlays(page: Path) -> set[str]:
-    """Configuration files that a page tells the reader to write."""
-    named = set(re.findall(r"config/\w+\.yaml", page.read_text()))
-    return {name for name in named if not (PROJECT / name).is_file()}
 
 
 def test_an_overlay_to_write_has_one_name_on_one_page() -> None:

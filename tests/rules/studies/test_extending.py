@@ -37,7 +37,8 @@ def extended(tmp_path: Path, config: Config, plugged_in: None) -> dict[str, Any]
     merged = config.model_dump(mode="json")
     for section in map(yaml.safe_load, code_blocks("yaml")):
         for key, entries in section.items():
-            merged[key] = [str(plugin)] if key == "plugins" else {**merged[key], **entries}
+            merged[key] = {**merged[key], **entries} if isinstance(entries, dict) else entries
+    merged["plugins"] = [str(plugin)]
     return merged
 
 
