@@ -26,7 +26,7 @@ from foci3d.optics.psf import PSF
 
 PROJECT = Path(__file__).parents[2]
 RECONSTRUCT = ("reconstruct", "--sensor-a", "a.tif", "--out", "maps")
-COMMANDS = ("demo", "calibrate", "inspect", "validate", "reconstruct", "view", "align", "track", "export")
+COMMANDS = ("demo", "calibrate", "inspect", "validate", "reconstruct", "view", "align", "track", "convert", "export")
 
 
 @pytest.fixture
@@ -316,6 +316,23 @@ def test_a_folder_holds_one_result(tmp_path: Path, acquisition: dict[str, str]) 
     assert main(["reconstruct", *arguments(acquisition)]) == 0
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"volume.ome.tif", "foci.csv", "foci.roi.zip", "quality.csv", "overview.png", "view.html"}
+
+
+def test_convert_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for volume, out, message in (
+        ("none.tif", "volume.tif", "volume.tif: expected a name that ends in .zarr. Rename it."),
+        ("none.tif", "volume.zarr", "none.tif: no volume of a reconstruction"),
+    ):
+        assert main(["convert", str(tmp_path / volume), str(tmp_path / out)]) == 1
+        assert message in capsys.readouterr().err
+
+
+def test_convert(tmp_path: Path, acquisition: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ome_zarr", reason="the extra zarr is not installed")
+    assert main(["reconstruct", *arguments(acquisition)]) == 0
+    assert main(["convert", str(tmp_path / "out" / "volume.ome.tif"), str(tmp_path / "volume.ome.zarr")]) == 0
+    assert capsys.readouterr().out.endswith("volume.ome.zarr: OME-Zarr 0.5\n")
+    assert (tmp_path / "volume.ome.zarr" / "labels" / "mask" / "zarr.json").is_file()
 
 
 def test_view_at_another_threshold(

@@ -37,7 +37,7 @@ EXTRAS = SETTINGS["project"]["optional-dependencies"]
 DEPENDENCIES = CORE | names([*EXTRAS["train"], *EXTRAS["workflow"]]) - {"foci3d"}
 """All that the workflow needs; reconstruction needs the core alone."""
 CLUSTERS = names(EXTRAS["clusters"])
-EXPORT = names([*EXTRAS["onnx"], *EXTRAS["bioimageio"], *EXTRAS["napari"]]) - DEPENDENCIES
+EXPORT = names([*EXTRAS["onnx"], *EXTRAS["bioimageio"], *EXTRAS["napari"], *EXTRAS["zarr"]]) - DEPENDENCIES
 
 
 def locked_versions() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Commands for files: inspect any of them, check a configuration, export a model."""
+"""Commands for files: inspect any of them, check a configuration, convert a volume, export a model."""
 
 import json
 import shutil
@@ -100,6 +100,34 @@ def validate(config: Files, /, *, base: Path = Path("config/config.yaml"), allow
         f"valid: {len(checked.datasets)} datasets, {len(checked.networks)} networks, {len(checked.baselines)} "
         f"classical methods; results go to {checked.results}"
     )
+
+
+@app.command
+def convert(volume: Path, out: Path, /) -> None:
+    """Write the volume of a result as OME-Zarr, for large fields and long series.
+
+    The group is an image with the axes t, c, z, y, x: probability of a cell and
+    uncertainty. Its labels are the mask, the group measurement in it has the
+    images of the sensors, and the attribute foci3d the depth of each layer in each
+    frame. Needs the extra `zarr`: pip install '.[zarr]' in a clone.
+
+    For example:
+      foci3d convert map/volume.ome.tif map/volume.ome.zarr
+
+    Parameters
+    ----------
+    volume
+        volume.ome.tif of a result.
+    out
+        Folder to write; its name ends in .zarr, and it must not exist.
+    """
+    from foci3d.io.volume_file import read_volume
+    from foci3d.io.zarr_file import write_zarr
+
+    if out.suffix != ".zarr":
+        raise InputError(f"{out}: expected a name that ends in .zarr. Rename it.")
+    write_zarr(out, read_volume(volume))
+    write(f"{out}: OME-Zarr 0.5")
 
 
 @app.command

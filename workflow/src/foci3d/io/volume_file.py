@@ -99,7 +99,7 @@ def _metadata(
     sizes = {"X": volume.pixel_pitch_um, "Y": volume.pixel_pitch_um}
     planes: dict[str, list[Any]] = {}
     if depths_um is not None:
-        sizes["Z"] = _mean_spacing(depths_um)
+        sizes["Z"] = mean_spacing(depths_um)
         positions = np.repeat(depths_um[:, None], n_channels, 1).ravel().tolist()
         planes = {"PositionZ": positions, "PositionZUnit": ["µm"] * len(positions)}
     metadata: dict[str, Any] = {"axes": "TCZYX", "Name": name, "Channel": {"Name": list(channels)}}
@@ -112,7 +112,7 @@ def _metadata(
     return {**metadata, "Plane": planes} if planes else metadata
 
 
-def _mean_spacing(depths_um: npt.NDArray[np.floating]) -> float:
+def mean_spacing(depths_um: npt.NDArray[np.floating]) -> float:
     """Mean distance of neighbouring layers [um], which OME requires to be positive; 1 for a single layer."""
     spacing_um = float(np.diff(depths_um).mean()) if depths_um.shape[1] > 1 else 1.0
     return spacing_um if spacing_um > 0 else 1.0
