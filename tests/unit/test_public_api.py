@@ -2,6 +2,8 @@
 
 import ast
 import inspect
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,3 +69,19 @@ def test_from_simulated_measurements_to_foci(
 def test_imager_of_the_configuration(config: Config, psf: foci3d.PSF) -> None:
     imager = foci3d.Imager.from_config(psf, config.imager, n_sensors=2)
     assert imager.forward_model(torch.ones(1, 1, 51, 51), torch.tensor([[300.0]])).shape == (1, 2, 51, 51)
+
+
+def test_a_reconstruction_does_not_import_what_it_does_not_use() -> None:
+    """Each of these takes a third of a second or more."""
+    code = """
+import sys
+import torch
+import foci3d.plots.reconstruction
+from foci3d.learning.model_file import read_description
+from foci3d.learning.released import released_model
+with torch.device("meta"):  # as for the check of the weights
+    read_description(released_model("two_sensors")).build_network()
+print([name for name in ("lightning", "monai", "scipy.stats", "seaborn", "sklearn", "sympy") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

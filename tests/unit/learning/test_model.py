@@ -180,9 +180,10 @@ def test_predictions_are_averaged_over_the_symmetries_of_the_psf(
     model.network.register_forward_hook(lambda network, inputs, output: seen.append(inputs[0]))
     psf = make_asymmetric_psf(kind, N_PIXELS)
     averaged = replace(model, psf=psf, average_symmetries=True).predict(measurements)
-    assert len(seen) == expected
-    for images, symmetry in zip(seen, psf.symmetries, strict=True):
-        torch.testing.assert_close(symmetry.undo(images), seen[0])
+    views = seen[0].chunk(expected)
+    assert {len(images) for images in views} == {len(measurements)}
+    for images, symmetry in zip(views, psf.symmetries, strict=True):
+        torch.testing.assert_close(symmetry.undo(images), views[0])
     if kind == "skewed":
         np.testing.assert_array_equal(averaged.output, model.predict(measurements).output)
 
@@ -218,3 +219,18 @@ def test_predicted_depths_scale_with_the_separation_of_the_sensors(
     np.testing.assert_allclose(found.predicted_depth_sds_um, 1.2 * expected.predicted_depth_sds_um, rtol=1e-5)
     np.testing.assert_array_equal(found.output, expected.output)
     np.testing.assert_array_equal(found.occupancy, expected.occupancy)
+
+
+def test_predictions_in_bfloat16_differ_little(model: Model, measurements: np.ndarray) -> None:
+    exact, found = (replace(model, precision=each).predict(measurements).output for each in ("float32", "bfloat16"))
+    assert found.dtype == np.float32
+    assert 0 < np.abs(found - exact).max() < 0.02
+
+
+def test_averages_do_not_depend_on_the_batch(
+    model: Model, measurements: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    averaged = replace(model, average_symmetries=True)
+    expected = averaged.predict(measurements).output
+    monkeypatch.setattr(model_module, "BATCH_SIZE", 2 * averaged.n_views)
+    np.testing.assert_allclose(averaged.predict(measurements).output, expected, rtol=1e-5, atol=1e-6)

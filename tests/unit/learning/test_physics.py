@@ -1,5 +1,7 @@
 """Networks that know the optics: their inverses against a dense matrix, and their dependence on the PSF."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,9 @@ from foci3d.errors import InputError
 from foci3d.learning.model import load_model
 from foci3d.learning.model_file import save_model
 from foci3d.learning.networks import build_network
-from foci3d.learning.networks.physics import WienerBank
+from foci3d.learning.networks.physics import Bank, WienerBank
 from foci3d.optics.forward import ForwardModel
+from foci3d.optics.symmetric_filters import padded_size
 
 N_PIXELS = 17
 UNET = PhysicsUNetConfig(
@@ -53,7 +56,7 @@ def test_bank_solves_the_regularized_least_squares_problem(forward):
     images = bank(measurements)[0].detach().double()
     for index, (sensor, depth_um) in enumerate([(0, 150.0), (0, 700.0), (1, 150.0), (1, 700.0)]):
         kernel = forward.at(torch.tensor([[depth_um]])).kernels[0, sensor, 0].double()
-        size = bank.transfer.shape[-2]
+        size = padded_size(N_PIXELS)
         canvas = torch.zeros(size, size, dtype=torch.float64)
         canvas[: kernel.shape[0], : kernel.shape[1]] = kernel
         shifts = [canvas.roll((y, x), (0, 1)).flatten() for y in range(size) for x in range(size)]
@@ -63,6 +66,30 @@ def test_bank_solves_the_regularized_least_squares_problem(forward):
         normal = matrix.T @ matrix + torch.exp(torch.tensor(-3.0)) * torch.eye(size**2)
         expected = torch.linalg.solve(normal, matrix.T @ padded.flatten()).view(size, size)[:N_PIXELS, :N_PIXELS]
         torch.testing.assert_close(images[index], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_real_and_complex_transfer_functions_give_the_same_images_and_gradients(forward):
+    bank = WienerBank(torch.tensor([0.0, 150.0, 700.0]), 2, 2)
+    torch.nn.init.uniform_(bank.log_regularization, -9.0, -3.0)
+    measurements = torch.rand(3, 2, N_PIXELS, N_PIXELS, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    transfers = bank.transfer_functions(forward), Bank.transfer_functions(bank, forward)
+    assert [transfer.is_complex() for transfer in transfers] == [False, True]
+    weights = torch.rand(3, 12, N_PIXELS, N_PIXELS)
+    found = []
+    for transfer in transfers:
+        images = bank(measurements, transfer)
+        gradients = torch.autograd.grad((weights * images.square()).sum(), [measurements, bank.log_regularization])
+        found.append((images, *gradients))
+    for real, expected in zip(*found, strict=True):
+        torch.testing.assert_close(real, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_kernels_without_mirror_symmetry_have_complex_transfer_functions(make_psf):
+    psf = make_psf(N_PIXELS)
+    kernels = psf.kernels.roll(1, -1)
+    forward = ForwardModel(replace(psf, kernels=kernels), N_PIXELS, 2, 1000.0)
+    bank = WienerBank(torch.tensor([150.0, 700.0]), 2)
+    assert bank.transfer_functions(forward).is_complex()
 
 
 @pytest.mark.parametrize(("settings", "shape"), [(UNET, (2, 4, N_PIXELS, N_PIXELS)), (ENCODER, (2, 4))])

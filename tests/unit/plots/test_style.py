@@ -6,12 +6,38 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import pytest
+import seaborn as sns
 from matplotlib.colors import to_hex
 from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from foci3d.plots import deblurring, style
+
+OWN_STYLE = {
+    "axes.labelsize",
+    "axes.linewidth",
+    "axes.prop_cycle",
+    "axes.spines.right",
+    "axes.spines.top",
+    "axes.titlesize",
+    "font.sans-serif",
+    "font.size",
+    "image.cmap",
+    "image.interpolation",
+    "legend.fontsize",
+    "legend.frameon",
+    "lines.linewidth",
+    "lines.markersize",
+    "savefig.dpi",
+    "svg.hashsalt",
+    "xtick.labelsize",
+    "xtick.major.width",
+    "ytick.labelsize",
+    "ytick.major.width",
+}
+"""Settings that are not those of the theme."""
 
 
 def test_saved_files_are_the_same_twice(tmp_path, image_samples):
@@ -85,3 +111,11 @@ def test_distributions_are_histograms_with_means_of_the_defined_values():
     counts = {to_hex(part.get_facecolor()[0]): part.get_paths()[0].vertices[:, 1] for part in axes.collections}
     assert counts["#ff0000"].max() == 3
     assert counts["#0000ff"].max() == 1
+
+
+def test_the_style_is_the_theme_of_seaborn_with_other_sizes():
+    sns.set_theme(context="paper", style="ticks", palette=style.SERIES)
+    theme = dict(mpl.rcParams)
+    style.use_style()
+    differing = {name for name, value in mpl.rcParams.items() if value != theme[name] and name not in OWN_STYLE}
+    assert {name for name in differing if mpl.rcParams[name] != pytest.approx(theme[name])} == set()

@@ -1,5 +1,6 @@
 """The application `foci3d`: how a command is run, and the types of options that several commands have."""
 
+import gc
 import logging
 import os
 import sys
@@ -25,6 +26,9 @@ scores, is run by Snakemake: see README.md.
 """
 
 app = App("foci3d", help=HELP, version=__version__, help_format="plaintext", help_formatter="plain")
+
+GC_THRESHOLD = 50_000
+"""New objects between two searches for cyclic garbage: at Python's 700, they take a tenth of the time of imports."""
 
 Length = Annotated[Positive, AllowInfNan(False)]
 Files = Annotated[list[Path], Parameter(negative="")]
@@ -69,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.
     """
     tokens = sys.argv[1:] if arguments is None else arguments
+    gc.set_threshold(GC_THRESHOLD)
     if logging.lastResort:  # prints warnings
         logging.lastResort.setFormatter(LogFormatter())
     for stream in (sys.stdout, sys.stderr):

@@ -20,7 +20,6 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 from scipy.fft import dct, dctn
-from scipy.optimize import nnls
 from scipy.special import entr
 from torch import Tensor
 
@@ -67,6 +66,8 @@ def fit_layers(rendered: Tensor, measurements: Tensor) -> tuple[Tensor, Tensor]:
         Coefficients of at least 0, and the sum of `rendered` with them, which comes closest to the measurements;
         float64.
     """
+    from scipy.optimize import nnls  # slow to import, and whoever imports the public API may not need it
+
     columns, values = rendered.flatten(2).double(), measurements.flatten(1).double()
     gram = columns @ columns.mT
     ridge = RIDGE * gram.diagonal(dim1=-2, dim2=-1).mean(-1)[:, None, None] * torch.eye(gram.shape[-1])

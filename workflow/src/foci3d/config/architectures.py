@@ -64,7 +64,7 @@ class DepthGridConfig(Architecture):
     is_dense = True
 
     depth_range_um: Interval = key("depths at which the measurements are deconvolved [um]")
-    n_depths: int = key("number of these depths", 10, ge=2)
+    n_depths: int = key("number of these depths", 10, ge=2, le=1000)
 
 
 class PhysicsConfig(DepthGridConfig):

@@ -21,6 +21,7 @@ from foci3d.io.samples import Outputs
 from foci3d.learning.model import Model, decode_outputs
 from foci3d.learning.networks.physics import PhysicsNetwork, WienerBank
 from foci3d.learning.tasks import Task
+from foci3d.optics.symmetric_filters import padded_size
 
 OUTPUTS = {
     "predicted_depths_um": "depth of each layer (sample, layer) [um]",
@@ -63,7 +64,8 @@ class MatrixWienerBank(nn.Module):
 
     def __init__(self, bank: WienerBank, n_pixels: int) -> None:
         super().__init__()
-        size, half = bank.transfer.shape[-2:]
+        transfer = _complex_transfer(bank.transfer, n_pixels)
+        size, half = transfer.shape[-2:]
         pixels, frequencies = torch.arange(n_pixels), torch.arange(size)
         shifted = pixels + n_pixels - 1  # where the bank puts the measurement
         weight = torch.full((half,), 2.0, dtype=torch.float64)
@@ -75,7 +77,7 @@ class MatrixWienerBank(nn.Module):
             "to_columns": _phases(-frequencies[:half], shifted, size).mT,
             "from_rows": _phases(pixels, frequencies, size) / size,
             "from_columns": (_phases(pixels, frequencies[:half], size) * (weight / size)).mT,
-            "inverse": bank.filters(bank.transfer).detach(),
+            "inverse": bank.filters(transfer).detach(),
         }.items():
             self.register_buffer(f"{name}_real", values.real.float().contiguous())
             self.register_buffer(f"{name}_imag", values.imag.float().contiguous())
@@ -91,6 +93,16 @@ class MatrixWienerBank(nn.Module):
         )
         real, imag = _matmul((self.from_rows_real, self.from_rows_imag), filtered)
         return (real @ self.from_columns_real - imag @ self.from_columns_imag).flatten(1, 3)
+
+
+def _complex_transfer(transfer: Tensor, n_pixels: int) -> Tensor:
+    """Transfer functions `(..., F, F')` as Fourier transforms, of those of `WienerBank.transfer_functions`."""
+    if transfer.is_complex():
+        return transfer
+    size, half = padded_size(n_pixels), transfer.shape[-1]
+    mirrored = torch.cat([transfer, transfer[..., 1 : (size + 1) // 2, :].flip(-2)], -2)
+    shift = _phases(-torch.arange(size), torch.tensor([n_pixels - 1]), size)  # of the centre of a kernel
+    return (mirrored * shift * shift[:half].mT).to(torch.complex64)
 
 
 def _phases(rows: Tensor, columns: Tensor, size: int) -> Tensor:

@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch.nn import functional
 from foci3d.errors import InputError
 from foci3d.io.hdf5 import NUMBERS
 from foci3d.io.samples import NumpyOutputs, Outputs
-from foci3d.learning.device import resolve_device
+from foci3d.learning.device import Precision, resolve_device
 from foci3d.learning.layer_counts import select_layers
 from foci3d.learning.model_file import ModelDescription, read_model
 from foci3d.learning.networks import PhysicsNetwork
@@ -31,6 +32,8 @@ from foci3d.optics.symmetries import Symmetry
 log = logging.getLogger(__name__)
 
 BATCH_SIZE = 64
+"""Images that a network sees at once; the views of an average over symmetries count."""
+
 CPU = torch.device("cpu")
 BOUND_WIDTH_UM = 3.0
 """Scale of the map that keeps depths within the imager, see `bound_depths`."""
@@ -40,13 +43,21 @@ LOG_INTERVAL_S = 10.0
 
 
 def decode_outputs(
-    network: nn.Module, task: Task, measurements: Tensor, depth_scale: float = 1.0, max_depth_um: float = math.inf
+    network: nn.Module,
+    task: Task,
+    measurements: Tensor,
+    depth_scale: float = 1.0,
+    max_depth_um: float = math.inf,
+    precision: Precision = "float32",
 ) -> Outputs[Tensor]:
     """Outputs of a network for measurements `(N, S, Y, X)` in any unit.
 
-    `depth_scale` and `max_depth_um` are those of `Model`; depths are those of `bound_depths`.
+    `depth_scale`, `max_depth_um` and `precision` are those of `Model`; depths are those of `bound_depths`.
     """
-    outputs = task.outputs(compute_logits(network, measurements), measurements)
+    is_reduced = precision == "bfloat16"
+    with torch.autocast(measurements.device.type, torch.bfloat16) if is_reduced else nullcontext():
+        logits = compute_logits(network, measurements)
+    outputs = task.outputs(logits.float(), measurements)
     if outputs.predicted_depths_um is None or outputs.predicted_depth_sds_um is None:
         return outputs
     depths_um = bound_depths(depth_scale * outputs.predicted_depths_um, max_depth_um)
@@ -90,6 +101,8 @@ class Model:
         where its point-spread function has all symmetries of the square.
     recalibration : Recalibration, optional
         Recalibration of the predictions, fitted to validation samples.
+    precision : {"float32", "bfloat16"}
+        Precision of the convolutions.
     """
 
     network: nn.Module
@@ -99,6 +112,7 @@ class Model:
     device: torch.device = CPU
     average_symmetries: bool = False
     recalibration: Recalibration | None = None
+    precision: Precision = "float32"
 
     @property
     def sensor_separation_um(self) -> float:
@@ -156,6 +170,16 @@ class Model:
         """Symmetries of the point-spread function at hand or, where it is not known, of that of the training data."""
         return self.psf.symmetries if self.psf else self.description.symmetries
 
+    @property
+    def swaps_sensors(self) -> bool:
+        """Whether an average over the symmetries includes the view from the opposite side."""
+        return self.description.is_sensor_symmetric and self.task.spec.has_layer_channels
+
+    @property
+    def n_views(self) -> int:
+        """Views of a measurement that a prediction averages."""
+        return len(self.symmetries) * (1 + self.swaps_sensors) if self.average_symmetries else 1
+
     def predict(
         self,
         measurements: npt.ArrayLike | Tensor,
@@ -163,7 +187,7 @@ class Model:
         recalibrate: bool = True,
         n_layers: npt.NDArray[np.int64] | None = None,
     ) -> NumpyOutputs:
-        """Apply the model to measurements, in float32.
+        """Apply the model to measurements.
 
         Parameters
         ----------
@@ -198,9 +222,10 @@ class Model:
         measurements = to_numpy(measurements)
         _check_measurements(self.description, measurements)
         parts, last_log_time = [], time.perf_counter()
-        for first in range(0, len(measurements), BATCH_SIZE):
-            batch = torch.from_numpy(measurements[first : first + BATCH_SIZE].astype(np.float32)).to(self.device)
-            parts.append(self._predict_batch(batch).map(lambda values: values.cpu().numpy()).arrays())
+        size = max(1, BATCH_SIZE // self.n_views)
+        for first in range(0, len(measurements), size):
+            batch = torch.from_numpy(measurements[first : first + size].astype(np.float32)).to(self.device)
+            parts.append(self._predict_batch(batch).map(lambda values: values.cpu().contiguous().numpy()).arrays())
             if time.perf_counter() - last_log_time > LOG_INTERVAL_S:
                 last_log_time = time.perf_counter()
                 log.info("%d of %d samples", first + len(batch), len(measurements))
@@ -214,12 +239,11 @@ class Model:
         task = self.task
 
         def decode(images: Tensor) -> Outputs[Tensor]:
-            return decode_outputs(self.network, task, images, self.depth_scale, self.max_depth_um)
+            return decode_outputs(self.network, task, images, self.depth_scale, self.max_depth_um, self.precision)
 
         if not self.average_symmetries:
             return decode(measurements)
-        swap_sensors = self.description.is_sensor_symmetric and task.spec.has_layer_channels
-        separation_um = self.sensor_separation_um if swap_sensors else None
+        separation_um = self.sensor_separation_um if self.swaps_sensors else None
         return average_over_symmetries(decode, measurements, self.symmetries, separation_um)
 
     def recalibrate(self, outputs: NumpyOutputs) -> NumpyOutputs:
@@ -262,6 +286,7 @@ def load_model(
     average_symmetries: bool | None = None,
     recalibration: str | Path | None = "auto",
     sensor_separation_um: float | None = None,
+    precision: Precision = "float32",
 ) -> Model:
     """Load a trained model.
 
@@ -282,6 +307,9 @@ def load_model(
         ``MODEL.recalibration.json`` beside the model if there is one.
     sensor_separation_um : float, optional
         Distance between the sensors of the imager [um]; by default that of the imager of the training data.
+    precision : {"float32", "bfloat16"}
+        Precision of the convolutions. On a processor that computes in bfloat16, it halves the time, and changes
+        probabilities by about 0.001.
 
     Returns
     -------
@@ -307,11 +335,14 @@ def load_model(
         fitted = Recalibration.load(recalibration, description.digests.weights) if recalibration else None
     if average_symmetries is None:
         average_symmetries = fitted.average_symmetries if fitted else True
-    model = Model(network.eval(), description, kernels, depth_scale, chosen_device, average_symmetries, fitted)
+    model = Model(
+        network.eval(), description, kernels, depth_scale, chosen_device, average_symmetries, fitted, precision
+    )
     if isinstance(network, PhysicsNetwork):
         network.set_optics(model.forward_model, depth_scale)
         _warn_of_other_imager(model)
-    network.to(chosen_device)
+    # On CPUs, convolutions are a quarter faster in this memory format.
+    network.to(chosen_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
 
 

@@ -12,7 +12,6 @@ from typing import Literal, Self
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
-from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logit, softmax
 
 from foci3d.config.fields import Section
@@ -172,6 +171,8 @@ class CountRecalibration(Section):
 
         A small penalty holds the shifts of numbers that are never true.
         """
+        from scipy.optimize import minimize  # slow to import, and whoever applies a model needs it not
+
         logits = _log(probabilities)
 
         def loss(parameters: FloatArray) -> float:

@@ -80,7 +80,7 @@ def average_over_symmetries(
     Parameters
     ----------
     predict : callable
-        From measurements `(N, S, Y, X)` to outputs.
+        From measurements `(N, S, Y, X)` to outputs; called once, for all views of the measurements.
     measurements : Tensor (N, S, Y, X)
         Measurements.
     symmetries : sequence of Symmetry
@@ -94,9 +94,11 @@ def average_over_symmetries(
     Outputs
         In the orientation of the measurements.
     """
-    predictions = []
-    for symmetry, swap in product(symmetries, (False,) if sensor_separation_um is None else (False, True)):
-        outputs = predict(symmetry.apply(measurements.flip(1) if swap else measurements))
+    views = [*product(symmetries, (False,) if sensor_separation_um is None else (False, True))]
+    images = [symmetry.apply(measurements.flip(1) if swap else measurements) for symmetry, swap in views]
+    together, predictions = predict(torch.cat(images)), []
+    for number, (symmetry, swap) in enumerate(views):
+        outputs = together[number * len(measurements) : (number + 1) * len(measurements)]
         if outputs.output.ndim == measurements.ndim:
             outputs = replace(outputs, output=symmetry.undo(outputs.output))
         if swap and sensor_separation_um is not None:

@@ -182,11 +182,15 @@ class ForwardModel(torch.nn.Module):
 
     def at(self, depths_um: Tensor) -> "FourierOperator":
         """The exact operator for stacks whose layers are at `depths_um (N, L)`."""
-        return FourierOperator.from_kernels(self._kernels(self.distances_um(depths_um)))
+        return FourierOperator.from_kernels(self.kernels_at(depths_um))
+
+    def kernels_at(self, depths_um: Tensor) -> Tensor:
+        """Kernels `(N, S, L, K, K)` of layers at `depths_um (N, L)`."""
+        return self._kernels(self.distances_um(depths_um))
 
     def transfer_function(self, depths_um: Tensor) -> Tensor:
         """Transfer functions `(N, S, L, P, P)` of layers at `depths_um (N, L)`; see `periodic_transfer`."""
-        return periodic_transfer(self._kernels(self.distances_um(depths_um)), self.n_pixels)
+        return periodic_transfer(self.kernels_at(depths_um), self.n_pixels)
 
     def _clamp(self, distances_um: Tensor) -> Tensor:
         return distances_um.clamp(self.depths_um[0], self.depths_um[-1])

@@ -7,7 +7,6 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
 
 from foci3d.evaluation.metrics import Confusion
 from foci3d.io.tables import read_table
@@ -72,6 +71,8 @@ class Truth:
         )
 
     def _compare_cells(self, found: pd.DataFrame) -> str:
+        from scipy.optimize import linear_sum_assignment  # slow to import, and a truth is rarely known
+
         differences = self.cells.to_numpy()[:, None] - found.to_numpy(float)[None]
         depth, lateral = abs(differences[..., 0]), np.hypot(differences[..., 1], differences[..., 2])
         is_near = (lateral <= MAX_LATERAL_UM) & (depth <= MAX_DEPTH_UM)

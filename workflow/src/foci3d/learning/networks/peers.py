@@ -53,9 +53,9 @@ class TrainedWienerBank(Bank):
         """Images that the bank gives for a measurement."""
         return self.log_regularization.numel()
 
-    def images(self, operator: FourierOperator, measurements: Tensor) -> Tensor:
+    def images(self, transfer: Tensor, measurements: Tensor) -> Tensor:
         """Images `(N, S * D, P, P)` of `measurements (N, S, P, P)`."""
-        changed = operator.with_added_kernels(self.kernel_change)
+        changed = FourierOperator(transfer[None], measurements.shape[-1]).with_added_kernels(self.kernel_change)
         power = changed.transfer.abs().square() + self.log_regularization.exp()[..., None, None]
         spectra = changed.spectra(measurements)[:, :, None]
         return changed.layers(spectra * changed.transfer.conj() / power).flatten(1, 2)
@@ -64,9 +64,9 @@ class TrainedWienerBank(Bank):
 class AdjointBank(Bank):
     """Adjoint of the forward operator: the light of each pixel, back to where it may have come from."""
 
-    def images(self, operator: FourierOperator, measurements: Tensor) -> Tensor:
+    def images(self, transfer: Tensor, measurements: Tensor) -> Tensor:
         """Images `(N, D, P, P)` of `measurements (N, S, P, P)`."""
-        return operator.adjoint(measurements)
+        return FourierOperator(transfer[None], measurements.shape[-1]).adjoint(measurements)
 
 
 @register("multiwiener", MultiWienerConfig)

@@ -27,6 +27,7 @@ from foci3d.config.architectures import (
 from foci3d.learning.networks.cnn import convolution_block
 from foci3d.learning.networks.registry import register
 from foci3d.optics.forward import ForwardModel, FourierOperator
+from foci3d.optics.symmetric_filters import are_mirror_symmetric, filter_images, symmetric_transfer
 
 INITIAL_REGULARIZATION = 1e-2
 """The first regularization of each depth before training; each further one starts at a hundredth of the one before."""
@@ -39,7 +40,7 @@ def initial_log_regularizations(n_regularizations: int) -> Tensor:
 
 def depth_grid_um(settings: DepthGridConfig) -> Tensor:
     """Depths `(D,)` at which a network looks at the measurements [um]."""
-    return torch.linspace(*settings.depth_range_um, settings.n_depths)
+    return torch.linspace(*settings.depth_range_um, settings.n_depths, device="cpu")
 
 
 class Bank(nn.Module, ABC):
@@ -65,18 +66,23 @@ class Bank(nn.Module, ABC):
 
     def transfer_functions(self, forward: ForwardModel, depth_scale: float = 1.0) -> Tensor:
         """Transfer functions `(S, D, F, F')` of an imager, complex64; see `PhysicsNetwork.set_optics`."""
-        transfer = forward.at((depth_scale * self.depths_um)[None].to(forward.depths_um)).transfer[0]
+        return self._to_device(forward.at(self._depths_of(forward, depth_scale)).transfer[0])
+
+    def _depths_of(self, forward: ForwardModel, depth_scale: float) -> Tensor:
+        return (depth_scale * self.depths_um)[None].to(forward.depths_um)
+
+    def _to_device(self, transfer: Tensor) -> Tensor:
         return transfer.to(next(self.parameters(), transfer).device)
 
     @abstractmethod
-    def images(self, operator: FourierOperator, measurements: Tensor) -> Tensor:
+    def images(self, transfer: Tensor, measurements: Tensor) -> Tensor:
         """Images `(N, n_images, P, P)` of `measurements (N, S, P, P)`, both in float32."""
 
     def forward(self, measurements: Tensor, transfer: Tensor | None = None) -> Tensor:
         """Images `(N, n_images, P, P)` of `measurements (N, S, P, P)`, in float32."""
         transfer = self.transfer if transfer is None else transfer
         with torch.autocast(measurements.device.type, enabled=False):
-            return self.images(FourierOperator(transfer[None], measurements.shape[-1]), measurements.float())
+            return self.images(transfer, measurements.float())
 
 
 class WienerBank(Bank):
@@ -95,22 +101,32 @@ class WienerBank(Bank):
     def __init__(self, depths_um: Tensor, n_sensors: int, n_regularizations: int = 1) -> None:
         super().__init__(depths_um)
         initial = initial_log_regularizations(n_regularizations)
-        self.log_regularization = nn.Parameter(initial.repeat(n_sensors, len(depths_um), 1))
+        self.log_regularization = nn.Parameter(torch.empty(n_sensors, len(depths_um), len(initial)).copy_(initial))
 
     @property
     def n_images(self) -> int:
         """Images that the bank gives for a measurement."""
         return self.log_regularization.numel()
 
+    def transfer_functions(self, forward: ForwardModel, depth_scale: float = 1.0) -> Tensor:
+        """Those of `Bank` or, of mirror-symmetric kernels, `symmetric_transfer`, which is real and faster to apply."""
+        kernels = forward.kernels_at(self._depths_of(forward, depth_scale))[0]
+        if are_mirror_symmetric(kernels):
+            return self._to_device(symmetric_transfer(kernels))
+        return super().transfer_functions(forward, depth_scale)
+
     def filters(self, transfer: Tensor) -> Tensor:
         """Regularized inverses `(..., S, D, R, F, F')` of transfer functions `(..., S, D, F, F')`."""
         transfer = transfer[..., None, :, :]
         return transfer.conj() / (transfer.abs().square() + self.log_regularization.exp()[..., None, None])
 
-    def images(self, operator: FourierOperator, measurements: Tensor) -> Tensor:
+    def images(self, transfer: Tensor, measurements: Tensor) -> Tensor:
         """Deconvolved images `(N, S * D * R, P, P)` of `measurements (N, S, P, P)`."""
-        spectra = operator.spectra(measurements)[:, :, None, None]
-        return operator.layers(spectra * self.filters(operator.transfer)).flatten(1, 3)
+        filters = self.filters(transfer)
+        if not transfer.is_complex():
+            return filter_images(measurements, filters.flatten(1, 2))
+        operator = FourierOperator(transfer[None], measurements.shape[-1])
+        return operator.layers(operator.spectra(measurements)[:, :, None, None] * filters).flatten(1, 3)
 
 
 class PhysicsNetwork(nn.Module):
@@ -161,8 +177,10 @@ class WienerNetwork(PhysicsNetwork):
         return WienerBank(depth_grid_um(settings), n_sensors, settings.n_regularizations)
 
     def features(self, measurements: Tensor, transfer: Tensor | None = None) -> Tensor:
-        """Input `(N, n_features, P, P)` of the encoder."""
-        return self.standardize(torch.cat([measurements, self.bank(measurements, transfer)], 1))
+        """Input `(N, n_features, P, P)` of the encoder, in the precision of its convolutions."""
+        features = self.standardize(torch.cat([measurements, self.bank(measurements, transfer)], 1))
+        device = features.device.type
+        return features.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else features
 
 
 class Encoder(nn.Module):

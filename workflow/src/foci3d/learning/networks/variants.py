@@ -52,9 +52,10 @@ class JointWienerBank(Bank):
         """Images that the bank gives for a measurement."""
         return len(self.log_regularization) * len(self.depths_um)
 
-    def images(self, operator: FourierOperator, measurements: Tensor) -> Tensor:
+    def images(self, transfer: Tensor, measurements: Tensor) -> Tensor:
         """Images `(N, R * D, P, P)` of `measurements (N, S, P, P)`."""
-        system = operator.transfer[0].movedim((0, 1), (-2, -1))  # (F, F', S, D)
+        operator = FourierOperator(transfer[None], measurements.shape[-1])
+        system = transfer.movedim((0, 1), (-2, -1))  # (F, F', S, D)
         noise = torch.diag_embed(self.log_regularization.exp())[:, None, None]  # (R, 1, 1, S, S)
         filters = (system.mH @ torch.linalg.inv(system @ system.mH + noise)).movedim((-2, -1), (1, 2))
         spectra = operator.spectra(measurements)[:, None, None]  # (N, 1, 1, S, F, F')
@@ -87,8 +88,9 @@ class UnrolledBank(Bank):
             nn.Conv2d(channels, self.n_images, 3, padding=1),
         )
 
-    def images(self, operator: FourierOperator, measurements: Tensor) -> Tensor:
+    def images(self, transfer: Tensor, measurements: Tensor) -> Tensor:
         """Images `(N, D, P, P)` of `measurements (N, S, P, P)`."""
+        operator = FourierOperator(transfer[None], measurements.shape[-1])
         first, *others = self.log_step.exp()
         images = first * operator.adjoint(measurements)  # the first step, from zero
         for step in others:
