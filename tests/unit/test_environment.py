@@ -37,7 +37,8 @@ EXTRAS = SETTINGS["project"]["optional-dependencies"]
 DEPENDENCIES = CORE | names([*EXTRAS["train"], *EXTRAS["workflow"]]) - {"foci3d"}
 """All that the workflow needs; reconstruction needs the core alone."""
 CLUSTERS = names(EXTRAS["clusters"])
-EXPORT = names([*EXTRAS["onnx"], *EXTRAS["bioimageio"], *EXTRAS["napari"], *EXTRAS["zarr"]]) - DEPENDENCIES
+OPTIONAL = ("onnx", "bioimageio", "napari", "zarr", "crate")
+EXPORT = {name for extra in OPTIONAL for name in names(EXTRAS[extra])} - DEPENDENCIES
 
 
 def locked_versions() -> dict[str, str]:
