@@ -112,7 +112,7 @@ def test_prediction_for_another_measurement_is_flagged(forward):
     right, wrong = statistics(0), statistics(1)
     reference = consistency.fit_reference(right[:40], false_alarm_rate=0.05)
     fitted, others, wrong = (
-        (consistency.consistency_score(reference, values) > reference.threshold).mean()
+        (consistency.consistency_scores(reference, values).max(1) > reference.threshold).mean()
         for values in (right[:40], right[40:], wrong[40:])
     )
     assert fitted == pytest.approx(0.05, abs=0.03)

@@ -9,7 +9,7 @@ import torch
 from descriptions import put_depths_inside
 
 import foci3d.confidence.quality
-from foci3d.confidence.consistency import relative_residual
+from foci3d.confidence.consistency import DEVIATIONS, relative_residual
 from foci3d.confidence.quality import Quality, quality_table
 from foci3d.confidence.recalibration import prediction_statistics, recalibrate_network
 from foci3d.config.models import TrustConfig
@@ -147,6 +147,8 @@ def test_the_worst_tile_of_a_field_counts(model: Model, recalibration: Recalibra
     assert bad.flagged
     assert bad.score > good.score
     assert "of 20 tiles out-of-distribution, the worst counts" in str(bad)
+    assert sum(reason in str(bad) for reason in DEVIATIONS) == 1
+    assert not any(reason in str(good) for reason in DEVIATIONS) or good.out_of_distribution
     assert bad.residual is not None
 
 

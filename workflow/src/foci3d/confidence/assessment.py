@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from foci3d.confidence import reliability
-from foci3d.confidence.consistency import consistency_score
+from foci3d.confidence.consistency import consistency_scores
 from foci3d.confidence.recalibration import depth_errors, prediction_statistics
 from foci3d.evaluation import uncertainty
 from foci3d.evaluation.metrics import DEPTH_INTERVALS, FloatArray, ratio
@@ -70,7 +70,7 @@ def score_inputs(
         predictions[kind] = images, model.predict(images, recalibrate=False)
     parts = []
     for kind, (images, predicted) in predictions.items():
-        score = consistency_score(recalibration.reference, prediction_statistics(model, images, predicted))
+        score = consistency_scores(recalibration.reference, prediction_statistics(model, images, predicted)).max(1)
         parts.append(pd.DataFrame({"inputs": kind, "sample": range(len(score)), "score": score}))
     scores = pd.concat(parts, ignore_index=True).assign(threshold=recalibration.reference.threshold)
     return scores.assign(flagged=(scores["score"] > scores["threshold"]).astype(int))

@@ -9,7 +9,7 @@ that fit the measurement best. Three statistics compare the rendered prediction 
   other depths cannot undo it: all distances would grow by a factor, but their sum is the separation of the sensors;
 - the entropy of the prediction, which rises where layers cannot be distinguished.
 
-`fit_reference` gives their distribution on validation samples, from which `consistency_score` is the deviation.
+`fit_reference` gives their distribution on validation samples, from which `consistency_scores` are the deviations.
 """
 
 from itertools import pairwise
@@ -30,6 +30,13 @@ from foci3d.optics.forward import ForwardModel
 
 BAND_EDGES = (0.0, 1 / 8, 1 / 4, 1 / 2, np.inf)
 """Edges of the bands of spatial frequency [Nyquist frequency of the sensor]."""
+
+DEVIATIONS = (
+    "the light is blurred otherwise than by the point-spread function",
+    "the probabilities are less certain than on validation samples",
+    "light remains that the layers do not explain",
+)
+"""What deviates, in words."""
 
 N_LOW = 16
 """Frequencies in y and in x that the width is estimated from; masks say little about higher ones."""
@@ -275,16 +282,16 @@ def fit_reference(statistics: FloatArray, false_alarm_rate: float) -> Consistenc
     deviations = _deviations(reference, statistics)
     means, sds = (tuple(values.tolist()) for values in (deviations.mean(0), deviations.std(0)))
     reference = reference.model_copy(update={"means": means, "sds": sds})
-    threshold = float(np.quantile(consistency_score(reference, statistics), 1 - false_alarm_rate))
+    threshold = float(np.quantile(consistency_scores(reference, statistics).max(1), 1 - false_alarm_rate))
     return reference.model_copy(update={"threshold": threshold})
 
 
-def consistency_score(reference: ConsistencyReference, statistics: FloatArray) -> FloatArray:
-    """Score `(N,)` of samples with these `consistency_statistics (N, F)`.
+def consistency_scores(reference: ConsistencyReference, statistics: FloatArray) -> FloatArray:
+    """Scores `(N, 3)` of samples with these `consistency_statistics (N, F)`, of which the largest counts.
 
-    The largest of the three deviations, in standard deviations above its mean on validation samples.
+    Three deviations, in the order of `DEVIATIONS`, in standard deviations above their means on validation samples.
     """
-    return np.asarray(((_deviations(reference, statistics) - reference.means) / reference.sds).max(1))
+    return np.asarray((_deviations(reference, statistics) - reference.means) / reference.sds)
 
 
 def _deviations(reference: ConsistencyReference, statistics: FloatArray) -> FloatArray:

@@ -18,7 +18,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from foci3d.confidence.consistency import consistency_score, relative_residual, shape_without_cells
+from foci3d.confidence.consistency import (
+    DEVIATIONS,
+    consistency_scores,
+    relative_residual,
+    shape_without_cells,
+)
 from foci3d.confidence.recalibration import prediction_statistics
 from foci3d.confidence.reliability import confidence, expected_error
 from foci3d.evaluation.metrics import FloatArray
@@ -197,8 +202,8 @@ def assess_quality(
     model : Model
         The model. Without its point-spread function, there are no residual and no score; without a recalibration of
         predictions that are made as it makes them, no score and no abstention.
-    scores : ndarray (N,), optional
-        `consistency_scores` of the N tiles of the measurement, of which the worst counts.
+    scores : ndarray (N, 3), optional
+        `score_tiles` of the N tiles of the measurement, of which the worst counts.
 
     Returns
     -------
@@ -228,9 +233,13 @@ def assess_quality(
             notes.append("recalibrated with another point-spread function")
     if recalibration and scores is not None:
         threshold = recalibration.reference.threshold
-        values |= {"score": float(scores.max()), "score_threshold": threshold}
+        worst = scores[scores.max(1).argmax()]
+        values |= {"score": float(worst.max()), "score_threshold": threshold}
+        if worst.max() > threshold:
+            notes.append(DEVIATIONS[worst.argmax()])
         if len(scores) > 1:
-            notes.append(f"{(scores > threshold).sum()} of {len(scores)} tiles out-of-distribution, the worst counts")
+            n_above = (scores.max(1) > threshold).sum()
+            notes.append(f"{n_above} of {len(scores)} tiles out-of-distribution, the worst counts")
     if recalibration:
         values |= _expected_errors(probability, depths_um, sds_um, recalibration)
     quality = Quality(**values, note="; ".join(notes))
@@ -261,13 +270,13 @@ def _abstained(
     return float(np.mean(confidence(probability) < recalibration.confidence_threshold)) if len(probability) else 0.0
 
 
-def consistency_scores(
+def score_tiles(
     model: Model, measurements: npt.NDArray[np.number], outputs: NumpyOutputs
 ) -> npt.NDArray[np.floating] | None:
-    """Deviations `(N,)` from validation samples of a model's outputs for measurements `(N, S, P, P)`, if available."""
+    """`consistency_scores (N, 3)` of a model's outputs for measurements `(N, S, P, P)`, if available."""
     if model.usable_recalibration is None or model.psf is None:
         return None
-    return consistency_score(model.usable_recalibration.reference, prediction_statistics(model, measurements, outputs))
+    return consistency_scores(model.usable_recalibration.reference, prediction_statistics(model, measurements, outputs))
 
 
 def judge_light(measurement: npt.NDArray[np.number], model: Model, quality: Quality) -> tuple[bool, Quality]:

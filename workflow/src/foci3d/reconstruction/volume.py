@@ -10,7 +10,7 @@ import pandas as pd
 from skimage.measure import find_contours, label, regionprops
 from torch import Tensor
 
-from foci3d.confidence.quality import Quality, assess_quality, consistency_scores, judge_light
+from foci3d.confidence.quality import Quality, assess_quality, judge_light, score_tiles
 from foci3d.confidence.reliability import confidence
 from foci3d.config.tasks import CELL_KINDS, TASKS, tasks_of_kind
 from foci3d.errors import InputError
@@ -201,7 +201,7 @@ def _predict_field(
 ) -> tuple[NumpyOutputs, npt.NDArray[np.floating] | None]:
     """`Model.predict_all` of a measurement `(S, Y, X)`, by tiles if it is larger than those of the model.
 
-    Also the scores of all tiles, see `consistency_scores`. A number of layers that is given has the probability 1.
+    Also the scores of all tiles, see `score_tiles`. A number of layers that is given has the probability 1.
     """
     n_pixels, scores = model.description.n_pixels, []
 
@@ -211,7 +211,7 @@ def _predict_field(
             is_given = np.arange(raw.count_probabilities.shape[1]) == n_layers
             raw = replace(raw, count_probabilities=np.zeros_like(raw.count_probabilities) + is_given.astype(np.float32))
         counts = model.recalibrate(raw).count_probabilities
-        scores.append(consistency_scores(model, tiles, model.select(replace(raw, count_probabilities=counts))))
+        scores.append(score_tiles(model, tiles, model.select(replace(raw, count_probabilities=counts))))
         return raw
 
     if measurement.shape[1:] == (n_pixels, n_pixels):
