@@ -2,8 +2,8 @@
 
 `PYTHONPATH=workflow/src python tests/independent/specimens.py --n 40 --out specimens.csv` prints a table with 95 %
 bootstrap intervals over scenes and writes it. Measurements are reconstructed as `foci3d reconstruct` does: by
-`two_sensors`, which always finds four layers; by `any_layers`, which finds their number; and by `any_layers` where the
-number is known.
+`two_sensors`, which always finds four layers; by `any_layers`, which finds their number; by `any_layers` where the
+number is known; and by the networks for one sensor from the image of sensor A. `--methods` selects some.
 """
 
 import argparse
@@ -53,11 +53,24 @@ SPECIMENS = {
 }
 
 
+KNOWN = ", number known"
+METHODS = (
+    "two_sensors",
+    "any_layers",
+    f"any_layers{KNOWN}",
+    "one_sensor",
+    "any_layers_one_sensor",
+    f"any_layers_one_sensor{KNOWN}",
+)
+"""Released networks, some of which are given the number of layers."""
+
+
 def conditioned(model: foci3d.Model, n_layers: int | None) -> Reconstruct:
-    """Reconstruct as `foci3d reconstruct` does."""
+    """Reconstruct as `foci3d reconstruct` does, from the images of the sensors that the model is for."""
+    n_sensors = model.description.in_channels
 
     def reconstruct(images: np.ndarray) -> foci3d.Reconstruction:
-        values, _ = condition(images[None].astype(np.float32), model)
+        values, _ = condition(images[None, :n_sensors].astype(np.float32), model)
         return foci3d.reconstruct(values[0], model, n_layers=n_layers)
 
     return reconstruct
@@ -68,26 +81,21 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=40, help="scenes of each specimen")
     parser.add_argument("--first", type=int, default=FIRST_TEST, help="seed of the first scene")
     parser.add_argument("--specimens", nargs="*", default=[""], help="texts in the names of specimens; default: all")
+    parser.add_argument("--methods", nargs="*", choices=METHODS, default=METHODS, help="default: all")
     parser.add_argument("--out", type=Path, help="CSV file to write")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     psf, tables = described_psf(), []
-    models = {
-        name: foci3d.load_model(foci3d.released_model(name), psf=psf, device="cpu")
-        for name in ("two_sensors", "any_layers")
-    }
-    for name, specimen in SPECIMENS.items():
-        if not any(text in name for text in arguments.specimens):
+    names = {method: method.removesuffix(KNOWN) for method in arguments.methods}
+    models = {name: foci3d.load_model(foci3d.released_model(name), psf=psf, device="cpu") for name in {*names.values()}}
+    for title, specimen in SPECIMENS.items():
+        if not any(text in title for text in arguments.specimens):
             continue
         samples = [*specimen.samples(arguments.n, arguments.first)]
-        methods = {
-            "two_sensors": conditioned(models["two_sensors"], None),
-            "any_layers": conditioned(models["any_layers"], None),
-            "any_layers, number known": conditioned(models["any_layers"], specimen.n_layers),
-        }
-        for method, reconstruct in methods.items():
+        for method, name in names.items():
+            reconstruct = conditioned(models[name], specimen.n_layers if method.endswith(KNOWN) else None)
             scores = pd.DataFrame([score(reconstruct(images), scene) for images, scene in samples])
-            tables.append(summarize(name, scores).assign(method=method))
+            tables.append(summarize(title, scores).assign(method=method))
             print(method, format_table(tables[-1]), flush=True)
             if arguments.out:
                 pd.concat(tables, ignore_index=True).to_csv(arguments.out, index=False, float_format="%.3f")

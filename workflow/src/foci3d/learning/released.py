@@ -13,8 +13,8 @@ def released_model(name: str) -> Path:
     Parameters
     ----------
     name : str
-        Its name: ``two_sensors`` or ``one_sensor`` for four layers of cells, ``any_layers`` for none to six,
-        ``deblurring`` or ``depth_map``.
+        Its name: ``two_sensors`` or ``one_sensor`` for four layers of cells, ``any_layers`` or
+        ``any_layers_one_sensor`` for none to six, ``deblurring`` or ``depth_map``.
 
     Returns
     -------
