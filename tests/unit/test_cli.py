@@ -289,7 +289,6 @@ def test_reconstruct_reports_errors_in_one_line(
 ) -> None:
     for change, message in (
         ({"--sensor-b": "none.tif"}, "none.tif: file not found"),
-        ({"--max-depth-um": "100"}, "found one of --max-lateral-um and --max-depth-um; expected both"),
         ({"--n-layers": "3", "--specimen": "volume"}, "--n-layers: found with --specimen volume; expected"),
         ({"--device": "cuda:7"}, "device cuda:7: torch finds no such device; expected auto, cpu"),
         ({"--psf": acquisition["--sensor-a"]}, "not a readable HDF5 file"),

@@ -17,7 +17,33 @@ def test_one_rectangle() -> None:
     foci = find_foci(probability, 0.5, DEPTHS_UM, SDS_UM, 55.0)
     assert len(foci) == 1
     expected = [2, 371, 60, 12 * 55, 25 * 55, 40 * 55**2, 0.8]
-    assert foci.iloc[0].tolist() == pytest.approx(expected)
+    assert foci[COLUMNS[:7]].iloc[0].tolist() == pytest.approx(expected)
+    assert foci["cell"].tolist() == [1]
+    assert 0 < foci["y_sd_um"].item() < foci["x_sd_um"].item() < 55
+
+
+def test_centroids_of_certain_pixels_are_certain_to_a_share_of_a_pixel() -> None:
+    probability = np.zeros((1, 20, 20))
+    probability[0, 4:8, 4:8] = 1.0
+    assert find_foci(probability, 0.5, [100.0], [5.0], 1.0)["x_sd_um"].item() == pytest.approx((12 * 16) ** -0.5)
+
+
+def test_a_cell_in_two_layers_has_one_number_and_one_depth() -> None:
+    probability = np.zeros((3, 20, 20))
+    probability[0, 4:8, 4:8], probability[1, 4:8, 5:9], probability[2, 4:8, 4:8] = 0.9, 0.6, 0.8
+    probability[1, 15, 15] = 0.7
+    foci = find_foci(probability, 0.5, [100.0, 160.0, 700.0], [30.0, 30.0, 20.0], 1.0)
+    assert foci["cell"].tolist() == [1, 1, 2, 3]  # layers 1, 2, 2 and 3
+    assert foci["depth_um"].tolist() == pytest.approx([124, 124, 160, 700])
+    assert foci["depth_sd_um"][0] == pytest.approx((30**2 + 0.6 * 24**2 + 0.4 * 36**2) ** 0.5)
+
+
+def test_cells_one_above_the_other_are_two() -> None:
+    probability = np.zeros((2, 20, 20))
+    probability[0, 4:8, 4:8], probability[1, 7:13, 7:13] = 0.9, 0.9
+    assert find_foci(probability, 0.5, [100.0, 110.0], [30.0, 30.0], 1.0)["cell"].tolist() == [1, 2]
+    probability[1] = probability[0]
+    assert find_foci(probability, 0.5, [100.0, 300.0], [30.0, 30.0], 1.0)["cell"].tolist() == [1, 2]
 
 
 def test_agrees_with_scipy() -> None:

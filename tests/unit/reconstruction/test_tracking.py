@@ -10,7 +10,7 @@ from foci3d.config.models import Config
 from foci3d.errors import InputError
 from foci3d.reconstruction import tracking
 from foci3d.reconstruction.foci import find_foci
-from foci3d.reconstruction.tracking import _assign, describe_tracks, join_frames, track_foci
+from foci3d.reconstruction.tracking import _assign, describe_tracks, join_foci, join_frames, track_foci
 from foci3d.simulation.scene import draw_moving
 
 GATES = {"max_lateral_um": 100.0, "max_depth_um": 300.0}
@@ -62,7 +62,7 @@ def test_assignment_is_the_best_of_all_partial_assignments() -> None:
     for n_previous, n_current in ((3, 4), (4, 3), (4, 4)):
         previous, current = rng.random((n_previous, 3)) * 1.5, rng.random((n_current, 3)) * 1.5
         cost = ((previous[:, None] - current) ** 2).sum(-1)
-        rows, columns = _assign(previous, current)
+        rows, columns = _assign(previous, current, np.zeros((n_previous, 3)), np.zeros((n_current, 3)))
         n_pairs = min(n_previous, n_current)
         found = cost[rows, columns].sum() + n_pairs - len(rows)
         best = min(
@@ -147,3 +147,50 @@ def test_a_missing_column_and_an_impossible_gate_are_errors() -> None:
         track_foci(table((0, 1, 2, 3)).drop(columns="depth_um"), **GATES)
     with pytest.raises(InputError, match="the gates are 0 um"):
         track_foci(table((0, 1, 2, 3)), max_lateral_um=0, max_depth_um=1)
+
+
+def with_errors(foci: pd.DataFrame, lateral_um: float, depth_um: float) -> pd.DataFrame:
+    return foci.assign(x_sd_um=lateral_um, y_sd_um=lateral_um, depth_sd_um=depth_um)
+
+
+def test_errors_of_positions_widen_the_gates() -> None:
+    far = table((0, 0, 0, 0), (1, 0, 0, 400))
+    assert track_foci(with_errors(far, 1, 50), **GATES)["track"].tolist() == [1, 2]
+    assert track_foci(with_errors(far, 1, 100), **GATES)["track"].tolist() == [1, 1]
+
+
+def test_standard_errors_of_speeds_are_those_of_a_fitted_line() -> None:
+    """Many tracks of cells that move or rest, with positions as uncertain as they are said to be."""
+    rng = np.random.default_rng(0)
+    n_tracks, times = 400, np.arange(6)
+    velocity = np.array([20.0, 0.0, -40.0])
+    rows = [
+        (frame, *(1000.0 * cell * np.array([1, 0, 0]) + frame * velocity * (cell % 2) + rng.normal(0, (5, 5, 25))))
+        for cell in range(n_tracks)
+        for frame in times
+    ]
+    summary = describe_tracks(track_foci(with_errors(table(*rows), 5, 25), **GATES))
+    assert len(summary) == n_tracks
+    moving, resting = summary[1::2], summary[::2]
+    assert 0.02 < (resting["p_static"] < 0.05).mean() < 0.08
+    assert (moving["p_static"] < 0.05).mean() > 0.95
+    deviations = (moving["speed_um_per_frame"] - np.hypot(20, 40)) / moving["speed_sd_um_per_frame"]
+    assert 0.9 < (abs(deviations) < 1.96).mean() < 1
+
+
+def test_two_positions_without_errors_have_a_speed_without_one() -> None:
+    (row,) = describe_tracks(track_foci(table((0, 0, 0, 0), (1, 10, 0, 0)), **GATES)).to_dict("records")
+    assert row["speed_um_per_frame"] == pytest.approx(10)
+    assert np.isnan(row["speed_sd_um_per_frame"])
+    assert np.isnan(row["p_static"])
+
+
+def test_foci_of_a_cell_are_one_and_those_without_light_none() -> None:
+    foci = table((0, 0, 0, 200), (0, 40, 0, 200), (0, 500, 0, 600), (1, 10, 0, 210)).assign(
+        layer=[1, 2, 3, 1], cell=[1, 1, 0, 1], probability=[0.6, 0.9, 0.9, 0.8], area_um2=[5.0, 4.0, 1.0, 2.0]
+    )
+    joined = join_foci(foci)
+    assert joined["layer"].tolist() == [2, 1]
+    assert joined["x_um"].tolist() == pytest.approx([24, 10])
+    assert joined["area_um2"].tolist() == [5, 2]
+    assert track_foci(foci, **GATES)["track"].tolist() == [1, 1]

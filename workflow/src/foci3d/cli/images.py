@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cyclopts import Parameter
 
@@ -22,9 +22,6 @@ from foci3d.cli.app import (
 )
 from foci3d.config.fields import Fraction, Specimen, UnusableFrames
 from foci3d.errors import InputError, one_line
-
-if TYPE_CHECKING:
-    from foci3d.config.models import TrackingConfig
 
 
 @Parameter(name="*")
@@ -105,8 +102,8 @@ def reconstruct(
     unusable_frames: UnusableFrames = "skip",
     fit_offset: bool = True,
     find_defects: bool = True,
-    max_lateral_um: LateralGate | None = None,
-    max_depth_um: DepthGate | None = None,
+    max_lateral_um: LateralGate = 110.0,
+    max_depth_um: DepthGate = 400.0,
     max_gap: Gap = 0,
     frame_interval_s: Interval = None,
     device: str = "auto",
@@ -116,9 +113,10 @@ def reconstruct(
     Writes to the folder
       volume.ome.tif  probability of a cell and uncertainty, mask, measurement, with
                       the axes time, channel, layer, y, x, pixel pitch and depths
-      foci.csv        connected cells: frame, layer, depth and its standard
-                      deviation, centre, area, probability; of single cells also
-                      brightness and all standard errors
+      foci.csv        connected cells: frame, layer, depth, centre with standard
+                      deviations, area, probability, and the cell: one number for
+                      foci of neighbouring layers that are the same; of single
+                      cells also the brightness
       foci.roi.zip    their outlines, for the ROI Manager of Fiji
       quality.csv     of each frame: residual of the reconstruction rendered
                       again, whether the images are out-of-distribution, share
@@ -127,8 +125,8 @@ def reconstruct(
                       first frame
       view.html       interactive 3-D view of all frames
 
-    A time series gives all this of its frames, and with gates (see `foci3d track
-    --help`) the folder tracks.
+    A time series gives all this of its frames, and the folder tracks (see `foci3d
+    track --help`).
 
     Images are TIFF, OME-TIFF, PNG, NPY, HDF5 or .mat (FILE.h5:/NAME for an array
     in a file), linear in light, unsaturated and of equal exposure.
@@ -169,7 +167,7 @@ def reconstruct(
     device
         cpu, cuda, cuda:1, ...; by default a GPU where there is one.
     """
-    from foci3d.config.models import ConditioningConfig
+    from foci3d.config.models import ConditioningConfig, TrackingConfig
     from foci3d.config.samples import make_acquisition
     from foci3d.learning.released import find_model
     from foci3d.plots.reconstruction import write_reconstruction
@@ -180,7 +178,6 @@ def reconstruct(
         raise InputError(
             f"--n-layers: found with --specimen {specimen}; expected --specimen layers, leave one of them out."
         )
-    tracking = _tracking(max_lateral_um, max_depth_um, max_gap)
     correction = ImagerCorrection.load(imager) if imager else None
     trained = load_corrected_model(
         find_model(model or ("two_sensors" if images.sensor_b else "one_sensor")),
@@ -200,7 +197,7 @@ def reconstruct(
         n_layers=n_layers,
         imager=correction,
         conditioning=ConditioningConfig(offset=fit_offset, defects=find_defects),
-        tracking=tracking,
+        tracking=TrackingConfig(max_lateral_um=max_lateral_um, max_depth_um=max_depth_um, max_gap=max_gap),
         unusable_frames=unusable_frames,
     )
     write_reconstruction(result, out)
@@ -247,41 +244,30 @@ def view(
     write(f"{page}: opened" if opened else f"{page}: open it in a browser")
 
 
-def _tracking(max_lateral_um: float | None, max_depth_um: float | None, max_gap: int) -> "TrackingConfig | None":
-    """How foci are followed, or None without gates."""
-    from foci3d.config.models import TrackingConfig
-
-    if max_lateral_um is None and max_depth_um is None:
-        return None
-    if max_lateral_um is None or max_depth_um is None:
-        raise InputError("found one of --max-lateral-um and --max-depth-um; expected both, or none. Add the other.")
-    return TrackingConfig(max_lateral_um=max_lateral_um, max_depth_um=max_depth_um, max_gap=max_gap)
-
-
 @app.command
 def track(
     foci: Files,
     /,
     *,
     out: Folder,
-    max_lateral_um: LateralGate,
-    max_depth_um: DepthGate,
+    max_lateral_um: LateralGate = 110.0,
+    max_depth_um: DepthGate = 400.0,
     max_gap: Gap = 0,
     frame_interval_s: Interval = None,
 ) -> None:
-    """Follow the foci of a time series: speed and direction.
+    """Follow the cells of a time series: speed and direction.
 
-    Links the foci of a time series from frame to frame. Writes to the folder
-      tracks.csv   every focus with its frame and its track
-      summary.csv  one row per track: frames, layers, displacement, speed, direction
+    Links the cells of a time series from frame to frame. Writes to the folder
+      tracks.csv   every cell with its frame and its track
+      summary.csv  one row per track: frames, layers, displacement, speed with its
+                   standard deviation, probability that it is at rest, direction
       tracks.png   tracks in the image plane, and depth against time
 
-    The gates are the largest distances that a focus moves from one frame to the
-    next. A gate in depth below the distance of two layers keeps every track in
-    its layer.
+    Gates are the largest distances that a cell moves from one frame to the next,
+    to which three standard deviations of its positions are added.
 
     For example:
-      foci3d track map/foci.csv --max-lateral-um 100 --max-depth-um 300 --out map
+      foci3d track map/foci.csv --max-lateral-um 60 --max-depth-um 300 --out map
 
     Parameters
     ----------

@@ -333,8 +333,10 @@ class BaselineConfig(MethodConfig):
 class TrackingConfig(Section):
     """Foci followed through the frames of a time series."""
 
-    max_lateral_um: Positive = key("largest lateral path of a focus from frame to frame: two pixels [um]", 110.0)
-    max_depth_um: Positive = key("largest path in depth from frame to frame: to the next layer only [um]", 400.0)
+    max_lateral_um: Positive = key("largest lateral motion from frame to frame, beside errors: two pixels [um]", 110.0)
+    max_depth_um: Positive = key(
+        "largest motion in depth from frame to frame, beside errors: to the next layer [um]", 400.0
+    )
     max_gap: int = key("frames for which a focus may be missing and is the same focus afterwards", 0, ge=0)
 
 

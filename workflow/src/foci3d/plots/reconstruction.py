@@ -16,6 +16,7 @@ from foci3d.plots.style import COLORS
 from foci3d.plots.tracking import show_tracks
 from foci3d.plots.view_page import ViewFrame, view_page
 from foci3d.reconstruction.acquisition import AcquisitionReconstruction
+from foci3d.reconstruction.foci import round_foci
 from foci3d.reconstruction.tracking import Tracks
 from foci3d.reconstruction.truth import Truth
 from foci3d.reconstruction.volume import Reconstruction
@@ -83,7 +84,7 @@ def _view_frame(frame: Reconstruction, number: str, truth: Truth | None) -> View
         known = {"true_masks": truth.masks, "true_depths_um": truth.depths_um, "true_cells": truth.cells}
     summary = "; ".join([frame.summary, *([truth.compare(frame)] if truth else [])])
     layers = frame.probability[of_layers], frame.depths_um[of_layers]
-    return ViewFrame(*layers, frame.measurement, frame.foci, **known, number=number, summary=summary)
+    return ViewFrame(*layers, frame.measurement, round_foci(frame.foci), **known, number=number, summary=summary)
 
 
 def overview(result: Reconstruction, note: str = "", truth: Truth | None = None, title: str = "") -> Figure:

@@ -22,6 +22,7 @@ from foci3d.io.volume_file import Volume, write_volume
 from foci3d.learning.model import Model
 from foci3d.reconstruction.conditioning import Conditioning, condition
 from foci3d.reconstruction.foci import round_foci
+from foci3d.reconstruction.focus_depths import fit_depths
 from foci3d.reconstruction.imager_correction import ImagerCorrection
 from foci3d.reconstruction.propagation import propagate_errors
 from foci3d.reconstruction.specimen import reconstruct_specimen
@@ -194,6 +195,7 @@ def reconstruct_acquisition(
     for index, measurement in enumerate(values):
         frame = reconstruct_specimen(measurement, model, specimen, threshold, n_layers)
         frame = propagate_errors(frame, [variant[index] for variant in found.variants], model)
+        frame = fit_depths(frame, model)
         frames.append(frame)
         which = f", frame {index + 1} of {len(values)}" if len(values) > 1 else ""
         log.info("%s%s: %s", name, which, frame.summary)

@@ -88,7 +88,7 @@ def cell_table(fit: FieldFit, slabs: npt.NDArray[np.integer], pixel_pitch_um: fl
 
     The columns layer (from 1), depth_um, depth_sd_um, y_um and x_um (from the upper left corner), area_um2 (that of a
     pixel, or of a disc of the fitted size), probability (1), y_sd_um, x_sd_um, brightness and brightness_sd (light on
-    each sensor, in the unit of the images).
+    each sensor, in the unit of the images), and cell (its number from 1).
     """
     points, errors = fit.points, fit.standard_errors
     return pd.DataFrame(
@@ -104,6 +104,7 @@ def cell_table(fit: FieldFit, slabs: npt.NDArray[np.integer], pixel_pitch_um: fl
             "x_sd_um": errors[:, X] * pixel_pitch_um,
             "brightness": points[:, BRIGHTNESS],
             "brightness_sd": errors[:, BRIGHTNESS],
+            "cell": np.arange(1, len(points) + 1),
         }
     )
 

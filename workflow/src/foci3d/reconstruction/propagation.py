@@ -41,7 +41,8 @@ def propagate_errors(result: Reconstruction, variants: Sequence[Floats], model: 
     if outputs.predicted_depths_um is None:
         return result
     depths_um = outputs.predicted_depths_um[:, :n_layers]
-    variances = np.square(result.depth_sds_um) + ((depths_um[1:] - depths_um[0]) ** 2).sum(0)
-    sds_um = np.sqrt(variances)
-    foci = result.foci.assign(depth_sd_um=sds_um[result.foci["layer"].to_numpy(int) - 1])
+    variances = ((depths_um[1:] - depths_um[0]) ** 2).sum(0)
+    sds_um = np.sqrt(np.square(result.depth_sds_um) + variances)
+    of_foci = variances[result.foci["layer"].to_numpy(int) - 1]
+    foci = result.foci.assign(depth_sd_um=np.sqrt(result.foci["depth_sd_um"] ** 2 + of_foci))
     return replace(result, depth_sds_um=tuple(sds_um.tolist()), foci=foci)

@@ -95,5 +95,6 @@ def body_table(
             "first_depth_um": depths_um[first],
             "last_depth_um": depths_um[last - 1],
             "volume_um3": areas_um2 * plane_um,
+            "cell": np.arange(1, len(areas_um2) + 1),
         }
     )
