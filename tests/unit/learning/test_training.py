@@ -177,10 +177,12 @@ def test_an_interruption_after_the_last_step_trains_no_more(run: Callable[..., T
 def test_logs_progress(
     run: Callable[..., TrainingState], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("foci3d.learning.training.LOG_INTERVAL_S", 0.0)
+    monkeypatch.setattr("foci3d.io.progress.INTERVAL_S", 0.0)
     with caplog.at_level("INFO"):
         state = run(max_steps=6)
-    assert re.fullmatch(r"step 3 of 6: training loss \d\.\d{4}, \d+ s left", caplog.messages[2])
+    rate = r"[\d.e+]+ a second, \d+ s left; training loss \d\.\d{4}"
+    assert re.fullmatch(rf"3 of 6 steps: {rate}", caplog.messages[2])
+    assert re.fullmatch(rf"5 of 6 steps: {rate}, validation score \d\.\d{{4}}", caplog.messages[5])
     assert f"step 4: validation loss {state.curves[0]['validation_loss']:.4f}" in caplog.messages[4]
 
 

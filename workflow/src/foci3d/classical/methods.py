@@ -6,6 +6,7 @@ Unlike a network it is given the depth of each layer. Its free parameters are tu
 `classical_method` registers a method with the class of its settings, from here or from a user's own file.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -26,7 +27,10 @@ from foci3d.config.classical_methods import (
     RichardsonLucyConfig,
     WienerConfig,
 )
+from foci3d.io.progress import Progress
 from foci3d.optics.forward import ForwardModel, FourierOperator
+
+log = logging.getLogger(__name__)
 
 Array = npt.NDArray[np.float32]
 Method = Callable[..., Tensor]
@@ -121,5 +125,11 @@ def reconstruct(
     `method` is one of `METHODS`, `parameters` are its own by name; InputError if a depth lies outside the depths of the
     point-spread function.
     """
-    batches = zip(*(torch.from_numpy(values).split(BATCH_SIZE) for values in (measurements, depths_um)), strict=True)
-    return torch.cat([METHODS[method](batch, forward.at(depths), **parameters) for batch, depths in batches]).numpy()
+    layers: list[Tensor] = []
+    progress = Progress(log, "samples", len(measurements))
+    for first in range(0, len(measurements), BATCH_SIZE):
+        rows = slice(first, first + BATCH_SIZE)
+        batch, depths = torch.from_numpy(measurements[rows]), torch.from_numpy(depths_um[rows])
+        layers.append(METHODS[method](batch, forward.at(depths), **parameters))
+        progress.report(first + len(batch))
+    return torch.cat(layers).numpy()

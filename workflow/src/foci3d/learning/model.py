@@ -2,7 +2,6 @@
 
 import logging
 import math
-import time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,6 +16,7 @@ from torch.nn import functional
 
 from foci3d.errors import InputError
 from foci3d.io.hdf5 import NUMBERS
+from foci3d.io.progress import Progress
 from foci3d.io.samples import NumpyOutputs, Outputs
 from foci3d.learning.device import Precision, resolve_device
 from foci3d.learning.layer_counts import select_layers
@@ -37,9 +37,6 @@ BATCH_SIZE = 64
 CPU = torch.device("cpu")
 BOUND_WIDTH_UM = 3.0
 """Scale of the map that keeps depths within the imager, see `bound_depths`."""
-
-LOG_INTERVAL_S = 10.0
-"""Seconds between progress messages."""
 
 
 def decode_outputs(
@@ -221,14 +218,12 @@ class Model:
         """
         measurements = to_numpy(measurements)
         _check_measurements(self.description, measurements)
-        parts, last_log_time = [], time.perf_counter()
+        parts, progress = [], Progress(log, "samples", len(measurements))
         size = max(1, BATCH_SIZE // self.n_views)
         for first in range(0, len(measurements), size):
             batch = torch.from_numpy(measurements[first : first + size].astype(np.float32)).to(self.device)
             parts.append(self._predict_batch(batch).map(lambda values: values.cpu().contiguous().numpy()).arrays())
-            if time.perf_counter() - last_log_time > LOG_INTERVAL_S:
-                last_log_time = time.perf_counter()
-                log.info("%d of %d samples", first + len(batch), len(measurements))
+            progress.report(first + len(batch))
         return Outputs(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
     def select(self, outputs: NumpyOutputs, n_layers: npt.NDArray[np.int64] | None = None) -> NumpyOutputs:

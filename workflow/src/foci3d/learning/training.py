@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from foci3d.config.training import TrainingConfig
 from foci3d.errors import InputError
+from foci3d.io.progress import Progress
 from foci3d.io.samples import Samples
 from foci3d.learning.batches import Batch
 from foci3d.learning.checkpoint import load_checkpoint, save_checkpoint
@@ -26,9 +27,6 @@ from foci3d.learning.optimization import average_weights, make_optimizers
 from foci3d.learning.tasks import Task, compute_logits
 
 log = logging.getLogger(__name__)
-
-LOG_INTERVAL_S = 10.0
-"""Seconds between progress messages."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +176,7 @@ def _run_steps(setup: TrainingSetup, fabric: Fabric, parts: _Parts, state: Train
     model, *optimizers = fabric.setup(parts.network, *parts.optimizers)
     # The first process validates, by itself.
     evaluated_model = make_fabric(setup.device, 1, state.precision).setup_module(parts.evaluated, move_to_device=False)
-    start, last_log_time = time.perf_counter() - state.seconds, time.perf_counter()
+    start, progress = time.perf_counter() - state.seconds, Progress(log, "steps", config.max_steps, state.step)
     losses: list[Tensor] = []
     while state.step < config.max_steps and state.validations_since_best < config.patience:
         batch, transfer = setup.batches(state.step)
@@ -194,9 +192,7 @@ def _run_steps(setup: TrainingSetup, fabric: Fabric, parts: _Parts, state: Train
             parts.averaged.update_parameters(parts.network)
         losses.append(loss.detach())
         state.step += 1
-        if time.perf_counter() - last_log_time > LOG_INTERVAL_S:
-            last_log_time = time.perf_counter()
-            _log_progress(state.step, config.max_steps, losses, last_log_time - start)
+        progress.report(state.step, lambda: _describe(losses, state.curves))
         if state.step % config.validation_interval == 0 or state.step == config.max_steps:
             train_loss = average(torch.stack(losses).mean(), fabric)
             row = {"step": state.step, "samples": state.step * config.batch_size, "learning_rate": learning_rate}
@@ -234,6 +230,7 @@ def _validate_finite(network: nn.Module, setup: TrainingSetup, step: int) -> dic
     return row
 
 
-def _log_progress(step: int, max_steps: int, losses: list[Tensor], seconds: float) -> None:
-    loss, remaining = torch.stack(losses).mean().item(), seconds / step * (max_steps - step)
-    log.info("step %d of %d: training loss %.4f, %.0f s left", step, max_steps, loss, remaining)
+def _describe(losses: list[Tensor], curves: list[dict[str, float]]) -> str:
+    """The loss since the last validation, and the score of that."""
+    loss = f"training loss {torch.stack(losses).mean().item():.4f}"
+    return f"{loss}, validation score {curves[-1]['validation_score']:.4f}" if curves else loss

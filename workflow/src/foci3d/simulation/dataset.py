@@ -1,6 +1,7 @@
 """Samples of a dataset: from random numbers to scenes, measurements and the arrays of a shard."""
 
 import hashlib
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from foci3d.config.models import DatasetConfig, SceneConfig, SlidesConfig
+from foci3d.io.progress import Progress
 from foci3d.io.samples import NumpySamples, Samples, Scenes
 from foci3d.simulation.imager import Imager, simulate_measurements
 from foci3d.simulation.scene import (
@@ -28,6 +30,7 @@ from foci3d.simulation.slides import crop_stacks, load_label
 BLOCK_SIZE = 32
 """Samples that are rendered together: few enough to stay in a processor's cache."""
 
+log = logging.getLogger(__name__)
 BLAS = ThreadpoolController()
 
 
@@ -97,9 +100,11 @@ def generate_samples(
         The next samples.
     """
     size = max(1, BLOCK_SIZE // split.samples_per_scene) * split.samples_per_scene
+    progress = Progress(log, "samples", len(samples))
     for first in range(samples.start // size * size, samples.stop, size):
         with _one_thread():
             block = _generate_block(split, range(first, first + size), scenes, imager)
+        progress.report(max(first - samples.start, 0))
         yield block[max(samples.start - first, 0) : samples.stop - first].map(Tensor.numpy)
 
 
