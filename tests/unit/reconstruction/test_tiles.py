@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from foci3d.errors import InputError
 from foci3d.io.samples import NumpyOutputs, Outputs
-from foci3d.reconstruction.tiles import Tiling, predict_field
+from foci3d.reconstruction.tiles import Tiling, has_light_beyond, predict_field
 
 TILING = Tiling(n_pixels=51, cut=8, ramp=8)
 
@@ -69,6 +69,21 @@ def test_memory_does_not_grow_with_the_number_of_tiles() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3 * measurement.nbytes
+
+
+def test_edges_are_continued_by_their_mirror_image() -> None:
+    measurement = field(2, 52, 90)
+    output = predict_field(lambda tiles: Outputs(output=smooth(tiles)), measurement, TILING, n_mirrored=8).output
+    assert output.shape == measurement.shape
+    expected = ndimage.uniform_filter(measurement, (0, 9, 9), mode="reflect")
+    np.testing.assert_allclose(output, expected, atol=1e-3)
+
+
+def test_light_that_falls_off_towards_the_edges_comes_from_inside() -> None:
+    cells = np.ones((2, 120, 120))
+    seen = ndimage.gaussian_filter(cells, (0, 3, 3), mode="constant")
+    assert not has_light_beyond(seen)
+    assert has_light_beyond(ndimage.gaussian_filter(cells, (0, 3, 3), mode="reflect"))
 
 
 def test_field_smaller_than_a_tile_is_refused() -> None:

@@ -5,6 +5,11 @@ light comes from cells outside the tile. So next to a border inside the field a 
 replaces its neighbour, without a seam. Elsewhere the field is the prediction of one tile. Memory holds the field and a
 batch of tiles.
 
+At the edges of the field, a network expects darkness beyond. Where light comes from beyond, as of tissue that is larger
+than the sensors, the measurement does not fall off towards its edges. It is then continued by its mirror image, which
+looks much like that light, and what is predicted there is cut off. On another simulator (128 x 128 pixels, no average
+over symmetries), the error in the outer 8 pixels is 9.3 instead of 16.2 % for `two_sensors`.
+
 Networks divide a measurement by its mean. In a field, this is the mean of the tile, as in training. A tile without
 cells would then be as bright as any other, so its prediction is to be judged by its probability of cells.
 """
@@ -23,6 +28,16 @@ Floats = npt.NDArray[np.float32]
 
 BATCH_SIZE = 64
 """Tiles that are predicted together."""
+
+
+MIN_EDGE_LIGHT = 0.9
+"""Light at the edges, relative to that next to them, above which light comes from beyond.
+
+Of scenes of blobs and discs, 0.67 to 0.91 in darkness and 0.87 to 1.17 in the middle of more cells.
+"""
+
+EDGE_PIXELS = 4
+"""Width of the rings of pixels that are compared: the first from the edge, and the third and the fourth."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +82,10 @@ class Tiling:
 
 
 def predict_field(
-    predict: Callable[[Floats], NumpyOutputs], measurement: npt.NDArray[np.number], tiling: Tiling
+    predict: Callable[[Floats], NumpyOutputs],
+    measurement: npt.NDArray[np.number],
+    tiling: Tiling,
+    n_mirrored: int = 0,
 ) -> NumpyOutputs:
     """Apply a network to a field of any size.
 
@@ -80,6 +98,8 @@ def predict_field(
         Images of the sensors, with at least P pixels in y and in x.
     tiling : Tiling
         Size and overlap of the tiles.
+    n_mirrored : int
+        Pixels by which the measurement is continued beyond each edge by its mirror image.
 
     Returns
     -------
@@ -97,14 +117,26 @@ def predict_field(
             f"measurement: found {' x '.join(map(str, extents))} pixels; expected at least {tiling.n_pixels} x "
             f"{tiling.n_pixels}, those of the imager. Record a larger field, or choose another model."
         )
+    if n_mirrored:
+        measurement = np.pad(measurement, ((0, 0), (n_mirrored,) * 2, (n_mirrored,) * 2), mode="symmetric")
+    rows, columns = (slice(n_mirrored, n_mirrored + extent) for extent in extents)
     fields: dict[str, Floats] = {}
     for windows, weights, tiles in _batches(measurement, tiling):
         for name, values in predict(tiles).arrays().items():
             predicted = values if values.ndim == 4 else values[..., None, None]
-            field = fields.setdefault(name, np.zeros((predicted.shape[1], *extents), np.float32))
+            field = fields.setdefault(name, np.zeros((predicted.shape[1], *measurement.shape[1:]), np.float32))
             for window, weight, tile in zip(windows, weights, predicted, strict=True):
                 field[:, *window] += weight * tile
-    return Outputs(**fields)
+    return Outputs(**{name: field[:, rows, columns] for name, field in fields.items()})
+
+
+def has_light_beyond(measurement: npt.NDArray[np.number]) -> bool:
+    """Whether a `measurement (S, Y, X)` does not fall off towards its edges, so that light comes from beyond them."""
+    rings = (
+        np.minimum.outer(*(np.minimum(np.arange(n), np.arange(n)[::-1]) for n in measurement.shape[1:])) // EDGE_PIXELS
+    )
+    edge, next_to_it = measurement[:, rings == 0], measurement[:, (rings == 2) | (rings == 3)]
+    return bool(next_to_it.size and edge.mean() > MIN_EDGE_LIGHT * next_to_it.mean())
 
 
 def _batches(

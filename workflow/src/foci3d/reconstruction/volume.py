@@ -18,7 +18,7 @@ from foci3d.evaluation.metrics import CELL_THRESHOLD
 from foci3d.io.samples import NumpyOutputs
 from foci3d.learning.model import Model, to_numpy
 from foci3d.reconstruction.foci import find_foci, number_foci
-from foci3d.reconstruction.tiles import Tiling, predict_field
+from foci3d.reconstruction.tiles import Tiling, has_light_beyond, predict_field
 
 MIN_SCORE_DROP = 3.0
 """Standard deviations by which mirroring sensor B must lower a score to be advised."""
@@ -218,7 +218,8 @@ def _predict_field(
         outputs = predict(measurement[None])[0]
     else:
         edge = n_pixels // 6
-        outputs = predict_field(predict, measurement, Tiling(n_pixels, cut=edge, ramp=edge))
+        n_mirrored = edge if has_light_beyond(measurement) else 0
+        outputs = predict_field(predict, measurement, Tiling(n_pixels, cut=edge, ramp=edge), n_mirrored)
     found = [each for each in scores if each is not None]
     return outputs, np.concatenate(found) if found else None
 
