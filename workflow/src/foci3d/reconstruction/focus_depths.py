@@ -81,7 +81,7 @@ def fit_depths(result: Reconstruction, model: Model) -> Reconstruction:
         than that of the model, or if the layers explain the measurement as well.
     """
     size = model.description.n_pixels
-    if not result.quality.flagged or model.psf is None or result.measurement.shape[1:] != (size, size):
+    if not result.quality.depths_flagged or model.psf is None or result.measurement.shape[1:] != (size, size):
         return result
     joined = label(result.mask.any(0), connectivity=2)
     if not 0 < joined.max() <= MAX_CELLS:
