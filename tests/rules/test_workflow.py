@@ -1,15 +1,18 @@
 """Both Snakefiles plan the same jobs, others can use them as a module, and the default profile is read."""
 
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from foci3d.config.models import Config
 
+PROJECT = Path(__file__).parents[2]
 MODULE = """
 configfile: "config/config.yaml"
 configfile: "config/smoke.yaml"
@@ -17,7 +20,7 @@ configfile: "config/smoke.yaml"
 module foci3d:
     snakefile: "{project}/workflow/Snakefile"
     config: config
-
+{prefix}
 use rule * from foci3d as {names}
 """
 
@@ -49,17 +52,48 @@ def test_both_snakefiles_plan_everything_by_default(
     assert planned(snakemake(*arguments, folder=project)) == plan
 
 
+def write_module(folder: Path, project: Path, names: str, prefix: str = "") -> Path:
+    """A workflow of others that uses this one."""
+    folder.mkdir()
+    for name in ("config", "resources"):
+        (folder / name).symlink_to(project / name)
+    (folder / "Snakefile").write_text(MODULE.format(project=project, names=names, prefix=prefix))
+    return folder
+
+
 @pytest.mark.parametrize("names", ["*", "lensless_*"])
 def test_the_workflow_is_a_module(
     plan: Counter[str], snakemake: Callable[..., Any], project: Path, tmp_path: Path, names: str
 ) -> None:
-    folder = tmp_path / "other"
-    folder.mkdir()
-    for name in ("config", "resources"):
-        (folder / name).symlink_to(project / name)
-    (folder / "Snakefile").write_text(MODULE.format(project=project, names=names))
+    folder = write_module(tmp_path / "other", project, names)
     jobs = planned(snakemake("--dry-run", "--", names.replace("*", "all"), folder=folder))
     assert jobs == Counter({rule if rule == "total" else names.replace("*", rule): n for rule, n in plan.items()})
+
+
+def test_the_prefix_of_a_module_is_that_of_its_results(
+    plan: Counter[str], snakemake: Callable[..., Any], project: Path, tmp_path: Path
+) -> None:
+    """Images and resources stay where they are."""
+    folder = write_module(tmp_path / "other", project, "*", '    prefix: "lensless"\n')
+    run = snakemake("--dry-run", "--", "all", folder=folder)
+    assert planned(run) == plan
+    assert " resources/acquisitions/" in run.stdout
+    assert not re.search(r"[ ,]results/", run.stdout)
+    target = "lensless/results/smoke/psf/simulated_scan.csv"
+    run = snakemake("--cores", "1", "--", target, folder=folder)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (folder / target).is_file()
+    assert not (folder / "results").exists()
+
+
+def test_the_folder_for_the_workflow_catalogue_plans_everything(
+    plan: Counter[str], snakemake: Callable[..., Any], project: Path
+) -> None:
+    flags = yaml.safe_load((PROJECT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert flags["software-stack-deployment"] == {"conda": True, "none": True}
+    shutil.copytree(PROJECT / ".test", project / ".test", symlinks=True)
+    arguments = ("--directory", ".test", "--snakefile", "workflow/Snakefile", "--configfile", "config/smoke.yaml")
+    assert planned(snakemake("--dry-run", *arguments, folder=project)) == plan
 
 
 def test_the_default_profile_is_read(snakemake: Callable[..., Any], project: Path) -> None:

@@ -112,6 +112,21 @@ def test_the_image_and_hosted_checks_use_the_python_of_the_lock() -> None:
     assert {"run": ".ci/run"} in job["steps"]
 
 
+def test_the_image_holds_what_its_environment_needs() -> None:
+    ignored = {line.strip("/") for line in (PROJECT / ".dockerignore").read_text().splitlines()}
+    project = SETTINGS["project"]
+    needed = [
+        "Makefile",
+        "pyproject.toml",
+        "requirements.lock",
+        "workflow",
+        project["readme"],
+        *project["license-files"],
+    ]
+    assert not ignored & set(needed)
+    assert all((PROJECT / name).exists() for name in needed)
+
+
 def test_descriptions_of_the_software_agree() -> None:
     project = SETTINGS["project"]
     citation = yaml.safe_load((PROJECT / "CITATION.cff").read_text())
@@ -135,5 +150,6 @@ def test_actions_are_pinned_and_have_few_rights(path: Path) -> None:
     for step in steps:
         assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step.get("uses", f"a@{40 * '0'}"))
         assert step.get("with", {}).get("persist-credentials") is False or "checkout" not in step.get("uses", "")
-    rights = [job.get("permissions", {}) for job in workflow["jobs"].values()]
-    assert rights == ([{"contents": "write"}] if path.stem == "release" else [{}])
+    rights = {name: job.get("permissions", {}) for name, job in workflow["jobs"].items()}
+    allowed = {"release": {"contents": "write"}, "image": {"contents": "read", "packages": "write"}}
+    assert rights == (allowed if path.stem == "release" else {"checks": {}})

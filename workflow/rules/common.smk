@@ -20,6 +20,11 @@ if not workflow.modifier.skip_configfile and not Path("config/config.yaml").is_f
         "--directory, or copy config and resources."
     )
 
+# A prefix of the module is one of the results alone: Snakemake would also look for the user's images below it.
+prefix, workflow.modifier.path_modifier.prefix = workflow.modifier.path_modifier.prefix, None
+if prefix and "results" in config:
+    config["results"] = f"{prefix}{config['results']}"
+
 try:
     overlays = workflow.overwrite_configfiles
     CONFIG_FILES = [*(file for file in workflow.configfiles if file not in overlays), *overlays]
