@@ -23,6 +23,7 @@ from foci3d.io.samples import Samples
 from foci3d.learning.model import load_model
 from foci3d.learning.model_file import ModelDescription, save_model
 from foci3d.optics.psf import PSF
+from foci3d.reconstruction import acquisition as acquisition_module
 
 PROJECT = Path(__file__).parents[2]
 RECONSTRUCT = ("reconstruct", "--sensor-a", "a.tif", "--out", "maps")
@@ -301,6 +302,37 @@ def test_reconstruct_reports_errors_in_one_line(
         assert message in error
         assert len(error.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupted_series_resumes(
+    tmp_path: Path, acquisition: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = tifffile.imread(acquisition["--sensor-a"])
+    series = {f"--sensor-{name}": str(tmp_path / f"series_{name}.tif") for name in "ab"}
+    for path in series.values():
+        tifffile.imwrite(path, np.stack([image, image + 1, image + 2]), ome=True, metadata={"axes": "TYX"})
+    whole, cut = ({"--out": str(tmp_path / name)} for name in ("whole", "cut"))
+    assert main(["reconstruct", *arguments(acquisition | series | whole)]) == 0
+    reconstruct, done = acquisition_module.reconstruct_specimen, []
+
+    def count(*given: object) -> object:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(reconstruct(*given))
+        return done[-1]
+
+    monkeypatch.setattr(acquisition_module, "reconstruct_specimen", count)
+    with pytest.raises(SystemExit, match="130"):
+        main(["reconstruct", *arguments(acquisition | series | cut)])
+    assert [path.name for path in (tmp_path / "cut").iterdir()] == [".frames"]
+    del done[1:]
+    assert main(["reconstruct", *arguments(acquisition | series | cut)]) == 0
+    assert len(done) == 2  # the third frame alone
+    for name in ("volume.ome.tif", "foci.csv", "quality.csv", "tracks/tracks.csv"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert {path.name for path in (tmp_path / "cut").iterdir()} == {
+        path.name for path in (tmp_path / "whole").iterdir()
+    }
 
 
 def test_a_folder_holds_one_result(tmp_path: Path, acquisition: dict[str, str]) -> None:

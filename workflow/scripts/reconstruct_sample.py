@@ -10,7 +10,7 @@ from foci3d.config.fields import Specimen, UnusableFrames
 from foci3d.config.models import ConditioningConfig, TrackingConfig
 from foci3d.config.samples import Acquisition
 from foci3d.plots.reconstruction import write_reconstruction
-from foci3d.reconstruction.acquisition import reconstruct_acquisition
+from foci3d.reconstruction.acquisition import RESUME_FOLDER, reconstruct_acquisition
 from foci3d.reconstruction.imager_correction import ImagerCorrection, load_corrected_model
 from foci3d.workflow.job import run_job
 
@@ -33,13 +33,9 @@ def main(
     tracks: Path,
 ) -> None:
     correction = ImagerCorrection.load(imager[0]) if imager else None
+    fitted = recalibration[0] if recalibration else None
     trained = load_corrected_model(
-        model,
-        correction,
-        psf=psf,
-        device=device,
-        average_symmetries=average_symmetries,
-        recalibration=recalibration[0] if recalibration else None,
+        model, correction, psf=psf, device=device, average_symmetries=average_symmetries, recalibration=fitted
     )
     result = reconstruct_acquisition(
         acquisition,
@@ -51,6 +47,7 @@ def main(
         conditioning=conditioning,
         tracking=tracking,
         unusable_frames=unusable_frames,
+        resume_folder=volume.parent / RESUME_FOLDER,
     )
     write_reconstruction(result, volume.parent)
     tracks.mkdir(exist_ok=True)  # Snakemake expects the folder for one frame, too

@@ -4,7 +4,8 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -56,6 +57,20 @@ Interval = Annotated[Length | None, Parameter(help="Time between frames [s], for
 def write(text: str) -> None:
     """Print a line."""
     sys.stdout.write(f"{text}\n")
+
+
+@contextmanager
+def show_progress() -> Iterator[None]:
+    """Write the progress of a reconstruction to the standard error."""
+    handler, logger = logging.StreamHandler(), logging.getLogger("foci3d.progress")
+    previous = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(previous)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

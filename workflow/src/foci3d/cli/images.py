@@ -18,6 +18,7 @@ from foci3d.cli.app import (
     PsfFile,
     Separation,
     app,
+    show_progress,
     write,
 )
 from foci3d.config.fields import Fraction, Specimen, UnusableFrames
@@ -126,7 +127,8 @@ def reconstruct(
       view.html       interactive 3-D view of all frames
 
     A time series gives all this of its frames, and the folder tracks (see `foci3d
-    track --help`).
+    track --help`). The same command resumes an interrupted reconstruction after
+    its last frame. A long one says every 30 s how far it is.
 
     Images are TIFF, OME-TIFF, PNG, NPY, HDF5 or .mat (FILE.h5:/NAME for an array
     in a file), linear in light, unsaturated and of equal exposure.
@@ -171,7 +173,7 @@ def reconstruct(
     from foci3d.config.samples import make_acquisition
     from foci3d.learning.released import find_model
     from foci3d.plots.reconstruction import write_reconstruction
-    from foci3d.reconstruction.acquisition import reconstruct_acquisition
+    from foci3d.reconstruction.acquisition import RESUME_FOLDER, reconstruct_acquisition
     from foci3d.reconstruction.imager_correction import ImagerCorrection, load_corrected_model
 
     if n_layers is not None and specimen in ("cells", "volume"):
@@ -189,17 +191,19 @@ def reconstruct(
     )
     known = {"pixel_pitch_um": trained.pixel_pitch_um, "frame_interval_s": frame_interval_s}
     acquisition = make_acquisition({"sample": "acquisition", **known, **images.columns()})
-    result = reconstruct_acquisition(
-        acquisition,
-        trained,
-        specimen=specimen,
-        threshold=threshold,
-        n_layers=n_layers,
-        imager=correction,
-        conditioning=ConditioningConfig(offset=fit_offset, defects=find_defects),
-        tracking=TrackingConfig(max_lateral_um=max_lateral_um, max_depth_um=max_depth_um, max_gap=max_gap),
-        unusable_frames=unusable_frames,
-    )
+    with show_progress():
+        result = reconstruct_acquisition(
+            acquisition,
+            trained,
+            specimen=specimen,
+            threshold=threshold,
+            n_layers=n_layers,
+            imager=correction,
+            conditioning=ConditioningConfig(offset=fit_offset, defects=find_defects),
+            tracking=TrackingConfig(max_lateral_um=max_lateral_um, max_depth_um=max_depth_um, max_gap=max_gap),
+            unusable_frames=unusable_frames,
+            resume_folder=out / RESUME_FOLDER,
+        )
     write_reconstruction(result, out)
     if str(result.conditioning):
         write(one_line(f"{out}: {result.conditioning}"))

@@ -4,6 +4,9 @@ import logging
 import time
 from collections.abc import Callable
 
+progress_log = logging.getLogger("foci3d.progress")
+"""Where a reconstruction writes its progress, which the command line shows."""
+
 INTERVAL_S = 30.0
 """Seconds between messages."""
 

@@ -17,12 +17,14 @@ from foci3d.config.samples import Acquisition
 from foci3d.evaluation.metrics import CELL_THRESHOLD
 from foci3d.io.atomic import write_csv
 from foci3d.io.images import read_acquisition
+from foci3d.io.progress import Progress, progress_log
 from foci3d.io.roi_file import Region, write_rois
 from foci3d.io.volume_file import Volume, write_volume
 from foci3d.learning.model import Model
 from foci3d.reconstruction.conditioning import Conditioning, condition
 from foci3d.reconstruction.foci import round_foci
 from foci3d.reconstruction.focus_depths import fit_depths
+from foci3d.reconstruction.frame_store import FrameStore, describe_settings
 from foci3d.reconstruction.imager_correction import ImagerCorrection
 from foci3d.reconstruction.propagation import propagate_errors
 from foci3d.reconstruction.specimen import reconstruct_specimen
@@ -31,6 +33,9 @@ from foci3d.reconstruction.truth import Truth
 from foci3d.reconstruction.volume import Reconstruction, outline_foci
 
 log = logging.getLogger(__name__)
+
+RESUME_FOLDER = ".frames"
+"""Folder, in that of the results, of the frames of a series that is not complete."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,7 @@ def reconstruct_acquisition(
     conditioning: ConditioningConfig = ConditioningConfig(),
     tracking: TrackingConfig | None = None,
     unusable_frames: UnusableFrames = "skip",
+    resume_folder: Path | None = None,
 ) -> AcquisitionReconstruction:
     """Read the images of an acquisition and reconstruct each frame; the quality of each is logged.
 
@@ -171,6 +177,9 @@ def reconstruct_acquisition(
         How foci are followed through several frames; without it, they are not.
     unusable_frames : {"skip", "refuse"}
         What to do with unusable frames of a series, see `foci3d.io.images.read_acquisition`.
+    resume_folder : Path, optional
+        Keeps each frame of a series until all are reconstructed, so that an interrupted reconstruction resumes where it
+        stopped. The folder is removed at the end.
 
     Returns
     -------
@@ -191,14 +200,23 @@ def reconstruct_acquisition(
     name = acquisition.sample
     if str(found):
         log.info("%s: %s", name, found)
-    frames = []
-    for index, measurement in enumerate(values):
+
+    def reconstruct_frame(measurement: npt.NDArray[Any], *variants: npt.NDArray[Any]) -> Reconstruction:
         frame = reconstruct_specimen(measurement, model, specimen, threshold, n_layers)
-        frame = propagate_errors(frame, [variant[index] for variant in found.variants], model)
-        frame = fit_depths(frame, model)
+        return fit_depths(propagate_errors(frame, variants, model), model)
+
+    keep = resume_folder is not None and len(values) > 1
+    settings = describe_settings(model, specimen=specimen, threshold=threshold, n_layers=n_layers) if keep else ""
+    store = FrameStore(resume_folder, settings) if resume_folder and keep else None
+    frames, progress = [], Progress(progress_log, "frames", len(values))
+    for index, images in enumerate(zip(values, *found.variants, strict=True)):
+        frame = store.get(images, reconstruct_frame) if store else reconstruct_frame(*images)
         frames.append(frame)
         which = f", frame {index + 1} of {len(values)}" if len(values) > 1 else ""
         log.info("%s%s: %s", name, which, frame.summary)
+        progress.report(index + 1)
+    if store:
+        store.remove()
     if truth:
         log.info("%s: %s", name, truth.compare(frames[0]))
     result = AcquisitionReconstruction(

@@ -14,6 +14,7 @@ Networks divide a measurement by its mean. In a field, this is the mean of the t
 cells would then be as bright as any other, so its prediction is to be judged by its probability of cells.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -22,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foci3d.errors import InputError
+from foci3d.io.progress import Progress, progress_log
 from foci3d.io.samples import NumpyOutputs, Outputs
 
 Floats = npt.NDArray[np.float32]
@@ -121,12 +123,16 @@ def predict_field(
         measurement = np.pad(measurement, ((0, 0), (n_mirrored,) * 2, (n_mirrored,) * 2), mode="symmetric")
     rows, columns = (slice(n_mirrored, n_mirrored + extent) for extent in extents)
     fields: dict[str, Floats] = {}
+    n_tiles = math.prod(len(tiling.starts(extent)) for extent in measurement.shape[1:])
+    progress, n_done = Progress(progress_log, "tiles", n_tiles), 0
     for windows, weights, tiles in _batches(measurement, tiling):
         for name, values in predict(tiles).arrays().items():
             predicted = values if values.ndim == 4 else values[..., None, None]
             field = fields.setdefault(name, np.zeros((predicted.shape[1], *measurement.shape[1:]), np.float32))
             for window, weight, tile in zip(windows, weights, predicted, strict=True):
                 field[:, *window] += weight * tile
+        n_done += len(tiles)
+        progress.report(n_done)
     return Outputs(**{name: field[:, rows, columns] for name, field in fields.items()})
 
 
