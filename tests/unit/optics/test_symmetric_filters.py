@@ -50,6 +50,16 @@ def test_the_basis_keeps_the_power_of_an_image(n_pixels):
     torch.testing.assert_close(basis.mT @ basis, torch.eye(n_pixels), rtol=0, atol=1e-6)
 
 
+def test_the_basis_of_a_prediction_serves_a_training():
+    images, n_frequencies = torch.rand(1, 1, 14, 14), padded_size(14) // 2 + 1
+    filters = torch.rand(1, 1, n_frequencies, n_frequencies, requires_grad=True)
+    fourier_basis.cache_clear()
+    with torch.inference_mode():
+        filter_images(images, filters)
+    filter_images(images, filters).sum().backward()
+    assert filters.grad.any()
+
+
 def test_symmetry_of_kernels():
     kernels = make_kernels(11)
     assert are_mirror_symmetric(kernels)

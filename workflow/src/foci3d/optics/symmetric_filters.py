@@ -37,6 +37,7 @@ def symmetric_transfer(kernels: Tensor) -> Tensor:
 
 
 @cache
+@torch.inference_mode(mode=False)  # a later training uses the same tensor
 def fourier_basis(n_pixels: int, device: torch.device) -> Tensor:
     """Cosines, then sines, of F frequencies about the middle of P pixels, `(2 F, P)`, float32.
 
