@@ -9,7 +9,7 @@ found_percent             frames in which a moving cell has a right focus of its
 right_layer_percent       frames in which the cluster's pixels are most probable in a layer within 100 um
 depth_error_um            mean absolute error of its depth
 coverage_95_percent       share of these depths within 1.96 standard deviations
-ghosts_per_frame          further foci within 2 pixels of a moving cell, in the lone and drifting series
+ghosts_per_frame          further cells within 2 pixels of the cluster
 in_one_track_percent      right foci of a cell in the track that has most of them
 static_moving_percent     tracks of at least 4 other foci whose speed is significant (p_static below 0.05)
 speed_coverage_percent    drifting cells whose speed is within 1.96 standard deviations of the truth
@@ -157,11 +157,11 @@ def score(series: Series, result: AcquisitionReconstruction) -> dict[str, float]
         "found_percent": 100 * len(found) / series.moving_um[..., 0].size,
         "depth_error_um": float(np.mean(errors)) if errors else np.nan,
         "coverage_95_percent": 100 * float(np.mean(inside)) if inside else np.nan,
-        "ghosts_per_frame": n_ghosts / len(series.images),
         "in_one_track_percent": 100 * counts.groupby("cell").max().sum() / max(1, len(found)),
     }
-    if series.moving_um.shape[1] > 1:
+    if series.moving_um.shape[1] > 1:  # where others are near in the image, too
         return scores | {"speed_coverage_percent": _speed_coverage(series, tracks, counts)}
+    scores["ghosts_per_frame"] = n_ghosts / len(series.images)
     if series.footprint is not None:
         scores["right_layer_percent"] = _right_layer(series, result)
     others = tracks.summary[~tracks.summary["track"].isin(found["track"])]
