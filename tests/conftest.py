@@ -145,6 +145,8 @@ def copy_project() -> Callable[[Path], Path]:
         shutil.copytree(PROJECT / "workflow", folder / "workflow", ignore=ignored)
         for name in ("config", "profiles", "resources", "envs"):
             shutil.copytree(PROJECT / name, folder / name)
+        ignored = shutil.ignore_patterns("results", ".snakemake")
+        shutil.copytree(PROJECT / ".test", folder / ".test", symlinks=True, ignore=ignored)
         shutil.copy(PROJECT / "Snakefile", folder)
         return folder
 

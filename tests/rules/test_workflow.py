@@ -1,7 +1,6 @@
 """Both Snakefiles plan the same jobs, others can use them as a module, and the default profile is read."""
 
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -91,7 +90,6 @@ def test_the_folder_for_the_workflow_catalogue_plans_everything(
 ) -> None:
     flags = yaml.safe_load((PROJECT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
     assert flags["software-stack-deployment"] == {"conda": True, "none": True}
-    shutil.copytree(PROJECT / ".test", project / ".test", symlinks=True)
     arguments = ("--directory", ".test", "--snakefile", "workflow/Snakefile", "--configfile", "config/smoke.yaml")
     assert planned(snakemake("--dry-run", *arguments, folder=project)) == plan
 
