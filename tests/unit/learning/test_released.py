@@ -51,6 +51,13 @@ def test_models_are_found_by_name_or_path(tmp_path: Path) -> None:
         released.find_model(Path("three_sensors"))
 
 
+def test_the_number_of_layers_is_not_taken_for_granted() -> None:
+    for n_sensors in (1, 2):
+        path = released.default_model(n_sensors)
+        description, _ = read_model(path, path.with_suffix(".safetensors"))
+        assert (description.in_channels, description.task) == (n_sensors, "counted_stacks")
+
+
 def test_an_imager_outside_the_card_is_warned_of(psf: PSF, caplog: pytest.LogCaptureFixture) -> None:
     other = PSF(psf.kernels, psf.depths_um, 100.0, {**OTHER_IMAGER, "fwhm_deg": 60.0})
     load_model(released.released_model("two_sensors"), psf=other)

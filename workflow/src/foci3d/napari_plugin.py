@@ -116,11 +116,11 @@ def reconstruct_images(
     """
     from foci3d.config.samples import make_acquisition
     from foci3d.learning.model import load_model
-    from foci3d.learning.released import released_model
+    from foci3d.learning.released import default_model
     from foci3d.reconstruction.acquisition import reconstruct_acquisition
 
     images = {"sensor_a": str(sensor_a)} | ({"sensor_b": str(sensor_b)} if sensor_b != Path() else {})
-    model = load_model(released_model("two_sensors" if len(images) > 1 else "one_sensor"), psf=psf)
+    model = load_model(default_model(len(images)), psf=psf)
     acquisition = make_acquisition({"sample": "acquisition", "pixel_pitch_um": model.pixel_pitch_um, **images})
     result = reconstruct_acquisition(acquisition, model, specimen="cells" if single_cells else "layers")
     return make_layers(result)

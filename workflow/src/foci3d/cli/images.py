@@ -140,7 +140,7 @@ def reconstruct(
     For example:
       foci3d reconstruct --psf psf.h5 --sensor-a a.tif --sensor-b b.tif --out map
       foci3d reconstruct --specimen cells --psf psf.h5 --sensor-a a.tif --out map
-      foci3d reconstruct --model any_layers --n-layers 3 --psf psf.h5
+      foci3d reconstruct --n-layers 3 --psf psf.h5
                          --sensor-a a.tif --sensor-b b.tif --out map
 
     Parameters
@@ -148,9 +148,9 @@ def reconstruct(
     imager
         Deviations of the imager from its description (YAML), as `foci3d align` writes them.
     model
-        Trained model (JSON), or the name of a released one: two_sensors or one_sensor, for four layers of cells like
-        those of the paper, or any_layers, for two sensors and up to six layers of other cells. By default two_sensors,
-        or one_sensor for images of sensor A alone.
+        Trained model (JSON), or the name of a released one. By default any_layers, or any_layers_one_sensor for images
+        of sensor A alone, for none to six layers of cells. For four layers, at least 200 um apart, of cells like those
+        of the paper, two_sensors and one_sensor are more accurate.
     specimen
         Layers of cells, found by the network; or, without it, a few single cells, up to about 50 in a field of 51 x 51
         pixels, or a volume of light. With auto, single cells if they explain the images to within their noise, else
@@ -171,7 +171,7 @@ def reconstruct(
     """
     from foci3d.config.models import ConditioningConfig, TrackingConfig
     from foci3d.config.samples import make_acquisition
-    from foci3d.learning.released import find_model
+    from foci3d.learning.released import default_model, find_model
     from foci3d.plots.reconstruction import write_reconstruction
     from foci3d.reconstruction.acquisition import RESUME_FOLDER, reconstruct_acquisition
     from foci3d.reconstruction.imager_correction import ImagerCorrection, load_corrected_model
@@ -182,7 +182,7 @@ def reconstruct(
         )
     correction = ImagerCorrection.load(imager) if imager else None
     trained = load_corrected_model(
-        find_model(model or ("two_sensors" if images.sensor_b else "one_sensor")),
+        find_model(model) if model else default_model(2 if images.sensor_b else 1),
         correction,
         psf=psf,
         device=device,

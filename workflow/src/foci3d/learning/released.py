@@ -35,6 +35,11 @@ def released_model(name: str) -> Path:
     return path
 
 
+def default_model(n_sensors: int) -> Path:
+    """The JSON file of the released model for any number of layers of cells, seen by one or two sensors."""
+    return released_model("any_layers" if n_sensors > 1 else "any_layers_one_sensor")
+
+
 def find_model(model: str | Path) -> Path:
     """The JSON file of a model that is given by its path, or by its name if it is a released one.
 
