@@ -2,8 +2,9 @@
 
 `PYTHONPATH=workflow/src python tests/independent/trust.py --n 20 --out trust.csv` reconstructs the scenes of
 `specimens.py`, and those of `conditions.py` with an imager that is not aligned, as `foci3d reconstruct` does. Scenes
-with more than twice the usual error, of the masks or of the depths, should be flagged: the area under the ROC of what
-the network expects, and shares that are flagged, with 95 % bootstrap intervals over scenes.
+with more than twice the usual error, of the masks or, where their number is right, of the depths, should be flagged:
+the area under the ROC of what the network expects, and shares that are flagged, with 95 % bootstrap intervals over
+scenes.
 """
 
 import argparse
@@ -52,7 +53,8 @@ def detection(scenes: pd.DataFrame, usual: dict[str, float]) -> Iterator[dict[st
     """Rows of the area under the ROC and of the shares flagged of good and of bad scenes, over all conditions."""
     rng = np.random.default_rng(0)
     for what, (error, expected, flagged) in EVIDENCE.items():
-        known = scenes[scenes[error].notna() & scenes[expected].notna()]
+        is_counted = (what == "masks") | (scenes["layers_exact_percent"] == 100)
+        known = scenes[is_counted & scenes[error].notna() & scenes[expected].notna()]
         is_bad, evidence = known[error].to_numpy() > UNUSUAL * usual[what], known[expected].to_numpy()
         flags = known[flagged].to_numpy()
         statistics = {
@@ -79,10 +81,13 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=FIRST_TEST, help="seed of the first scene")
     parser.add_argument("--model", default="any_layers", help="released model")
     parser.add_argument("--out", type=Path, required=True, help="CSV file to write")
+    parser.add_argument("--scenes", type=Path, help="CSV file to write with one row per scene")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = foci3d.load_model(foci3d.released_model(arguments.model), psf=described_psf(), device="cpu")
     scenes = reconstruct_all(model, SPECIMENS | dict(flawed_imagers()), arguments.n, arguments.first)
+    if arguments.scenes:
+        scenes.to_csv(arguments.scenes, index=False)
     recalibration = model.recalibration
     usual = {"masks": 100 * recalibration.mask_errors.usual, "depths": recalibration.depth_errors_um.usual}
     parts = scenes.groupby("condition", sort=False)
