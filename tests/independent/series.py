@@ -188,6 +188,7 @@ def _speed_coverage(series: Series, tracks: Tracks, counts: pd.Series) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=10, help="series of each kind")
+    parser.add_argument("--first", type=int, default=FIRST_TEST, help="seed of the first series")
     parser.add_argument("--series", nargs="*", default=[""], help="texts in the names of series; default: all")
     parser.add_argument("--out", type=Path, help="CSV file to write")
     arguments = parser.parse_args()
@@ -197,7 +198,7 @@ def main() -> None:
         for method in METHODS[specimen] if any(text in name for text in arguments.series) else ():
             network = foci3d.released_model(method if specimen == "layers" else "two_sensors")
             model = foci3d.load_model(network, psf=psf, device="cpu")
-            seeds = range(FIRST_TEST, FIRST_TEST + arguments.n)
+            seeds = range(arguments.first, arguments.first + arguments.n)
             scores = [score(each, reconstruct_series(each, model, specimen)) for each in map(make, seeds)]
             tables.append(summarize(name, pd.DataFrame(scores)).assign(method=method))
             print(method, format_table(tables[-1]), flush=True)

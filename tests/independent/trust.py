@@ -19,6 +19,7 @@ from sklearn.metrics import roc_auc_score
 from specimens import SPECIMENS, Specimen, conditioned
 
 import foci3d
+from foci3d.learning.recalibration import Recalibration
 
 UNUSUAL = 2.0
 """Error, relative to the usual one, from which a scene should be flagged."""
@@ -49,6 +50,11 @@ def reconstruct_all(
     return pd.concat(rows, ignore_index=True)
 
 
+def area_under_roc(is_bad: np.ndarray, evidence: np.ndarray) -> float:
+    """NaN if all scenes are bad, or none."""
+    return roc_auc_score(is_bad, evidence) if 0 < is_bad.mean() < 1 else np.nan
+
+
 def detection(scenes: pd.DataFrame, usual: dict[str, float]) -> Iterator[dict[str, object]]:
     """Rows of the area under the ROC and of the shares flagged of good and of bad scenes, over all conditions."""
     rng = np.random.default_rng(0)
@@ -58,13 +64,13 @@ def detection(scenes: pd.DataFrame, usual: dict[str, float]) -> Iterator[dict[st
         is_bad, evidence = known[error].to_numpy() > UNUSUAL * usual[what], known[expected].to_numpy()
         flags = known[flagged].to_numpy()
         statistics = {
-            "auroc": lambda rows, bad=is_bad, seen=evidence: roc_auc_score(bad[rows], seen[rows]),
+            "auroc": lambda rows, bad=is_bad, seen=evidence: area_under_roc(bad[rows], seen[rows]),
             "bad_flagged_percent": lambda rows, bad=is_bad, flags=flags: flags[rows][bad[rows]].mean(),
             "good_flagged_percent": lambda rows, bad=is_bad, flags=flags: flags[rows][~bad[rows]].mean(),
         }
         resampled = rng.integers(0, len(known), (N_BOOTSTRAP, len(known)))
         for metric, statistic in statistics.items():
-            low, high = np.quantile([statistic(rows) for rows in resampled], (0.025, 0.975))
+            low, high = np.nanquantile([statistic(rows) for rows in resampled], (0.025, 0.975))
             yield {
                 "condition": "all",
                 "n": len(known),
@@ -73,6 +79,14 @@ def detection(scenes: pd.DataFrame, usual: dict[str, float]) -> Iterator[dict[st
                 "ci_low": low,
                 "ci_high": high,
             }
+
+
+def tabulate(scenes: pd.DataFrame, recalibration: Recalibration) -> pd.DataFrame:
+    """Summaries of the conditions, then those over all conditions."""
+    usual = {"masks": 100 * recalibration.mask_errors.usual, "depths": recalibration.depth_errors_um.usual}
+    parts = scenes.groupby("condition", sort=False)
+    tables = [summarize(str(name), part.drop(columns="condition")) for name, part in parts]
+    return pd.concat([*tables, pd.DataFrame(detection(scenes, usual))], ignore_index=True)
 
 
 def main() -> None:
@@ -88,11 +102,7 @@ def main() -> None:
     scenes = reconstruct_all(model, SPECIMENS | dict(flawed_imagers()), arguments.n, arguments.first)
     if arguments.scenes:
         scenes.to_csv(arguments.scenes, index=False)
-    recalibration = model.recalibration
-    usual = {"masks": 100 * recalibration.mask_errors.usual, "depths": recalibration.depth_errors_um.usual}
-    parts = scenes.groupby("condition", sort=False)
-    tables = [summarize(str(name), part.drop(columns="condition")) for name, part in parts]
-    table = pd.concat([*tables, pd.DataFrame(detection(scenes, usual))], ignore_index=True)
+    table = tabulate(scenes, model.recalibration)
     table.to_csv(arguments.out, index=False, float_format="%.3f")
     print(table[table["condition"] == "all"].to_string(), flush=True)
 

@@ -201,7 +201,7 @@ def test_python_command_line_and_workflow_write_the_same_files(
     result = foci3d.reconstruct_acquisition(acquisition, model, tracking=TrackingConfig(**gates, max_gap=0))
     foci3d.write_reconstruction(result, tmp_path / "python")
 
-    options = {**images, "psf": str(path), "out": str(tmp_path / "command_line"), **gates}
+    options = {**images, "model": "one_sensor", "psf": str(path), "out": str(tmp_path / "command_line"), **gates}
     arguments = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
     assert main(["reconstruct", *arguments]) == 0
 

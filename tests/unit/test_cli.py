@@ -435,6 +435,9 @@ def test_reconstruct_takes_the_released_model_for_the_sensors(
         tifffile.imwrite(path, rng.integers(100, 4000, (51, 51)).astype(np.uint16))
     options |= {"--psf": str(tmp_path / "psf.h5"), "--out": str(tmp_path / "out"), "--device": "cpu"}
     assert main(["reconstruct", *arguments(options)]) == 0
+    assert "number of layers: " in pd.read_csv(tmp_path / "out" / "quality.csv")["note"].item()
+    options["--model"] = "two_sensors" if len(images) > 1 else "one_sensor"
+    assert main(["reconstruct", *arguments(options)]) == 0
     with tifffile.TiffFile(tmp_path / "out" / "volume.ome.tif") as file:
         assert file.series[0].shape[-3:] == (4, 51, 51)
     assert 0 < pd.read_csv(tmp_path / "out" / "quality.csv")["abstained"].item() <= 1

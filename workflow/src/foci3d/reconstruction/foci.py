@@ -19,7 +19,7 @@ MAX_DEVIATIONS = 2.0
 """Standard deviations by which the depths of one cell in two layers differ, at most."""
 
 CORRELATED_PIXELS = 4.0
-"""Pixels whose classes are wrong together, for the errors of centroids (tests/independent/series.py)."""
+"""Pixels whose classes are wrong together, for the errors of centroids [assumed]."""
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
