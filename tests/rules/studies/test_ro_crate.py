@@ -36,8 +36,8 @@ def job(tmp_path: Path) -> dict[str, Any]:
             "maps": [results / "reconstructions" / "one" / "foci.csv"],
             "workflow": SNAKEFILES,
         },
-        "output": {"folder": tmp_path / "crate"},
-        "params": {"results": results, "configuration": "abc", "code": "def"},
+        "output": {"folder": results / "ro_crate"},
+        "params": {"configuration": "abc", "code": "def"},
     }
 
 
@@ -55,7 +55,7 @@ def test_the_crate_describes_inputs_results_and_digests(
 ) -> None:
     pytest.importorskip("rocrate", reason="the extra crate is not installed")
     run_script("write_ro_crate", **job)
-    graph = json.loads((tmp_path / "crate" / "ro-crate-metadata.json").read_text())["@graph"]
+    graph = json.loads((tmp_path / "results" / "mine" / "ro_crate" / "ro-crate-metadata.json").read_text())["@graph"]
     entities = {entity["@id"]: entity for entity in graph}
     action, workflow = entities["#run"], entities["workflow/Snakefile"]
     assert {each["@id"] for each in action["result"]} == {
@@ -68,7 +68,10 @@ def test_the_crate_describes_inputs_results_and_digests(
     assert {part["@id"] for part in workflow["hasPart"]} == {f"workflow/rules/{path.name}" for path in SNAKEFILES[1:]}
     assert {"#python", "#foci3d"} <= {each["@id"] for each in workflow["softwareRequirements"]}
     for name in (*used, *(each["@id"] for each in action["result"])):
-        assert entities[name]["sha256"] == hashlib.sha256((tmp_path / "crate" / name).read_bytes()).hexdigest()
+        assert (
+            entities[name]["sha256"]
+            == hashlib.sha256((tmp_path / "results" / "mine" / "ro_crate" / name).read_bytes()).hexdigest()
+        )
 
 
 def test_the_crate_is_valid(
@@ -86,7 +89,7 @@ def test_the_crate_is_valid(
     response.headers["Content-Type"] = "application/ld+json"
     monkeypatch.setattr("requests.adapters.HTTPAdapter.send", lambda self, request, **options: response)
     run_script("write_ro_crate", **job)
-    crate = {"rocrate_uri": str(tmp_path / "crate"), "profile_identifier": "workflow-run-crate"}
+    crate = {"rocrate_uri": str(tmp_path / "results" / "mine" / "ro_crate"), "profile_identifier": "workflow-run-crate"}
     settings = services.ValidationSettings(**crate, requirement_severity="REQUIRED", no_cache=True)
     result = services.validate(settings)
     assert not result.get_issues(), [issue.message for issue in result.get_issues()]

@@ -92,7 +92,6 @@ def main(
     figures: list[Path],
     maps: list[Path],
     workflow: list[Path],
-    results: Path,
     configuration: str,
     folder: Path,
 ) -> None:
@@ -104,7 +103,7 @@ def main(
             f"ro_crate: the package {error.name} is not installed; expected the extra crate. Run .venv/bin/pip install "
             "'.[crate]' in the clone."
         ) from error
-    outputs = [*tables, *figures, *maps]
+    results, outputs = folder.parent, [*tables, *figures, *maps]
     ended = max(map(time_of, outputs))
     crate = ROCrate(version="1.1")  # which the profiles build on
     crate.metadata.extra_contexts.append(TERMS)
