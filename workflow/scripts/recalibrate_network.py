@@ -6,10 +6,13 @@ probabilities and depths, the confidence below which to abstain, and the referen
 
 from pathlib import Path
 
+import torch
+
 from foci3d.confidence.recalibration import recalibrate_network
 from foci3d.config.models import TrustConfig
 from foci3d.io.shards import read_shards
 from foci3d.learning.model import load_model
+from foci3d.simulation.dataset import appearance_numbers
 from foci3d.workflow.job import run_job
 
 
@@ -24,7 +27,9 @@ def main(
     recalibration: Path,
 ) -> None:
     trained = load_model(model, psf=psf, device=device, average_symmetries=average_symmetries, recalibration=None)
-    recalibrate_network(trained, read_shards(validation), trust, appearances).save(recalibration)
+    samples = read_shards(validation)
+    generators = appearance_numbers(torch.from_numpy(samples.index), appearances).numpy()
+    recalibrate_network(trained, samples, trust, generators).save(recalibration)
 
 
 if __name__ == "__main__":

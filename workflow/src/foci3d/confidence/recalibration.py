@@ -1,6 +1,5 @@
 """Fit the recalibration of a network to validation samples."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -25,7 +24,6 @@ from foci3d.learning.recalibration import (
     ProbabilityRecalibration,
     Recalibration,
 )
-from foci3d.simulation.dataset import appearance_numbers
 
 
 def prediction_statistics(model: Model, measurements: npt.NDArray[Any], outputs: NumpyOutputs) -> FloatArray:
@@ -35,7 +33,7 @@ def prediction_statistics(model: Model, measurements: npt.NDArray[Any], outputs:
 
 
 def recalibrate_network(
-    model: Model, samples: NumpySamples, trust: TrustConfig, appearances: Sequence[float] = (1.0,)
+    model: Model, samples: NumpySamples, trust: TrustConfig, generators: npt.NDArray[np.int64] | None = None
 ) -> Recalibration:
     """Fit the recalibration of a network to validation samples, with noise if it was trained for many imagers.
 
@@ -47,8 +45,8 @@ def recalibrate_network(
         The validation split.
     trust : TrustConfig
         Number of samples, coverage and rate of false alarms.
-    appearances : sequence of float
-        Shares of the samples that have each appearance of the dataset.
+    generators : ndarray (N,), optional
+        Number of the scene generator of each sample, by default the same.
 
     Returns
     -------
@@ -66,9 +64,8 @@ def recalibrate_network(
     if raw.count_probabilities is not None:
         counts = CountRecalibration.fit(raw.count_probabilities, (samples.masks > 0).any((-2, -1)).sum(1))
         raw = replace(raw, count_probabilities=counts(raw.count_probabilities))
-    index = np.arange(len(samples)) if samples.index is None else samples.index
-    generators = appearance_numbers(torch.from_numpy(index), appearances).numpy()
-    probabilities, depth_sds = _fit_layers(model, raw, samples, generators)
+    numbers = np.zeros(len(samples), np.int64) if generators is None else generators[: len(samples)]
+    probabilities, depth_sds = _fit_layers(model, raw, samples, numbers)
     outputs = replace(raw, output=probabilities(raw.output))
     if raw.predicted_depth_sds_um is not None:
         outputs = replace(outputs, predicted_depth_sds_um=depth_sds(raw.predicted_depth_sds_um))
