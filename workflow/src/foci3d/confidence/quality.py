@@ -98,17 +98,21 @@ class Quality:
     @property
     def masks_flagged(self) -> bool | None:
         """Whether the masks are unreliable."""
-        return _any_flag(self.out_of_distribution, _exceeds(self.expected_error, self.error_threshold))
+        return self._judge(_exceeds(self.expected_error, self.error_threshold))
 
     @property
     def depths_flagged(self) -> bool | None:
         """Whether the depths are unreliable."""
-        return _any_flag(self.out_of_distribution, _exceeds(self.depth_sd_um, self.depth_sd_threshold_um))
+        return self._judge(_exceeds(self.depth_sd_um, self.depth_sd_threshold_um))
 
     @property
     def flagged(self) -> bool | None:
         """Whether masks or depths are unreliable."""
-        return _any_flag(self.masks_flagged, self.depths_flagged)
+        return self._judge(self.masks_flagged or self.depths_flagged)
+
+    def _judge(self, is_unreliable: bool | None) -> bool | None:
+        """A flag; what may be out-of-distribution is never called reliable, as networks are sure of what is."""
+        return True if is_unreliable else self.out_of_distribution
 
     def __str__(self) -> str:
         """The quality in one line."""
@@ -144,12 +148,6 @@ class Quality:
 
 def _exceeds(value: float | None, threshold: float | None) -> bool | None:
     return None if value is None or threshold is None else value > threshold
-
-
-def _any_flag(*flags: bool | None) -> bool | None:
-    """Whether any is raised; None if none is available."""
-    known = [flag for flag in flags if flag is not None]
-    return any(known) if known else None
 
 
 def describe_count(probabilities: npt.NDArray[np.floating]) -> str:
