@@ -57,12 +57,16 @@ def reconstruct(
                 **model,
                 "psf": str(tmp_path / "psf.h5"),
                 "imager": [],
+                "unmixing": [],
                 "recalibration": list(recalibration),
             },
             output={key: str(tmp_path / "out" / name) for key, name in names.items()},
             params={
-                "acquisition": {"sample": "clusters", "pixel_pitch_um": 55.0}
-                | dict(zip(["sensor_a", "sensor_b"], images, strict=False)),
+                "name": "clusters",
+                "acquisitions": [
+                    {"sample": "clusters", "pixel_pitch_um": 55.0}
+                    | dict(zip(["sensor_a", "sensor_b"], images, strict=False))
+                ],
                 "specimen": "layers",
                 "n_layers": None,
                 "threshold": THRESHOLD,
@@ -212,11 +216,13 @@ def test_python_command_line_and_workflow_write_the_same_files(
             "model": str(released),
             "psf": str(path),
             "imager": [],
+            "unmixing": [],
             "recalibration": [str(released.with_suffix(SUFFIX))],
         },
         output={"volume": str(folder / "volume.ome.tif"), "tracks": str(folder / "tracks")},
         params={
-            "acquisition": {"sample": "acquisition", "pixel_pitch_um": 55.0, **images},
+            "name": "acquisition",
+            "acquisitions": [{"sample": "acquisition", "pixel_pitch_um": 55.0, **images}],
             "specimen": "layers",
             "n_layers": None,
             "threshold": 0.5,

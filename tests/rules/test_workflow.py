@@ -118,3 +118,19 @@ def test_the_imager_is_aligned_where_the_configuration_asks_for_it(
     overlay.write_text("reconstruct: {imager: aligned}\nalign: {samples: config/samples.tsv}\n")
     arguments = ("--dry-run", "--configfile", "config/smoke.yaml", str(overlay), "--", "all")
     assert planned(snakemake(*arguments, folder=project)) == plan + Counter({"align_imager": 1, "total": 1})
+
+
+def test_channels_are_reconstructed_each_and_joined(
+    plan: Counter[str], snakemake: Callable[..., Any], project: Path, tmp_path: Path
+) -> None:
+    a, b = (f"resources/acquisitions/clusters_{name}.tif" for name in "ab")
+    rows = ["sample channel sensor_a sensor_b pixel_pitch_um", f"x green {a} {b} 55", f"x red {a} {b} 55"]
+    (tmp_path / "samples.tsv").write_text("\n".join(rows).replace(" ", "\t"))
+    (tmp_path / "matrix.csv").write_text("channel,gfp\ngreen,1\nred,0.2\n")
+    overlay = tmp_path / "channels.yaml"
+    for unmixing, names in (("", ("green", "red")), (f", unmixing: {tmp_path}/matrix.csv", ("gfp",))):
+        overlay.write_text(f"reconstruct: {{samples: {tmp_path}/samples.tsv{unmixing}}}\n")
+        run = snakemake("--dry-run", "--configfile", "config/smoke.yaml", str(overlay), "--", "all", folder=project)
+        assert planned(run)["join_channels"] == 1
+        assert planned(run)["reconstruct_sample"] == len(names)
+        assert all(f"reconstructions/x/{name}/overview.png" in run.stdout for name in names)

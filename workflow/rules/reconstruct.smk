@@ -36,6 +36,7 @@ rule reconstruct_sample:
         recalibration=project.recalibration(RECONSTRUCTING),
         psf=project.psf,
         imager=project.imager_corrections(),
+        unmixing=project.unmixing,
     output:
         volume=project.reconstruction("volume.ome.tif"),
         foci=project.reconstruction("foci.csv"),
@@ -60,12 +61,15 @@ rule reconstruct_sample:
         ),
     log:
         project.log("reconstruct_sample", "sample"),
+    wildcard_constraints:
+        sample=wildcard_regex(project.acquisitions),
     conda:
         "../../envs/foci3d.yaml"
     threads: project.value("compute/threads")
     params:
         **project.inference(RECONSTRUCTING),
-        acquisition=project.acquisition_values,
+        name=lambda wildcards: wildcards.sample,
+        acquisitions=project.acquisition_values,
         specimen=project.value("reconstruct/specimen"),
         n_layers=project.value("reconstruct/n_layers"),
         threshold=project.value("reconstruct/threshold"),
@@ -75,3 +79,23 @@ rule reconstruct_sample:
         code=project.code("reconstruct_sample"),
     script:
         "../scripts/reconstruct_sample.py"
+
+
+rule join_channels:
+    """Foci and quality of all channels of an acquisition in one table each."""
+    input:
+        channel_foci=project.of_channels("foci.csv"),
+        channel_quality=project.of_channels("quality.csv"),
+    output:
+        foci=project.reconstruction("foci.csv"),
+        quality=project.reconstruction("quality.csv"),
+    log:
+        project.log("join_channels", "sample"),
+    wildcard_constraints:
+        sample=wildcard_regex(project.channels),
+    conda:
+        "../../envs/foci3d.yaml"
+    params:
+        code=project.code("join_channels"),
+    script:
+        "../scripts/join_channels.py"

@@ -127,3 +127,15 @@ def test_problem_of_the_table(folder: Path) -> None:
         read_samples(table(folder, columns=["sample", "sensor_a", "pixel_pitch_um", "mirored"]), IMAGER, "AB")
     with pytest.raises(InputError, match="sample one is listed twice"):
         read_samples(table(folder, "one a.tif b.tif 55 x", "one a.tif b.tif 55 x"), IMAGER, "AB")
+
+
+def test_a_row_for_each_channel(folder: Path) -> None:
+    columns = ["sample", "sensor_a", "pixel_pitch_um", "channel"]
+    path = table(folder, "one a.tif 55 red", "one b.tif 55 green", "two a.tif 55 ", columns=columns)
+    found = read_samples(path, IMAGER, "A")
+    assert [*found] == ["one/red", "one/green", "two"]
+    assert found["one/green"].sensors == ["b.tif"]
+    with pytest.raises(InputError, match="sample one has rows with a channel and one without"):
+        read_samples(table(folder, "one a.tif 55 red", "one b.tif 55 ", columns=columns), IMAGER, "A")
+    with pytest.raises(InputError, match="channel is a/b; expected a name like that of a sample"):
+        read_samples(table(folder, "one a.tif 55 a/b", columns=columns), IMAGER, "A")

@@ -1,8 +1,9 @@
 """Commands for images: try one, reconstruct, view a result, follow foci."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cyclopts import Parameter
 
@@ -17,12 +18,17 @@ from foci3d.cli.app import (
     NLayers,
     PsfFile,
     Separation,
+    Series,
     app,
     show_progress,
     write,
 )
 from foci3d.config.fields import Fraction, Specimen, UnusableFrames
 from foci3d.errors import InputError, one_line
+
+if TYPE_CHECKING:
+    from foci3d.config.samples import Acquisition, Fluorophore
+    from foci3d.reconstruction.acquisition import AcquisitionReconstruction
 
 
 @Parameter(name="*")
@@ -107,6 +113,8 @@ def reconstruct(
     max_depth_um: DepthGate = 400.0,
     max_gap: Gap = 0,
     frame_interval_s: Interval = None,
+    channels: Series = [],  # noqa: B006
+    unmixing: Path | None = None,
     device: str = "auto",
 ) -> None:
     """Reconstruct a 3-D map of cells from the images of one or two sensors.
@@ -129,6 +137,9 @@ def reconstruct(
     A time series gives all this of its frames, and the folder tracks (see `foci3d
     track --help`). The same command resumes an interrupted reconstruction after
     its last frame. A long one says every 30 s how far it is.
+
+    Images in several channels give a folder for each of them, and foci.csv and
+    quality.csv of all.
 
     Images are TIFF, OME-TIFF, PNG, NPY, HDF5 or .mat (FILE.h5:/NAME for an array
     in a file), linear in light, unsaturated and of equal exposure.
@@ -166,15 +177,21 @@ def reconstruct(
         Fit the even light on each sensor, such as autofluorescence, and subtract it where the images determine it.
     find_defects
         Find hot pixels and dead pixels, rows and columns, and fill them in; those that are given are filled in anyway.
+    channels
+        Names of the channels, of images that have several or, with {channel} for the name in their paths, of a file
+        for each channel.
+    unmixing
+        Light of each fluorophore (column) in each channel (row; CSV, first column channel). Then fluorophores are
+        reconstructed instead of channels.
     device
         cpu, cuda, cuda:1, ...; by default a GPU where there is one.
     """
     from foci3d.config.models import ConditioningConfig, TrackingConfig
-    from foci3d.config.samples import make_acquisition
     from foci3d.learning.released import default_model, find_model
     from foci3d.plots.reconstruction import write_reconstruction
     from foci3d.reconstruction.acquisition import RESUME_FOLDER, reconstruct_acquisition
     from foci3d.reconstruction.imager_correction import ImagerCorrection, load_corrected_model
+    from foci3d.reconstruction.result_folder import join_channels
 
     if n_layers is not None and specimen in ("cells", "volume"):
         raise InputError(
@@ -190,29 +207,63 @@ def reconstruct(
         sensor_separation_um=sensor_separation_um,
     )
     known = {"pixel_pitch_um": trained.pixel_pitch_um, "frame_interval_s": frame_interval_s}
-    acquisition = make_acquisition({"sample": "acquisition", **known, **images.columns()})
-    with show_progress():
-        result = reconstruct_acquisition(
-            acquisition,
-            trained,
-            specimen=specimen,
-            threshold=threshold,
-            n_layers=n_layers,
-            imager=correction,
-            conditioning=ConditioningConfig(offset=fit_offset, defects=find_defects),
-            tracking=TrackingConfig(max_lateral_um=max_lateral_um, max_depth_um=max_depth_um, max_gap=max_gap),
-            unusable_frames=unusable_frames,
-            resume_folder=out / RESUME_FOLDER,
-        )
-    write_reconstruction(result, out)
+    acquisitions = _by_folder({"sample": "acquisition", **known, **images.columns()}, channels, unmixing)
+    for name, acquisition in acquisitions.items():
+        folder = out / name
+        with show_progress():
+            result = reconstruct_acquisition(
+                acquisition,
+                trained,
+                specimen=specimen,
+                threshold=threshold,
+                n_layers=n_layers,
+                imager=correction,
+                conditioning=ConditioningConfig(offset=fit_offset, defects=find_defects),
+                tracking=TrackingConfig(max_lateral_um=max_lateral_um, max_depth_um=max_depth_um, max_gap=max_gap),
+                unusable_frames=unusable_frames,
+                resume_folder=folder / RESUME_FOLDER,
+            )
+        write_reconstruction(result, folder)
+        _write_summary(result, folder)
+    if channels:
+        join_channels([out / name for name in acquisitions], out)
+        write(f"{out}: foci.csv and quality.csv of all channels")
+
+
+def _by_folder(
+    columns: dict[str, Any], channels: Sequence[str], unmixing: Path | None
+) -> "dict[str, Acquisition | Fluorophore]":
+    """What to reconstruct, by the folder of its result in that of all: one acquisition, channels or fluorophores."""
+    from foci3d.config.samples import make_acquisition
+    from foci3d.io.unmixing import unmix
+
+    if not channels:
+        if unmixing:
+            raise InputError("--unmixing: found no --channels; expected their names, add them.")
+        return {"": make_acquisition(columns)}
+    if len(set(channels)) < len(channels):
+        raise InputError(f"--channels: found {' '.join(channels)}; expected each name once, remove one.")
+    acquisitions = {}
+    for channel in channels:
+        texts = {
+            name: value.replace("{channel}", channel) for name, value in columns.items() if isinstance(value, str)
+        }
+        acquisition = make_acquisition({**columns, **texts, "channel": channel})
+        acquisitions[acquisition.name] = acquisition
+    seen = unmix(acquisitions.values(), unmixing) if unmixing else acquisitions
+    return {name.partition("/")[2]: each for name, each in seen.items()}
+
+
+def _write_summary(result: "AcquisitionReconstruction", folder: Path) -> None:
+    """Write what was found, and what to look at."""
     if str(result.conditioning):
-        write(one_line(f"{out}: {result.conditioning}"))
+        write(one_line(f"{folder}: {result.conditioning}"))
     for number, each in enumerate(result.by_number):
         frame = f", frame {number}" if len(result.by_number) > 1 else ""
-        write(one_line(f"{out}{frame}: {each.summary if each else f'skipped: {result.skipped[number]}'}"))
+        write(one_line(f"{folder}{frame}: {each.summary if each else f'skipped: {result.skipped[number]}'}"))
     if result.truth:
-        write(f"{out}: {result.truth.compare(result.frames[0])}")
-    _write_what_to_open(out)
+        write(f"{folder}: {result.truth.compare(result.frames[0])}")
+    _write_what_to_open(folder)
 
 
 @app.command

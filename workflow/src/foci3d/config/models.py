@@ -376,6 +376,9 @@ class ReconstructConfig(Section):
     imager: str = key(
         "file of foci3d align with the deviations of the imager; aligned: found from align.samples; empty: none", ""
     )
+    unmixing: str = key(
+        "table (CSV) of the light of each fluorophore in each channel, of samples in several channels; empty: none", ""
+    )
     conditioning: ConditioningConfig = key("corrections of the measurements", ConditioningConfig)
     tracking: TrackingConfig = key("foci followed through the frames of a time series", TrackingConfig)
 

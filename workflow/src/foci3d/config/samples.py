@@ -3,6 +3,7 @@
 import codecs
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,9 @@ from foci3d.errors import InputError
 Location = Annotated[str, Field(pattern=r"^[^<>{}\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
 """Path of a file. Reports and wildcards would take these characters for markup."""
 
+NAME = "^[A-Za-z_][A-Za-z0-9_-]{0,99}$"
+"""Pattern of a name that becomes a folder."""
+
 
 class Acquisition(Section):
     """A row of the table: images that the sensors recorded of one specimen.
@@ -24,12 +28,15 @@ class Acquisition(Section):
     Snakemake runs. ``file.h5:/name`` is one of several images in an HDF5, MATLAB or TIFF file.
     """
 
-    sample: str = key(
-        "name, and folder of the results: letters, digits, - and _", pattern="^[A-Za-z_][A-Za-z0-9_-]{0,99}$"
-    )
+    sample: str = key("name, and folder of the results: letters, digits, - and _", pattern=NAME)
     sensor_a: Location = key("image or time series of sensor A: TIFF, OME-TIFF, PNG, NPY, HDF5 or .mat", min_length=1)
     sensor_b: Location = key("the same of sensor B, or the same file if it holds both; empty for one sensor", "")
     pixel_pitch_um: Positive = key("pixel pitch of the images; that of the imager [um]")
+    channel: str = key(
+        "name of the channel of an acquisition in several, a row each, and of its images in a file",
+        "",
+        pattern=f"^$|{NAME}",
+    )
     mirrored: Literal["yes", "no"] = key("whether the image of sensor B is mirrored in x against sensor A", "no")
     dark_a: Location = key("image of sensor A without light, to subtract", "")
     dark_b: Location = key("the same of sensor B", "")
@@ -43,6 +50,11 @@ class Acquisition(Section):
     description: str = key("free text", "")
 
     @property
+    def name(self) -> str:
+        """Name of the result: the sample and, of several channels, the channel behind a slash."""
+        return f"{self.sample}/{self.channel}" if self.channel else self.sample
+
+    @property
     def sensors(self) -> list[str]:
         """Image of each sensor."""
         return [path for path in (self.sensor_a, self.sensor_b) if path]
@@ -52,6 +64,35 @@ class Acquisition(Section):
         """Every file of the acquisition, once."""
         locations = [getattr(self, column) for column in PATHS]
         return list(dict.fromkeys(split_array_name(location)[0] for location in locations if location))
+
+
+@dataclass(frozen=True)
+class Fluorophore:
+    """What is seen of one specimen as a weighted sum of its channels.
+
+    Parameters
+    ----------
+    acquisition : Acquisition
+        What is known of the specimen; its channel is the name of the fluorophore.
+    channels : tuple of C Acquisitions
+        The channels.
+    weights : tuple of C floats
+        Weight of each.
+    """
+
+    acquisition: Acquisition
+    channels: tuple[Acquisition, ...]
+    weights: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the result: the sample and the fluorophore."""
+        return self.acquisition.name
+
+    @property
+    def files(self) -> list[str]:
+        """Every file of the channels, once."""
+        return list(dict.fromkeys(file for each in self.channels for file in each.files))
 
 
 def split_array_name(location: str) -> tuple[str, str]:
@@ -74,6 +115,7 @@ REQUIRED = [name for name, field in Acquisition.model_fields.items() if field.is
 
 EXPECTED = {
     "sample": "a letter, then up to 99 letters, digits, - and _, because the name becomes a folder; rename it",
+    "channel": "a name like that of a sample; rename it",
     "mirrored": "yes or no; correct it",
     "specimen": "layers, cells or auto; correct it or leave it empty",
     "pixel_pitch_um": "a positive number of micrometres; correct it",
@@ -100,7 +142,7 @@ def read_samples(path: str | Path, imager: ImagerConfig, sensors: str) -> dict[s
     Returns
     -------
     dict of str to Acquisition
-        The acquisitions by sample.
+        The acquisitions by `Acquisition.name`.
 
     Raises
     ------
@@ -126,9 +168,15 @@ def read_samples(path: str | Path, imager: ImagerConfig, sensors: str) -> dict[s
             _require_fit(acquisition, imager, sensors)
         except InputError as error:
             raise InputError(f"{path}: sample {name}: {error}.") from error
-        if acquisition.sample in acquisitions:
-            raise InputError(f"{path}: sample {name} is listed twice; expected each name once, rename one.")
-        acquisitions[acquisition.sample] = acquisition
+        if acquisition.name in acquisitions:
+            raise InputError(f"{path}: sample {acquisition.name} is listed twice; expected each name once, rename one.")
+        acquisitions[acquisition.name] = acquisition
+    for acquisition in acquisitions.values():
+        if acquisition.channel and acquisition.sample in acquisitions:
+            raise InputError(
+                f"{path}: sample {acquisition.sample} has rows with a channel and one without; expected a channel in "
+                "each of them, add it."
+            )
     return acquisitions
 
 

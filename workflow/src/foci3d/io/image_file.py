@@ -36,12 +36,15 @@ class ImageFile:
         Distance between neighbouring pixels [um].
     frame_interval_s : float, optional
         Time between frames [s].
+    channels : tuple of str
+        Names along the axis C, where the file has them.
     """
 
     values: npt.NDArray[Any]
     axes: str
     pixel_pitch_um: float | None = None
     frame_interval_s: float | None = None
+    channels: tuple[str, ...] = ()
 
 
 def format_shape(shape: Sequence[int]) -> str:

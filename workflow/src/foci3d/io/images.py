@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from foci3d.config.fields import UnusableFrames
-from foci3d.config.samples import Acquisition
+from foci3d.config.samples import Acquisition, Fluorophore
 from foci3d.errors import InputError
 from foci3d.io.image_file import ImageFile, format_shape
 from foci3d.io.image_formats import read_image_file
@@ -57,6 +57,42 @@ class Measurements:
     defects: Mask
 
 
+def read_measurements(
+    source: Acquisition | Fluorophore, min_pixels: int, unusable_frames: UnusableFrames = "skip"
+) -> Measurements:
+    """Read the images of an acquisition, or unmix a fluorophore from those of its channels.
+
+    Raises
+    ------
+    InputError
+        As `read_acquisition`, or if the channels of a fluorophore differ in shape, or none of its frames has light.
+    """
+    if isinstance(source, Acquisition):
+        return read_acquisition(source, min_pixels, unusable_frames)
+    parts = [read_acquisition(each, min_pixels, unusable_frames) for each in source.channels]
+    shapes = {(len(part.values) + len(part.skipped), *part.values.shape[1:]) for part in parts}
+    if len(shapes) > 1:
+        raise InputError(
+            f"sample {source.acquisition.sample}: the channels have {' and '.join(map(format_shape, sorted(shapes)))} "
+            "(frames x sensors x y x x); expected images of one shape, to unmix them. Crop or split them."
+        )
+    skipped = {number: reason for part in parts for number, reason in part.skipped.items()}
+    numbers = np.setdiff1d(np.arange(len(parts[0].values) + len(parts[0].skipped)), [*skipped])
+    light = [part.values[np.searchsorted(_usable_numbers(part), numbers)] for part in parts]
+    values = np.tensordot(np.array(source.weights, np.float32), np.stack(light), 1)
+    has_light = values.mean((1, 2, 3), dtype=float) > 0
+    dark = f"{source.name}: no light is left after unmixing"
+    if not has_light.any():
+        raise InputError(f"{dark}; expected some in a frame. Correct the matrix, or leave the fluorophore out.")
+    skipped |= dict.fromkeys(numbers[~has_light].tolist(), dark)
+    defects = np.any([part.defects for part in parts], 0)
+    return Measurements(values[has_light], parts[0].frame_interval_s, dict(sorted(skipped.items())), defects)
+
+
+def _usable_numbers(part: Measurements) -> npt.NDArray[np.integer]:
+    return np.setdiff1d(np.arange(len(part.values) + len(part.skipped)), [*part.skipped])
+
+
 def read_acquisition(
     acquisition: Acquisition, min_pixels: int, unusable_frames: UnusableFrames = "skip"
 ) -> Measurements:
@@ -65,7 +101,8 @@ def read_acquisition(
     Parameters
     ----------
     acquisition : Acquisition
-        Row of the table of samples. One file may hold both sensors, as two channels.
+        Row of the table of samples. One file may hold both sensors, as two channels, or the images of one sensor in
+        several channels, of which the row names one.
     min_pixels : int
         Pixels in y and in x that an image needs at least.
     unusable_frames : {"skip", "refuse"}
@@ -90,10 +127,10 @@ def read_acquisition(
     for letter, path in zip("ab", acquisition.sensors, strict=False):
         file = read_image_file(path, MEASUREMENT.format(letter.upper()))
         _check_pitch(path, file, acquisition.pixel_pitch_um)
-        frames = _select_frames(path, file, "ab".index(letter) if shared else None)
+        frames = _select_frames(path, file, "ab".index(letter) if shared else acquisition.channel)
         _check_type(path, frames, min_pixels)
         dark, flat, given = (getattr(acquisition, f"{kind}_{letter}") for kind in ("dark", "flat", "defects"))
-        recorded, (frames, defects) = frames, _correct(frames, dark, flat)
+        recorded, (frames, defects) = frames, _correct(frames, dark, flat, acquisition.channel)
         if given:
             defects |= _read_defects(given, defects.shape)
         unusable = {**dict(_find_unusable(path, recorded, frames, dark)), **unusable}
@@ -137,24 +174,32 @@ def _check_pitch(path: str, file: ImageFile, pixel_pitch_um: float) -> None:
         )
 
 
-def _select_frames(path: str, file: ImageFile, channel: int | None) -> npt.NDArray[Any]:
-    """Frames `(T, Y, X)` of one sensor: of one of two channels, or of all there is."""
+def _select_frames(path: str, file: ImageFile, channel: int | str = "") -> npt.NDArray[Any]:
+    """Frames `(T, Y, X)`: of one of two sensors by its number, of a channel by its name, or of all there is."""
     values, axes = file.values, file.axes
     found = f"found {format_shape(values.shape)} with the axes {' '.join(axes)}"
     if "S" in axes:
         raise InputError(f"{path}: {found}, which means colours; expected grey images. Convert them.")
     if "Y" not in axes or "X" not in axes or values.size == 0:
         raise InputError(f"{path}: {found}; expected images with the axes y and x. Export them again.")
-    if channel is not None:
+    if isinstance(channel, int):
         axes = axes if "C" in axes or len(axes) != 3 else "CYX"
         if "C" not in axes or values.shape[axes.index("C")] != 2:
             raise InputError(f"{path}: {found}; expected two channels, as sensor_a and sensor_b name one file.")
         values, axes = values.take(channel, axes.index("C")), axes.replace("C", "")
+    elif channel and "C" in axes and values.shape[axes.index("C")] > 1:
+        if file.channels.count(channel) != 1:
+            named = ", ".join(filter(None, file.channels)) or "no names"
+            raise InputError(
+                f"{path}: found several channels with {named}; expected {channel} once. Correct the name of the "
+                "channel, or export a file for each channel."
+            )
+        values, axes = values.take(file.channels.index(channel), axes.index("C")), axes.replace("C", "")
     frames = [axis for axis, length in zip(axes, values.shape, strict=True) if axis not in "YX" and length > 1]
     if len(frames) > 1 or "C" in frames:
         raise InputError(
-            f"{path}: {found}; expected one image, or one image per time. Split the file, or name it for both sensors "
-            "if it holds both."
+            f"{path}: {found}; expected one image, or one image per time. Split the file, name it for both sensors if "
+            "it holds both, or name the channel of several."
         )
     order = [*(index for index, axis in enumerate(axes) if axis not in "YX"), axes.index("Y"), axes.index("X")]
     return values.transpose(order).reshape(-1, values.shape[order[-2]], values.shape[order[-1]])
@@ -201,19 +246,19 @@ def _find_problem(image: npt.NDArray[Any]) -> str:
     return ""
 
 
-def _correct(frames: npt.NDArray[Any], dark_path: str, flat_path: str) -> tuple[Floats, Mask]:
-    """Frames without the offset of a dark image and the pattern of a flat image, which are means over their frames.
+def _correct(frames: npt.NDArray[Any], dark_path: str, flat_path: str, channel: str) -> tuple[Floats, Mask]:
+    """Frames of a channel without the offset of a dark image and the pattern of a flat image: means over their frames.
 
     Also the pixels `(Y, X)` that these show to be hot or dead.
     """
     with np.errstate(over="ignore"):
         images = frames.astype(np.float32)
-    dark = _read_reference(dark_path, images.shape[1:]) if dark_path else np.zeros(images.shape[1:])
+    dark = _read_reference(dark_path, images.shape[1:], channel) if dark_path else np.zeros(images.shape[1:])
     images -= dark.astype(np.float32)
     hot = dark - ndimage.median_filter(dark, 5) > MIN_HOT_EXCESS * abs(images.mean(dtype=float))
     defects = hot if dark_path and hot.mean() <= MAX_DEFECTS else np.zeros_like(hot)
     if flat_path:
-        flat = _read_reference(flat_path, images.shape[1:]) - dark
+        flat = _read_reference(flat_path, images.shape[1:], channel) - dark
         dead = flat <= MIN_FLAT_FIELD * flat.mean()
         if flat.mean() <= 0 or dead.mean() > MAX_DEFECTS:
             raise InputError(
@@ -236,9 +281,9 @@ def _read_defects(path: str, shape: tuple[int, ...]) -> Mask:
     return defects
 
 
-def _read_reference(path: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
-    """Mean `(Y, X)` over the frames of a dark or flat image, or of a mask."""
-    frames = _select_frames(path, read_image_file(path), None)
+def _read_reference(path: str, shape: tuple[int, ...], channel: str = "") -> npt.NDArray[np.float64]:
+    """Mean `(Y, X)` over the frames of a dark or flat image, or of a mask; of one channel if it has several."""
+    frames = _select_frames(path, read_image_file(path), channel)
     if frames.shape[1:] != shape or not np.isfinite(frames).all():
         raise InputError(
             f"{path}: found {format_shape(frames.shape)} (frames x y x x); expected finite values in "

@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -60,7 +61,9 @@ def read_tiff(path: Path, array: str, preferred: str) -> ImageFile:
         _require_plain_values(path, page)
         values = _mark_missing(_calibrate(path, file, series.asarray()), series)
         values, axes = _orient(path, page, values, series.axes)
-        pitch_um, interval_s = _read_ome(path, file, index) if file.is_ome else _read_imagej(path, file)
+        if file.is_ome:
+            return _add_ome(path, ImageFile(values, axes), file, index)
+        pitch_um, interval_s = _read_imagej(path, file)
         return ImageFile(values, axes, pitch_um, interval_s)
 
 
@@ -190,8 +193,8 @@ def _orient(
     return ORIENTATIONS[orientation](values), axes
 
 
-def _read_ome(path: Path, file: tifffile.TiffFile, index: int) -> tuple[float | None, float | None]:
-    """Pixel pitch [um] and time between frames [s] of an image in an OME-TIFF, where it says so."""
+def _add_ome(path: Path, image: ImageFile, file: tifffile.TiffFile, index: int) -> ImageFile:
+    """An image in an OME-TIFF with what that says about pixel pitch, time between frames and channels."""
     images = tifffile.xml2dict(file.ome_metadata or "")["OME"]["Image"]
     pixels = (images[index] if isinstance(images, list | tuple) else images)["Pixels"]
 
@@ -200,7 +203,14 @@ def _read_ome(path: Path, file: tifffile.TiffFile, index: int) -> tuple[float | 
         return float(pixels[name]) * factor if name in pixels and factor else None
 
     pitches_um = [quantity(f"PhysicalSize{axis}", "µm", LENGTH_UM) for axis in "XY"]
-    return _common_pitch(path, *pitches_um), quantity("TimeIncrement", "s", TIME_S)
+    found = pixels.get("Channel", ())
+    channels = found if isinstance(found, list | tuple) else [found]
+    return replace(
+        image,
+        pixel_pitch_um=_common_pitch(path, *pitches_um),
+        frame_interval_s=quantity("TimeIncrement", "s", TIME_S),
+        channels=tuple(str(each.get("Name", "")) for each in channels),
+    )
 
 
 def _read_imagej(path: Path, file: tifffile.TiffFile) -> tuple[float | None, float | None]:

@@ -44,6 +44,8 @@ class Volume:
         Probability above which a pixel is classified as a cell.
     frame_interval_s : float, optional
         Time between frames [s].
+    channel : str
+        Name of the channel of an acquisition in several.
     """
 
     probability: npt.NDArray[np.float32]
@@ -55,6 +57,7 @@ class Volume:
     sensor_depths_um: tuple[float, ...] = ()
     threshold: float = 0.5
     frame_interval_s: float | None = None
+    channel: str = ""
 
     @property
     def known_depths_um(self) -> npt.NDArray[np.floating]:
@@ -77,14 +80,15 @@ def write_volume(path: str | Path, volume: Volume) -> None:
 
         def write(name: str, image: npt.NDArray[Any], channels: Sequence[str], **more: Any) -> None:
             depths_um = None if name == "measurement" else volume.known_depths_um
-            metadata = {**_metadata(name, channels, image.shape, volume, depths_um), **more}
+            names = [f"{volume.channel} {each}".strip() for each in channels]
+            metadata = {**_metadata(name, names, image.shape, volume, depths_um), **more}
             file.write(image, photometric="minisblack", compression="zlib", metadata=metadata)
 
         write("reconstruction", values, CHANNELS, **shared)
         write("mask", volume.mask[:, None].astype(np.uint8), ["mask"])
         if volume.sensor_depths_um:
-            names = [f"sensor {name}" for name, _ in zip("AB", volume.sensor_depths_um, strict=False)]
-            write("measurement", volume.measurement[:, :, None].astype(np.float32), names)
+            sensors = [f"sensor {name}" for name, _ in zip("AB", volume.sensor_depths_um, strict=False)]
+            write("measurement", volume.measurement[:, :, None].astype(np.float32), sensors)
 
 
 def _metadata(
@@ -121,6 +125,8 @@ def mean_spacing(depths_um: npt.NDArray[np.floating]) -> float:
 def _describe(volume: Volume) -> dict[str, str]:
     """Depths and standard deviations of each layer, those of all frames in one text; sensors and threshold."""
     texts = {"threshold": f"{volume.threshold:g}", "sensor_depths_um": _join(volume.sensor_depths_um)}
+    if volume.channel:
+        texts["channel"] = volume.channel
     for name, values in (("depth_um", volume.depths_um), ("depth_sd_um", volume.depth_sds_um)):
         for layer, over_frames in enumerate(values.T, 1):
             texts[f"layer {layer} {name}"] = _join(over_frames)
@@ -144,7 +150,9 @@ def read_volume(path: str | Path) -> Volume:
             metadata = tifffile.xml2dict(file.ome_metadata or "<OME/>")["OME"]
             images = {each.name: each.asarray().reshape(each.get_shape(False)[:5]) for each in file.series}
         entries = metadata["StructuredAnnotations"]["MapAnnotation"]["Value"]["M"]
-        values = {entry["K"]: [float(value) for value in str(entry.get("value", "")).split()] for entry in entries}
+        texts = {entry["K"]: str(entry.get("value", "")) for entry in entries}
+        channel = texts.pop("channel", "")
+        values = {name: [float(value) for value in text.split()] for name, text in texts.items()}
         pixels = metadata["Image"][0]["Pixels"]
         n_layers = images["mask"].shape[2]
         layers = range(1, n_layers + 1)
@@ -159,6 +167,7 @@ def read_volume(path: str | Path) -> Volume:
             tuple(values["sensor_depths_um"]),
             values["threshold"][0],
             pixels.get("TimeIncrement"),
+            channel,
         )
     except (OSError, ValueError, KeyError, IndexError, TypeError, tifffile.TiffFileError) as error:
         raise InputError(

@@ -13,12 +13,13 @@ import pandas as pd
 from foci3d.confidence.quality import Quality, quality_table
 from foci3d.config.fields import Specimen, UnusableFrames
 from foci3d.config.models import ConditioningConfig, TrackingConfig
-from foci3d.config.samples import Acquisition
+from foci3d.config.samples import Acquisition, Fluorophore
 from foci3d.evaluation.metrics import CELL_THRESHOLD
 from foci3d.io.atomic import write_csv
-from foci3d.io.images import read_acquisition
+from foci3d.io.images import read_measurements
 from foci3d.io.progress import Progress, progress_log
 from foci3d.io.roi_file import Region, write_rois
+from foci3d.io.unmixing import CHANNEL
 from foci3d.io.volume_file import Volume, write_volume
 from foci3d.learning.model import Model
 from foci3d.reconstruction.conditioning import Conditioning, condition
@@ -56,6 +57,8 @@ class AcquisitionReconstruction:
         What was found in the measurements and removed.
     name : str
         Name of the acquisition.
+    channel : str
+        Name of its channel, if it has several.
     truth : Truth, optional
         What the first frame shows in truth, if that is known.
     """
@@ -66,6 +69,7 @@ class AcquisitionReconstruction:
     skipped: Mapping[int, str] = field(default_factory=dict)
     conditioning: Conditioning | None = None
     name: str = ""
+    channel: str = ""
     truth: Truth | None = None
 
     @property
@@ -76,15 +80,24 @@ class AcquisitionReconstruction:
 
     @property
     def foci(self) -> pd.DataFrame:
-        """Foci of all frames, see `foci3d.reconstruction.foci.find_foci`, with the first column frame (from 0)."""
-        return join_frames([frame.foci if frame else None for frame in self.by_number])
+        """Foci of all frames, see `foci3d.reconstruction.foci.find_foci`, with the first column frame (from 0).
+
+        Of an acquisition in several channels, the name of the channel comes first.
+        """
+        return self._name_channel(join_frames([frame.foci if frame else None for frame in self.by_number]))
 
     @property
     def quality(self) -> pd.DataFrame:
         """Quality of each frame, see `foci3d.confidence.quality.quality_table`, and `Conditioning.columns`."""
         reasons = {number: Quality(note=f"skipped: {reason}") for number, reason in self.skipped.items()}
         table = quality_table([frame.quality if frame else reasons[n] for n, frame in enumerate(self.by_number)])
-        return table.assign(**self.conditioning.columns()) if self.conditioning else table
+        return self._name_channel(table.assign(**self.conditioning.columns()) if self.conditioning else table)
+
+    def _name_channel(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table of the result with the column channel, if the acquisition has several."""
+        if self.channel:
+            table.insert(0, CHANNEL, self.channel)
+        return table
 
     def save(self, folder: str | Path) -> None:
         """Write ``volume.ome.tif``, ``foci.csv``, ``foci.roi.zip``, ``quality.csv`` and the tracks to a folder.
@@ -128,6 +141,7 @@ class AcquisitionReconstruction:
             first.sensor_depths_um,
             first.threshold,
             self.frame_interval_s,
+            self.channel,
         )
 
     def _over_time(self, value: Callable[[Reconstruction], npt.NDArray[Any]]) -> npt.NDArray[Any]:
@@ -142,7 +156,7 @@ class AcquisitionReconstruction:
 
 
 def reconstruct_acquisition(
-    acquisition: Acquisition,
+    acquisition: Acquisition | Fluorophore,
     model: Model,
     *,
     specimen: Specimen = "layers",
@@ -158,8 +172,9 @@ def reconstruct_acquisition(
 
     Parameters
     ----------
-    acquisition : Acquisition
-        Files of the images, and what is known of them; its specimen, if it has one, replaces `specimen`.
+    acquisition : Acquisition or Fluorophore
+        Files of the images, and what is known of them; its specimen, if it has one, replaces `specimen`. Of several
+        channels, each is an acquisition, or a fluorophore is unmixed from them.
     model : Model
         A model for the task `stacks` or `masks`.
     specimen : {"layers", "cells", "volume", "auto"}
@@ -189,15 +204,17 @@ def reconstruct_acquisition(
     Raises
     ------
     InputError
-        If an image does not fit, see `foci3d.io.images.read_acquisition`, or the model, see `reconstruct`.
+        If an image does not fit, see `foci3d.io.images.read_measurements`, or the model, see `reconstruct`.
     """
-    measurements = read_acquisition(acquisition, model.description.n_pixels, unusable_frames)
+    measurements = read_measurements(acquisition, model.description.n_pixels, unusable_frames)
+    if isinstance(acquisition, Fluorophore):
+        acquisition = acquisition.acquisition
     truth = Truth.load(acquisition.truth) if acquisition.truth else None
     specimen = acquisition.specimen or specimen
     if specimen == "cells":
         conditioning = conditioning.model_copy(update={"offset": False})
     values, found = condition(measurements.values, model, conditioning, imager=imager, defects=measurements.defects)
-    name = acquisition.sample
+    name = acquisition.name
     if str(found):
         log.info("%s: %s", name, found)
 
@@ -225,6 +242,7 @@ def reconstruct_acquisition(
         skipped=measurements.skipped,
         conditioning=found,
         name=name,
+        channel=acquisition.channel,
         truth=truth,
     )
     if tracking is None or len(frames) == 1:

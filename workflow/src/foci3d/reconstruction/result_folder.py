@@ -1,5 +1,6 @@
 """The folder of a result, read again: for other views of it, and for other programs."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pandas as pd
 
 from foci3d.confidence.quality import Quality
 from foci3d.errors import InputError
+from foci3d.io.atomic import write_csv
 from foci3d.io.tables import read_table
+from foci3d.io.unmixing import CHANNEL
 from foci3d.io.volume_file import Volume, read_volume
 from foci3d.reconstruction.acquisition import AcquisitionReconstruction
 from foci3d.reconstruction.foci import find_foci
@@ -51,7 +54,15 @@ def read_result(folder: str | Path, threshold: float | None = None) -> Acquisiti
         volume.frame_interval_s,
         skipped={number: notes[number].removeprefix("skipped: ") for number in np.flatnonzero(~is_usable).tolist()},
         name=folder.resolve().name,
+        channel=volume.channel,
     )
+
+
+def join_channels(folders: Sequence[str | Path], out: str | Path) -> None:
+    """Write ``foci.csv`` and ``quality.csv`` of all channels, from those in the folder of each, to the folder `out`."""
+    for name in ("foci.csv", "quality.csv"):
+        tables = [pd.read_csv(Path(folder, name), keep_default_na=False) for folder in folders]
+        write_csv(pd.concat(tables, ignore_index=True), Path(out, name))
 
 
 def _frame(
@@ -61,7 +72,7 @@ def _frame(
     layers = ~np.isnan(volume.depths_um[number])
     probability = volume.probability[number, layers]
     depths_um, sds_um = (each[number, layers] for each in (volume.depths_um, volume.depth_sds_um))
-    table = foci[foci["frame"] == number].drop(columns="frame").reset_index(drop=True)
+    table = foci[foci["frame"] == number].drop(columns=["frame", CHANNEL], errors="ignore").reset_index(drop=True)
     if threshold is not None and "brightness" not in table:
         table = find_foci(probability, threshold, depths_um, sds_um, volume.pixel_pitch_um)
     row = quality.iloc[number].to_dict()

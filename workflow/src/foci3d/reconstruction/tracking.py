@@ -291,11 +291,13 @@ def read_frames(paths: Sequence[str | Path]) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If a file cannot be read or lacks a column, or one of several tables has several frames.
+        If a file cannot be read or lacks a column, has several channels, or one of several has several frames.
     """
     tables = []
     for path in paths:
         table = read_table(path, ["layer", *POSITION])
+        if "channel" in table and len(table["channel"].unique()) > 1:
+            raise InputError(f"{path}: found the foci of several channels; expected one. Give the file of a channel.")
         n_frames = table["frame"].nunique() if "frame" in table else 1
         if n_frames > 1 and len(paths) > 1:
             raise InputError(

@@ -13,7 +13,7 @@ from typing import Any
 
 from foci3d.config.architectures import EncoderConfig, ResNetCnnConfig
 from foci3d.config.models import ALIGNED, BaselineConfig, Config, DatasetConfig, NetworkConfig
-from foci3d.config.samples import Acquisition, read_samples
+from foci3d.config.samples import Acquisition, Fluorophore, read_samples
 from foci3d.config.tasks import DEPTH_COVERAGE, OutputKind
 from foci3d.errors import InputError
 from foci3d.io.model_files import ModelFiles
@@ -68,9 +68,22 @@ class Project:
         return value
 
     @cached_property
-    def acquisitions(self) -> dict[str, Acquisition]:
-        """The acquisitions to reconstruct, by name."""
-        return self._read_samples(self.config.reconstruct.samples)
+    def acquisitions(self) -> dict[str, Acquisition | Fluorophore]:
+        """The acquisitions to reconstruct, or the fluorophores of those in several channels, by name."""
+        acquisitions, unmixing = self._read_samples(self.config.reconstruct.samples), self.config.reconstruct.unmixing
+        if not unmixing:
+            return {**acquisitions}
+        from foci3d.io.unmixing import unmix  # which reads a table by a large library
+
+        unmixed = unmix(acquisitions.values(), unmixing)
+        mixed = {row.name for each in unmixed.values() for row in each.channels}
+        return {**{name: row for name, row in acquisitions.items() if name not in mixed}, **unmixed}
+
+    @property
+    def channels(self) -> dict[str, list[str]]:
+        """Names of the channels, or fluorophores, of each sample in several."""
+        parts = [name.split("/") for name in self.acquisitions if "/" in name]
+        return {sample: [channel for each, channel in parts if each == sample] for sample, _ in parts}
 
     @cached_property
     def aligning(self) -> dict[str, Acquisition]:
@@ -394,13 +407,30 @@ class Project:
         imager = self.config.reconstruct.imager
         return [self.alignment if imager == ALIGNED else imager] if imager else []
 
-    def overviews(self) -> list[str]:
-        """The overview of each acquisition."""
-        return [self.reconstruction("overview.png").format(sample=sample) for sample in self.acquisitions]
+    def reconstructed(self) -> list[str]:
+        """The overview of each acquisition, and the foci of all channels of those in several."""
+        overview, foci = map(self.reconstruction, ("overview.png", "foci.csv"))
+        return [overview.format(sample=name) for name in self.acquisitions] + [
+            foci.format(sample=name) for name in self.channels
+        ]
 
-    def acquisition_values(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Plain values of an acquisition without its description, which changes no result."""
-        return self.acquisitions[wildcards.sample].model_dump(exclude={"description"})
+    def of_channels(self, name: str) -> Callable[[Wildcards], list[str]]:
+        """A function for the files with a name in the results of all channels of a sample."""
+        return lambda wildcards: [
+            self.reconstruction(name).format(sample=f"{wildcards.sample}/{channel}")
+            for channel in self.channels[wildcards.sample]
+        ]
+
+    def unmixing(self, wildcards: Wildcards) -> list[str]:
+        """The table of the light of fluorophores, for one of them."""
+        is_unmixed = isinstance(self.acquisitions[wildcards.sample], Fluorophore)
+        return [self.config.reconstruct.unmixing] if is_unmixed else []
+
+    def acquisition_values(self, wildcards: Wildcards) -> list[dict[str, Any]]:
+        """Plain values of an acquisition, or of the channels of a fluorophore, without what changes no result."""
+        acquisition = self.acquisitions[wildcards.sample]
+        rows = acquisition.channels if isinstance(acquisition, Fluorophore) else [acquisition]
+        return [row.model_dump(exclude={"description"}) for row in rows]
 
     def figure(self, name: str, suffix: str = "png") -> str:
         """A figure or panel."""
