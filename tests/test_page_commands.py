@@ -126,7 +126,8 @@ def write_images(folder: Path, n_frames: int) -> None:
     for sensor in "ab":
         image = tifffile.imread(folder / "resources" / "acquisitions" / f"clusters_{sensor}.tif")
         tifffile.imwrite(folder / f"{sensor}.tif", np.stack([image] * n_frames).squeeze())
-        shutil.copy(folder / f"{sensor}.tif", folder / "image.tif")
+        for name in ("image", f"{sensor}_green", f"{sensor}_red"):
+            shutil.copy(folder / f"{sensor}.tif", folder / f"{name}.tif")
 
 
 def write_overlays(folder: Path, page: Path) -> None:
