@@ -2,9 +2,9 @@
 
 `PYTHONPATH=workflow/src python tests/independent/channels.py --n 40 --out channels.csv` prints a table with 95 %
 bootstrap intervals over scenes and writes it. The imager has a gain of 5 % and a shift of 0.5 pixels between its
-sensors, and is aligned once, for both colours, from acquisitions of single cells. Images are OME-TIFF with two channels,
-read as `foci3d reconstruct --channels` reads them. Green and red are scenes of their own; in some cases, each channel
-also sees some of the light of the other.
+sensors, and is aligned once, for both colours, from acquisitions of single cells. Images are OME-TIFF with two
+channels, read as `foci3d reconstruct --channels` reads them. Green and red are scenes of their own; in some cases, each
+channel also sees some of the light of the other.
 """
 
 import argparse

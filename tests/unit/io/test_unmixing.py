@@ -41,7 +41,9 @@ def test_a_channel_of_a_file_is_found_by_its_name(tmp_path: Path, light: np.ndar
 
 def test_a_dark_image_may_have_channels_too(tmp_path: Path, light: np.ndarray) -> None:
     dark = tmp_path / "dark.ome.tif"
-    tifffile.imwrite(dark, np.ones((2, 20, 20), np.float32), metadata={"axes": "CYX", "Channel": {"Name": ["red", "x"]}})
+    tifffile.imwrite(
+        dark, np.ones((2, 20, 20), np.float32), metadata={"axes": "CYX", "Channel": {"Name": ["red", "x"]}}
+    )
     red, green = (row.model_copy(update={"dark_a": str(dark)}) for row in rows(tmp_path, light))
     np.testing.assert_array_equal(read_acquisition(red, 20).values[:, 0], light[1] - 1)
     with pytest.raises(InputError, match="red, x; expected green once"):

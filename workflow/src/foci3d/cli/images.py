@@ -245,9 +245,7 @@ def _by_folder(
         raise InputError(f"--channels: found {' '.join(channels)}; expected each name once, remove one.")
     acquisitions = {}
     for channel in channels:
-        texts = {
-            name: value.replace("{channel}", channel) for name, value in columns.items() if isinstance(value, str)
-        }
+        texts = {name: value.replace("{channel}", channel) for name, value in columns.items() if isinstance(value, str)}
         acquisition = make_acquisition({**columns, **texts, "channel": channel})
         acquisitions[acquisition.name] = acquisition
     seen = unmix(acquisitions.values(), unmixing) if unmixing else acquisitions
