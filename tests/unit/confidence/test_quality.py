@@ -10,7 +10,7 @@ from descriptions import put_depths_inside
 
 import foci3d.confidence.quality
 from foci3d.confidence.consistency import DEVIATIONS, relative_residual
-from foci3d.confidence.quality import Quality, quality_table
+from foci3d.confidence.quality import Quality, assess_quality, quality_table
 from foci3d.confidence.recalibration import prediction_statistics, recalibrate_network
 from foci3d.config.models import TrustConfig
 from foci3d.io.samples import Outputs, Samples
@@ -138,18 +138,40 @@ def test_flagged_depths_are_no_surer_than_those_of_the_training_data(
         assert set(result.foci.depth_sd_um) <= set(result.depth_sds_um)
 
 
-def test_the_worst_tile_of_a_field_counts(model: Model, recalibration: Recalibration) -> None:
+def test_every_tile_of_a_field_is_judged(model: Model, recalibration: Recalibration) -> None:
     field = np.random.default_rng(3).uniform(1, 2, (2, 40, 29))
     recalibrated = replace(model, recalibration=recalibration)
     good = reconstruct(field, recalibrated).quality
     field[:, 20:33, 5:18] = np.linspace(1, 30, 13)
-    bad = reconstruct(field, recalibrated).quality
+    result = reconstruct(field, recalibrated)
+    bad = result.quality
     assert bad.flagged
     assert bad.score > good.score
-    assert "of 20 tiles out-of-distribution, the worst counts" in str(bad)
+    assert f"{bad.n_tiles_flagged} of 20 tiles out-of-distribution" in str(bad)
+    assert (result.tiles[:, 3] > bad.score_threshold).sum() == bad.n_tiles_flagged > 0
+    assert (result.tiles[0, :3] == (0, 0, 13)).all()
     assert sum(reason in str(bad) for reason in DEVIATIONS) == 1
     assert not any(reason in str(good) for reason in DEVIATIONS) or good.out_of_distribution
     assert bad.residual is not None
+
+
+@pytest.mark.parametrize(("n_bad", "is_other"), [(1, False), (8, True)])
+def test_a_field_may_have_as_many_bad_tiles_as_false_alarms(
+    model: Model, recalibration: Recalibration, n_bad: int, is_other: bool
+) -> None:
+    """Of 20 tiles with a rate of 0.1, at most 4 in 96 % of the fields; the pixels of the bad ones are left out."""
+    recalibrated = replace(model, recalibration=recalibration)
+    outputs = Outputs(
+        output=np.zeros((3, 40, 29), np.float32),
+        predicted_depths_um=np.full((3, 40, 29), 500.0),
+        predicted_depth_sds_um=np.full((3, 40, 29), 10.0),
+    )
+    scores, unlike = np.zeros((20, 3)), np.zeros((40, 29), bool)
+    scores[:n_bad, 2], unlike[:20] = 100, True
+    quality = assess_quality(np.ones((2, 40, 29)), outputs, outputs, recalibrated, scores, unlike)
+    assert quality.out_of_distribution is is_other
+    assert quality.n_tiles_flagged == n_bad
+    assert quality.abstained == (1.0 if is_other else 0.5)
 
 
 def test_out_of_distribution_abstains_from_all_pixels(model: Model, recalibration: Recalibration) -> None:

@@ -13,7 +13,7 @@ from foci3d.config.tasks import TASKS
 from foci3d.errors import InputError
 from foci3d.io.samples import Samples
 from foci3d.learning import tasks
-from foci3d.learning.layer_counts import head, n_channels, select_layers
+from foci3d.learning.layer_counts import head, joint_probabilities, n_channels, select_layers
 from foci3d.learning.tasks import compute_logits, make_task
 
 CLASSES_UM = (50.0, 150.0, 250.0)
@@ -255,3 +255,12 @@ def test_loss_of_counted_stacks_is_a_mean_over_the_layers_of_each_sample(counted
     moved = replace(counted, depths_um=counted.depths_um + torch.tensor([0.0, 50.0]))
     cost = task.depth_weight * 0.05 * 0.5  # half a squared standard deviation, weighted with it
     assert task.loss(logits, moved).item() - right == pytest.approx(cost * (1 / 2 + 1 / 2) / 6, rel=1e-3)
+
+
+def test_the_number_of_layers_of_a_field_is_that_of_all_tiles() -> None:
+    """One tile that excludes a number outweighs others that find it a little more probable."""
+    tiles = np.array([[0.0, 0.6, 0.4], [0.0, 0.6, 0.4], [0.0, 0.01, 0.99]])
+    joint = joint_probabilities(tiles)
+    assert joint.argmax() == 2
+    assert joint.sum() == pytest.approx(1)
+    assert joint[0] < 1e-5

@@ -149,6 +149,16 @@ def test_layers_alone_add_up_and_distances_are_clamped(asymmetric_psf):
     )
 
 
+def test_a_transform_of_what_the_sensors_see(asymmetric_psf):
+    forward = ForwardModel(asymmetric_psf, SMALL, 2, SEPARATION_UM)
+    layers, distances_um = random_images(4, 3, SMALL, SMALL), random_depths_um(4, 2, 3, high=1000) - 50
+    transform = random_images(5, SMALL)
+    found = forward.transformed(transform).project_each(layers, distances_um)
+    for transformed, source in zip(found, (layers, torch.ones_like(layers)), strict=True):
+        expected = transform @ forward.project_each(source, distances_um) @ transform.mT
+        torch.testing.assert_close(transformed, expected, rtol=1e-5, atol=1e-5 * expected.max().item())
+
+
 @pytest.mark.parametrize("extents", [(8, 8), (19, 35)])
 def test_a_field_has_no_seams(asymmetric_psf, extents):
     forward = ForwardModel(asymmetric_psf, SMALL, 2, SEPARATION_UM)

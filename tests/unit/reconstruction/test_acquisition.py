@@ -1,8 +1,10 @@
 """Reconstructed acquisitions in files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import tifffile
 
 from foci3d.confidence.quality import Quality
@@ -38,3 +40,15 @@ def test_frames_may_differ_in_their_number_of_layers(tmp_path: Path) -> None:
     np.testing.assert_allclose(volume[:, 1], volume[:, 0])  # the uncertainty of a low probability
     np.testing.assert_array_equal(mask[..., 0, 0], [[0, 0, 0], [0, 0, 0], [0, 1, 1]])
     assert "nan nan 300" in description
+
+
+def test_tiles_of_large_fields_are_in_a_table(tmp_path: Path) -> None:
+    tiles = np.array([[0, 0, 51, 1.0], [-8, 20, 51, 3.0]])
+    field = replace(frame(1), tiles=tiles, quality=Quality(score=1.0, score_threshold=2.0))
+    AcquisitionReconstruction((field, field), skipped={1: "dark"}).save(tmp_path)
+    table = pd.read_csv(tmp_path / "tiles.csv")
+    assert [*table] == ["frame", "y_px", "x_px", "n_pixels", "score", "out_of_distribution"]
+    assert table["frame"].tolist() == [0, 0, 2, 2]
+    assert table["out_of_distribution"].tolist() == ["no", "yes"] * 2
+    AcquisitionReconstruction((frame(1),)).save(tmp_path)
+    assert not (tmp_path / "tiles.csv").exists()

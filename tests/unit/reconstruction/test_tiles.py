@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from foci3d.errors import InputError
 from foci3d.io.samples import NumpyOutputs, Outputs
-from foci3d.reconstruction.tiles import Tiling, has_light_beyond, predict_field
+from foci3d.reconstruction.tiles import Tiling, has_light_beyond, predict_field, spread
 
 TILING = Tiling(n_pixels=51, cut=8, ramp=8)
 
@@ -26,7 +26,7 @@ def field(*shape: int) -> np.ndarray:
 @pytest.mark.parametrize("extents", [(51, 51), (52, 90), (200, 131), (512, 512)])
 def test_field_is_the_prediction_for_the_whole(extents: tuple[int, int]) -> None:
     measurement = field(2, *extents)
-    output = predict_field(lambda tiles: Outputs(output=smooth(tiles)), measurement, TILING).output
+    output = predict_field(lambda tiles: Outputs(output=smooth(tiles)), measurement, TILING)[0]
     np.testing.assert_allclose(output, smooth(measurement[None])[0], atol=1e-3)
 
 
@@ -40,7 +40,7 @@ def test_field_is_the_prediction_of_each_tile_away_from_its_borders() -> None:
         return Outputs(output=output)
 
     measurement = field(2, 512, 512) * np.linspace(1, 3, 512, dtype=np.float32)
-    output = predict_field(predict, measurement, TILING).output
+    output = predict_field(predict, measurement, TILING)[0]
     starts, profiles = TILING.starts(512), TILING.weights(512)
     assert len(predictions) == len(starts) ** 2 == 19**2
     for (y, x), (along_y, along_x), prediction in zip(
@@ -54,7 +54,11 @@ def test_field_is_the_prediction_of_each_tile_away_from_its_borders() -> None:
 
 def test_values_of_layers_become_smooth_maps() -> None:
     measurement = np.broadcast_to(np.arange(160, dtype=np.float32), (1, 160, 160))
-    depths = predict_field(lambda tiles: Outputs(output=tiles[:, 0, :2, 25]), measurement, TILING).output
+    output, values = predict_field(
+        lambda tiles: Outputs(output=tiles, occupancy=tiles[:, 0, :2, 25]), measurement, TILING
+    )
+    np.testing.assert_allclose(output, measurement, rtol=1e-5)
+    depths = spread(values["occupancy"], (160, 160), TILING)
     assert depths.shape == (2, 160, 160)
     rows = depths[:, 40]
     assert (rows[:, 0], rows[:, -1]) == (pytest.approx([25, 25]), pytest.approx([134, 134]))
@@ -73,7 +77,7 @@ def test_memory_does_not_grow_with_the_number_of_tiles() -> None:
 
 def test_edges_are_continued_by_their_mirror_image() -> None:
     measurement = field(2, 52, 90)
-    output = predict_field(lambda tiles: Outputs(output=smooth(tiles)), measurement, TILING, n_mirrored=8).output
+    output = predict_field(lambda tiles: Outputs(output=smooth(tiles)), measurement, TILING, n_mirrored=8)[0]
     assert output.shape == measurement.shape
     expected = ndimage.uniform_filter(measurement, (0, 9, 9), mode="reflect")
     np.testing.assert_allclose(output, expected, atol=1e-3)

@@ -9,11 +9,12 @@ import torch
 from descriptions import put_depths_inside
 
 from foci3d.errors import InputError
+from foci3d.io.samples import Outputs
 from foci3d.learning.model import Model
 from foci3d.learning.model_file import ModelDescription
 from foci3d.optics.psf import PSF
 from foci3d.reconstruction.foci import find_foci
-from foci3d.reconstruction.tiles import Tiling, predict_field
+from foci3d.reconstruction.tiles import Tiling, predict_field, spread
 from foci3d.reconstruction.volume import reconstruct
 
 MEASUREMENT = np.random.default_rng(0).uniform(1, 2, (2, 13, 13))
@@ -50,7 +51,9 @@ def test_a_larger_field_is_reconstructed_by_tiles(model_description: ModelDescri
     model = Model(put_depths_inside(description.build_network().eval()), description)
     field = np.random.default_rng(1).uniform(1, 2, (2, 40, 29))
     field[:, [*range(4), *range(-4, 0)]] *= 0.5  # light falls off towards the edges
-    fields = predict_field(model.predict, field, Tiling(13, 2, 2))
+    tiling = Tiling(13, 2, 2)
+    output, values = predict_field(model.predict, field, tiling)
+    fields = Outputs(output=output, **{name: spread(each, (40, 29), tiling) for name, each in values.items()})
     threshold = float(np.quantile(fields.output.max(0), 0.7))
     result = reconstruct(field, model, threshold=threshold)
     np.testing.assert_array_equal(result.probability, fields.output)

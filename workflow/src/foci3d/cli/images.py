@@ -130,6 +130,7 @@ def reconstruct(
       quality.csv     of each frame: residual of the reconstruction rendered
                       again, whether the images are out-of-distribution, share
                       of the pixels to abstain from; offsets and defects found
+      tiles.csv       of large fields: how reliable each tile is
       overview.png    measurements, probability maps and layers in space, of the
                       first frame
       view.html       interactive 3-D view of all frames

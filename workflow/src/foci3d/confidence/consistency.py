@@ -54,6 +54,9 @@ MAX_STEP_UM = 60.0
 RIDGE = 1e-6
 """Added to the diagonal of normal equations, relative to its mean: backgrounds of far layers look alike."""
 
+ROWS = 64
+"""Rows of a field that are computed with together."""
+
 BATCH_SIZE = 32
 
 
@@ -73,16 +76,20 @@ def fit_layers(rendered: Tensor, measurements: Tensor) -> tuple[Tensor, Tensor]:
         Coefficients of at least 0, and the sum of `rendered` with them, which comes closest to the measurements;
         float64.
     """
+    columns, values = rendered.flatten(2).double(), measurements.flatten(1).double()
+    coefficients = _nonnegative_coefficients(columns @ columns.mT, columns @ values[..., None])
+    return coefficients, (coefficients[:, None] @ columns).view(measurements.shape)
+
+
+def _nonnegative_coefficients(gram: Tensor, products: Tensor) -> Tensor:
+    """Least squares of at least 0, `(N, C)`, of C columns with the products `(N, C, C)` and `(N, C, 1)`, in float64."""
     from scipy.optimize import nnls  # slow to import, and whoever imports the public API may not need it
 
-    columns, values = rendered.flatten(2).double(), measurements.flatten(1).double()
-    gram = columns @ columns.mT
     ridge = RIDGE * gram.diagonal(dim1=-2, dim2=-1).mean(-1)[:, None, None] * torch.eye(gram.shape[-1])
     factors = torch.linalg.cholesky(gram + ridge)
-    reduced = torch.linalg.solve_triangular(factors, columns @ values[..., None], upper=False)[..., 0]
+    reduced = torch.linalg.solve_triangular(factors, products, upper=False)[..., 0]
     pairs = zip(factors.mT.numpy(), reduced.numpy(), strict=True)
-    coefficients = torch.from_numpy(np.stack([nnls(matrix, vector)[0] for matrix, vector in pairs]))
-    return coefficients, (coefficients[:, None] @ columns).view(measurements.shape)
+    return torch.from_numpy(np.stack([nnls(matrix, vector)[0] for matrix, vector in pairs]))
 
 
 def _render(forward: ForwardModel, probabilities: Tensor, distances_um: Tensor) -> Tensor:
@@ -110,10 +117,15 @@ def relative_residual(
     """
     cells = torch.from_numpy(np.ascontiguousarray(probability, np.float32))
     sources = torch.stack([cells, torch.ones_like(cells)])
-    rendered = forward.project_field(sources, torch.from_numpy(fill_absent(forward, depths_um)))
-    values = torch.from_numpy(np.asarray(measurement / measurement.mean(), np.float32)).double()
-    _, fitted = fit_layers(rendered.flatten(0, 1)[None], values[None])
-    return float((values - fitted[0]).square().mean().sqrt() / values.std(correction=0))
+    rendered = forward.project_field(sources, torch.from_numpy(fill_absent(forward, depths_um))).flatten(0, 1)
+    values = torch.from_numpy(np.asarray(measurement / measurement.mean(), np.float32))
+    gram, products = (torch.zeros(len(rendered), n, dtype=torch.float64) for n in (len(rendered), 1))
+    for columns, rows in zip(rendered.split(ROWS, -2), values.split(ROWS, -2), strict=True):  # float64 takes memory
+        part = columns.flatten(1).double()
+        gram, products = gram + part @ part.mT, products + part @ rows.flatten().double()[:, None]
+    coefficients = _nonnegative_coefficients(gram[None], products[None])[0]
+    residual = values - torch.tensordot(coefficients.float(), rendered, 1)
+    return float(residual.square().mean(dtype=torch.float64).sqrt() / values.double().std(correction=0))
 
 
 def fill_absent(forward: ForwardModel, depths_um: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
@@ -121,11 +133,21 @@ def fill_absent(forward: ForwardModel, depths_um: npt.NDArray[np.floating]) -> n
     return np.nan_to_num(depths_um, nan=forward.sensor_separation_um / 2).astype(np.float32)
 
 
+def cosine_transform(n_pixels: int) -> Tensor:
+    """Cosine transform `(K, P)` of P pixels at low frequencies."""
+    return torch.from_numpy(dct(np.eye(n_pixels), axis=0, norm="ortho")[:N_LOW]).float()
+
+
+def weigh_frequencies(transformed: Tensor) -> Tensor:
+    """Cosine transforms `(..., K, K)` weighted by the root of their frequency."""
+    index = torch.arange(transformed.shape[-1], dtype=torch.float32)
+    return transformed * (torch.hypot(index[:, None], index) + 0.1).sqrt()
+
+
 def low_frequencies(images: Tensor) -> Tensor:
     """Cosine transform `(..., K, K)` of `images (..., P, P)` at low frequencies, weighted by the root of these."""
-    transform = torch.from_numpy(dct(np.eye(images.shape[-1]), axis=0, norm="ortho")[:N_LOW]).float()
-    index = torch.arange(len(transform), dtype=torch.float32)
-    return transform @ images @ transform.mT * (torch.hypot(index[:, None], index) + 0.1).sqrt()
+    transform = cosine_transform(images.shape[-1])
+    return weigh_frequencies(transform @ images @ transform.mT)
 
 
 @torch.inference_mode()
@@ -142,7 +164,8 @@ def low_frequency_residual(
     images, cells, depths = (
         torch.from_numpy(np.array(values, np.float32)) for values in (measurements, probabilities, depths_um)
     )
-    rendered = low_frequencies(_render(forward, cells, forward.distances_um(depths)))
+    seen = forward.transformed(cosine_transform(forward.n_pixels)).project_each(cells, forward.distances_um(depths))
+    rendered = weigh_frequencies(torch.cat(seen, 1))
     values = low_frequencies(images)
     return np.asarray((values.double() - fit_layers(rendered, values)[1]).square().mean((1, 2, 3)).sqrt())
 
@@ -185,9 +208,11 @@ def width_errors(
     prior = depth_sds_um.double() ** -2
     signs = torch.tensor([1.0, -1.0])[: forward.n_sensors, None, None]  # of a distance's change with depth
     current = depths_um.clone()
+    transformed = forward.transformed(cosine_transform(forward.n_pixels))
 
     def render(distances_um: Tensor) -> Tensor:
-        return low_frequencies(_render(forward, probabilities, distances_um))  # (N, 2 L, S, K, K)
+        seen = transformed.project_each(probabilities, distances_um)
+        return weigh_frequencies(torch.cat(seen, 1))  # (N, 2 L, S, K, K)
 
     values = low_frequencies(measurements)
     for _ in range(N_ITERATIONS):

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import bdtr
 
 from foci3d.confidence.consistency import (
     DEVIATIONS,
@@ -62,6 +63,8 @@ class Quality:
         Deviation from validation samples, in standard deviations, see `foci3d.confidence.consistency`.
     score_threshold : float or None
         Score above which a measurement is flagged as out-of-distribution.
+    n_tiles, n_tiles_flagged : int
+        Tiles of the field, and those of them that are out-of-distribution.
     abstained : float or None
         Share of the pixels of all layers whose confidence is below that of the recalibration.
     note : str
@@ -83,6 +86,8 @@ class Quality:
     abstained: float | None = None
     note: str = ""
     n_at_bound: int = 0
+    n_tiles: int = 1
+    n_tiles_flagged: int = 0
     expected_error: float | None = None
     usual_error: float | None = None
     error_threshold: float | None = None
@@ -186,6 +191,7 @@ def assess_quality(
     recalibrated: NumpyOutputs,
     model: Model,
     scores: npt.NDArray[np.floating] | None = None,
+    unlike: npt.NDArray[np.bool_] | None = None,
 ) -> Quality:
     """Assess a reconstruction.
 
@@ -201,7 +207,9 @@ def assess_quality(
         The model. Without its point-spread function, there are no residual and no score; without a recalibration of
         predictions that are made as it makes them, no score and no abstention.
     scores : ndarray (N, 3), optional
-        `score_tiles` of the N tiles of the measurement, of which the worst counts.
+        `score_tiles` of the N tiles of the measurement. As many of the worst as false alarms may be do not count.
+    unlike : ndarray (Y, X), optional
+        Pixels in tiles that are out-of-distribution.
 
     Returns
     -------
@@ -230,18 +238,25 @@ def assess_quality(
         if recalibration.psf != model.psf.digest:
             notes.append("recalibrated with another point-spread function")
     if recalibration and scores is not None:
-        threshold = recalibration.reference.threshold
-        worst = scores[scores.max(1).argmax()]
-        values |= {"score": float(worst.max()), "score_threshold": threshold}
-        if worst.max() > threshold:
-            notes.append(DEVIATIONS[worst.argmax()])
+        threshold = recalibration.reference_of(tiles=len(scores) > 1).threshold
+        n_above = int((scores.max(1) > threshold).sum())
+        counts = scores[np.argsort(-scores.max(1))[_false_alarms(len(scores), recalibration.false_alarm_rate)]]
+        values |= {"score": float(counts.max()), "score_threshold": threshold}
+        values |= {"n_tiles": len(scores), "n_tiles_flagged": n_above}
+        if counts.max() > threshold:
+            notes.append(DEVIATIONS[counts.argmax()])
         if len(scores) > 1:
-            n_above = (scores.max(1) > threshold).sum()
-            notes.append(f"{n_above} of {len(scores)} tiles out-of-distribution, the worst counts")
+            notes.append(f"{n_above} of {len(scores)} tiles out-of-distribution")
     if recalibration:
         values |= _expected_errors(probability, depths_um, sds_um, recalibration)
     quality = Quality(**values, note="; ".join(notes))
-    return replace(quality, abstained=_abstained(probability[~np.isnan(depths_um)], quality, recalibration))
+    found = ~np.isnan(depths_um if depths_um.ndim == 1 else depths_um[:, 0, 0])
+    return replace(quality, abstained=_abstained(probability[found], quality, recalibration, unlike))
+
+
+def _false_alarms(n_tiles: int, rate: float) -> int:
+    """Most false alarms in a field of tiles with this rate each, but for fields of which the rate is as high."""
+    return int(np.searchsorted(bdtr(np.arange(n_tiles + 1), n_tiles, rate), 1 - rate - 1e-9))
 
 
 def _expected_errors(
@@ -260,21 +275,31 @@ def _expected_errors(
 
 
 def _abstained(
-    probability: npt.NDArray[np.floating], quality: Quality, recalibration: Recalibration | None
+    probability: npt.NDArray[np.floating],
+    quality: Quality,
+    recalibration: Recalibration | None,
+    unlike: npt.NDArray[np.bool_] | None,
 ) -> float | None:
-    """Share of the pixels to abstain from: all, if the measurement is out-of-distribution, where a network is sure."""
+    """Share of the pixels to abstain from: also all in what is out-of-distribution, where a network is sure."""
     if recalibration is None or quality.out_of_distribution:
         return None if recalibration is None else 1.0
-    return float(np.mean(confidence(probability) < recalibration.confidence_threshold)) if len(probability) else 0.0
+    is_unsure = confidence(probability) < recalibration.confidence_threshold
+    if unlike is not None:
+        is_unsure |= unlike
+    return float(np.mean(is_unsure)) if len(probability) else 0.0
 
 
 def score_tiles(
-    model: Model, measurements: npt.NDArray[np.number], outputs: NumpyOutputs
+    model: Model, measurements: npt.NDArray[np.number], outputs: NumpyOutputs, *, of_field: bool = False
 ) -> npt.NDArray[np.floating] | None:
-    """`consistency_scores (N, 3)` of a model's outputs for measurements `(N, S, P, P)`, if available."""
+    """`consistency_scores (N, 3)` of a model's outputs for measurements `(N, S, P, P)`, or tiles of a larger field.
+
+    None if they are not available.
+    """
     if model.usable_recalibration is None or model.psf is None:
         return None
-    return consistency_scores(model.usable_recalibration.reference, prediction_statistics(model, measurements, outputs))
+    reference = model.usable_recalibration.reference_of(tiles=of_field)
+    return consistency_scores(reference, prediction_statistics(model, measurements, outputs))
 
 
 def judge_light(measurement: npt.NDArray[np.number], model: Model, quality: Quality) -> tuple[bool, Quality]:

@@ -14,10 +14,11 @@ from foci3d.config.models import TrustConfig
 from foci3d.evaluation.layer_matching import mask_error
 from foci3d.evaluation.metrics import CELL_THRESHOLD, BoolArray, FloatArray, mean_defined
 from foci3d.io.samples import NumpyOutputs, NumpySamples
-from foci3d.learning.imagers import add_noise
+from foci3d.learning.imagers import add_noise, surround
 from foci3d.learning.layer_counts import head
 from foci3d.learning.model import Model
 from foci3d.learning.recalibration import (
+    ConsistencyReference,
     CountRecalibration,
     DepthRecalibration,
     ErrorReference,
@@ -35,7 +36,7 @@ def prediction_statistics(model: Model, measurements: npt.NDArray[Any], outputs:
 def recalibrate_network(
     model: Model, samples: NumpySamples, trust: TrustConfig, generators: npt.NDArray[np.int64] | None = None
 ) -> Recalibration:
-    """Fit the recalibration of a network to validation samples, with noise if it was trained for many imagers.
+    """Fit the recalibration of a network to validation samples, with the noise and the margins of its training.
 
     Parameters
     ----------
@@ -58,7 +59,8 @@ def recalibrate_network(
     InputError
         If the point-spread function is not known.
     """
-    samples = _with_noise(samples[: trust.n_samples], model)
+    training = model.description.training
+    samples = _as_in_training(samples[: trust.n_samples], model, training.margin_pixels)
     raw = model.predict_all(samples.measurements)
     counts = CountRecalibration()
     if raw.count_probabilities is not None:
@@ -89,20 +91,35 @@ def recalibrate_network(
         coverage=trust.coverage,
         confidence_threshold=confidence_threshold(outputs.output[~np.isnan(depths_um)], trust.coverage),
         reference=fit_reference(statistics, trust.false_alarm_rate),
+        tile_reference=_tile_reference(model, samples, counts, trust),
+        false_alarm_rate=trust.false_alarm_rate,
         mask_errors=ErrorReference.fit(*mask_errors, trust.false_alarm_rate),
         depth_errors_um=ErrorReference.fit(*depth_errors_um, trust.false_alarm_rate),
         typical_residual=float(np.median(residuals)),
     )
 
 
-def _with_noise(samples: NumpySamples, model: Model) -> NumpySamples:
-    """The samples with noise in the share of them that a network for many imagers was trained with."""
-    ranges = model.description.training.imagers
-    if ranges is None:
-        return samples
-    generator = torch.Generator().manual_seed(model.description.seed)
-    noisy = add_noise(torch.from_numpy(samples.measurements), ranges, generator)
-    return replace(samples, measurements=noisy.numpy())
+def _as_in_training(samples: NumpySamples, model: Model, margin_pixels: int, share: float = 0.5) -> NumpySamples:
+    """The samples with light from beyond their edges in a share of them, and with the noise of the training."""
+    training, generator = model.description.training, torch.Generator().manual_seed(model.description.seed)
+    measurements = torch.from_numpy(samples.measurements)
+    if margin_pixels:
+        layers = surround(torch.from_numpy(samples.layers).float(), margin_pixels, generator, share)
+        measurements = model.forward_model(layers, torch.from_numpy(samples.depths_um).float())
+    if training.imagers:
+        measurements = add_noise(measurements, training.imagers, generator)
+    return replace(samples, measurements=measurements.numpy())
+
+
+def _tile_reference(
+    model: Model, samples: NumpySamples, counts: CountRecalibration, trust: TrustConfig
+) -> ConsistencyReference:
+    """Reference of the tiles of a field: of samples with light from beyond their edges in all of them."""
+    surrounded = _as_in_training(samples, model, model.description.n_pixels // 2, share=1.0).measurements
+    raw = model.predict_all(surrounded)
+    if raw.count_probabilities is not None:
+        raw = replace(raw, count_probabilities=counts(raw.count_probabilities))
+    return fit_reference(prediction_statistics(model, surrounded, model.select(raw)), trust.false_alarm_rate)
 
 
 def _fit_layers(

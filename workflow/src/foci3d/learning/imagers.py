@@ -104,14 +104,14 @@ class RandomImagers(Sequence[TrainingImager]):
         return TrainingImager(forward, depth_scale, transfer)
 
 
-def surround(layers: Tensor, margin_pixels: int, generator: torch.Generator) -> Tensor:
-    """Layers `(N, L, Y, X)` with a margin at each edge, in half of the samples with light in it.
+def surround(layers: Tensor, margin_pixels: int, generator: torch.Generator, share: float = 0.5) -> Tensor:
+    """Layers `(N, L, Y, X)` with a margin at each edge, in a share of the samples with light in it.
 
     The light is that of the next sample, whose layers are mirrored at the edges: cells beyond an edge tell nothing of
     those within. Layers without any light stay dark.
     """
     margins = (margin_pixels,) * 4
-    is_surrounded = torch.rand((len(layers), 1, 1, 1), generator=generator, device=layers.device) < 0.5
+    is_surrounded = torch.rand((len(layers), 1, 1, 1), generator=generator, device=layers.device) < share
     is_lit = layers.amax((2, 3), keepdim=True) > 0
     others = functional.pad(layers.roll(1, 0) * (is_surrounded & is_lit), margins, mode="reflect")
     others[..., margin_pixels:-margin_pixels, margin_pixels:-margin_pixels] = layers

@@ -4,6 +4,7 @@ For each number n from 1 to L there is a head of n layers, in the order from sen
 1 of the first head, 2 of the second, and so on, ``L * (L + 1) / 2`` in all.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from torch import Tensor
 
 from foci3d.io.samples import NumpyOutputs, Outputs
 
+MIN_PROBABILITY = 1e-6
+"""Least probability of a number of layers, whose logarithm is taken."""
+
 
 def n_channels(most: int) -> int:
     """Channels of the heads for 1 to `most` layers.
@@ -21,6 +25,15 @@ def n_channels(most: int) -> int:
     21
     """
     return most * (most + 1) // 2
+
+
+def most_layers(channels: int) -> int:
+    """The largest number of layers, whose heads have so many channels in all.
+
+    >>> most_layers(21)
+    6
+    """
+    return (math.isqrt(8 * channels + 1) - 1) // 2
 
 
 def head(n_layers: int) -> slice:
@@ -57,39 +70,49 @@ def count_layers(masks: Tensor) -> Tensor:
     return (masks > 0).flatten(2).any(-1).sum(1)
 
 
+def joint_probabilities(probabilities: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Probabilities `(L + 1,)` of the numbers of layers of a field, of those `(K, L + 1)` of its tiles.
+
+    Their geometric mean: all tiles have the same number, and their evidence is not independent.
+    """
+    means = np.exp(np.log(np.maximum(probabilities, MIN_PROBABILITY)).mean(0))
+    return np.asarray(means / means.sum(), probabilities.dtype)
+
+
+def choose_layers(values: npt.NDArray[Any], n_layers: npt.NDArray[np.int64], absent: float) -> npt.NDArray[Any]:
+    """Values `(N, L, ...)` of the head for each number of layers `(N,)`, of values `(N, channels, ...)` of all heads.
+
+    Layers beyond the number have the value `absent`.
+    """
+    most = most_layers(values.shape[1])
+    chosen = values[np.arange(len(values))[:, None], head_channels(most)[n_layers]]
+    chosen[np.arange(most) >= n_layers[:, None]] = absent
+    return chosen
+
+
 def select_layers(outputs: NumpyOutputs, n_layers: npt.NDArray[np.int64] | None = None) -> NumpyOutputs:
     """Outputs of the head for one number of layers, of outputs of all heads.
 
     Parameters
     ----------
     outputs : Outputs
-        Of all heads: images (N, channels, Y, X), and values (N, channels) or maps of these (N, channels, Y, X);
-        probabilities of each number of layers (N, L + 1), or maps of these, whose mean is taken.
+        Of all heads: images (N, channels, Y, X), values (N, channels), and probabilities of each number of layers
+        (N, L + 1).
     n_layers : ndarray (N,), optional
         Number of layers of each sample, by default the most probable one.
 
     Returns
     -------
     Outputs
-        Images (N, L, Y, X), and values (N, L) or maps. Layers beyond the number hold no cells, and their depth is NaN.
+        Images (N, L, Y, X), and values (N, L). Layers beyond the number hold no cells, and their depth is NaN.
     """
-    maps = outputs.count_probabilities
-    assert maps is not None
+    assert outputs.count_probabilities is not None
     assert outputs.predicted_depths_um is not None
     assert outputs.predicted_depth_sds_um is not None
-    probabilities = maps.reshape(*maps.shape[:2], -1).mean(-1)
-    most = probabilities.shape[1] - 1
-    numbers = probabilities.argmax(1) if n_layers is None else n_layers
-    channels, is_absent = head_channels(most)[numbers], np.arange(most) >= numbers[:, None]
-
-    def choose(values: npt.NDArray[Any], absent: float) -> npt.NDArray[Any]:
-        chosen = values[np.arange(len(values))[:, None], channels]
-        chosen[is_absent] = absent
-        return chosen
-
+    numbers = outputs.count_probabilities.argmax(1) if n_layers is None else n_layers
     return Outputs(
-        output=choose(outputs.output, 0.0),
-        predicted_depths_um=choose(outputs.predicted_depths_um, np.nan),
-        predicted_depth_sds_um=choose(outputs.predicted_depth_sds_um, np.nan),
-        count_probabilities=probabilities,
+        output=choose_layers(outputs.output, numbers, 0.0),
+        predicted_depths_um=choose_layers(outputs.predicted_depths_um, numbers, np.nan),
+        predicted_depth_sds_um=choose_layers(outputs.predicted_depth_sds_um, numbers, np.nan),
+        count_probabilities=outputs.count_probabilities,
     )

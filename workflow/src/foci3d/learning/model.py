@@ -19,7 +19,7 @@ from foci3d.io.hdf5 import NUMBERS
 from foci3d.io.progress import Progress
 from foci3d.io.samples import NumpyOutputs, Outputs
 from foci3d.learning.device import Precision, resolve_device
-from foci3d.learning.layer_counts import select_layers
+from foci3d.learning.layer_counts import head, select_layers
 from foci3d.learning.model_file import ModelDescription, read_model
 from foci3d.learning.networks import PhysicsNetwork
 from foci3d.learning.recalibration import Recalibration, find_recalibration
@@ -261,6 +261,21 @@ class Model:
             predicted_depth_sds_um=None if sds_um is None else fitted.depth_sds(sds_um),
             count_probabilities=None if counts is None else fitted.counts(counts),
         )
+
+    def recalibrate_found(self, outputs: NumpyOutputs) -> NumpyOutputs:
+        """The same, for outputs of one measurement or field, without the axis of samples of the number found.
+
+        Probabilities of this number are those of the outputs, and layers beyond it stay empty.
+        """
+        fitted, n_found = self.usable_recalibration, outputs.n_found
+        if fitted is None or n_found is None:
+            return self.recalibrate(outputs)
+        sds_um = outputs.predicted_depth_sds_um
+        assert sds_um is not None
+        layers, probabilities, calibrated_sds_um = head(n_found), outputs.output.copy(), sds_um.copy()
+        probabilities[:n_found] = fitted.probabilities.of(layers)(probabilities[:n_found])
+        calibrated_sds_um[:n_found] = fitted.depth_sds.of(layers)(calibrated_sds_um[:n_found])
+        return replace(outputs, output=probabilities, predicted_depth_sds_um=calibrated_sds_um)
 
     def layer_depths(self, outputs: NumpyOutputs) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Predicted depths of the layers with their standard deviations [um], with the shape that the outputs have.

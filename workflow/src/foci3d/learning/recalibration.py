@@ -69,8 +69,14 @@ class ProbabilityRecalibration(Section):
 
     def __call__(self, probabilities: FloatArray) -> npt.NDArray[np.float32]:
         """Calibrated probabilities `(..., L, Y, X)` of `probabilities (..., L, Y, X)`."""
-        scales, shifts = (np.array(values)[:, None, None] for values in (self.scales, self.shifts))
-        return np.asarray(expit(scales * _logits(probabilities) + shifts), np.float32)
+        calibrated = np.empty(probabilities.shape, np.float32)
+        for layer, (scale, shift) in enumerate(zip(self.scales, self.shifts, strict=True)):  # one by one, for memory
+            calibrated[..., layer, :, :] = expit(scale * _logits(probabilities[..., layer, :, :]) + shift)
+        return calibrated
+
+    def of(self, layers: slice) -> Self:
+        """That of some of the layers."""
+        return self.model_copy(update={"scales": self.scales[layers], "shifts": self.shifts[layers]})
 
 
 def _logits(probabilities: FloatArray) -> FloatArray:
@@ -107,6 +113,10 @@ class DepthRecalibration(Section):
         of_generators = (needed_um2[generators == number] for number in np.unique(generators))
         floors_um2 = [conformal_quantile(part[~np.isnan(part)], 0.95, default=0.0) for part in of_generators]
         return self.model_copy(update={"floor_um": math.sqrt(max(0.0, *floors_um2))})
+
+    def of(self, layers: slice) -> Self:
+        """That of some of the layers."""
+        return self.model_copy(update={"scales": self.scales[layers]})
 
     def __call__(self, sds_um: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
         """Calibrated standard deviations [um] of `sds_um (..., L)`, or of maps `(..., L, Y, X)` of a field."""
@@ -214,10 +224,12 @@ class Recalibration(Section):
 
     `weights` and `psf` are digests of the network's weights and of the point-spread function; `average_symmetries` says
     how its probabilities were predicted, which changes their recalibration; `coverage` is the share of the pixels whose
-    confidence reaches `confidence_threshold`; `reference` is that of probabilities as predicted; `mask_errors` and
-    `depth_errors_um` are those of the recalibrated predictions, None in files of earlier versions; `typical_residual`
-    is the median of `foci3d.confidence.consistency.relative_residual`. Of a network that predicts the number of layers,
-    layers are those of the heads for all numbers, see `foci3d.learning.layer_counts`.
+    confidence reaches `confidence_threshold`; `reference` is that of probabilities as predicted, by which the
+    `false_alarm_rate` is flagged, and `tile_reference` the same for measurements with light from beyond their edges, as
+    the tiles of a field have it; `mask_errors` and `depth_errors_um` are those of the recalibrated predictions. Files
+    of earlier versions lack these three. `typical_residual` is the median of
+    `foci3d.confidence.consistency.relative_residual`. Of a network that predicts the number of layers, layers are those
+    of the heads for all numbers, see `foci3d.learning.layer_counts`.
     """
 
     kind: Literal["foci3d-recalibration"] = "foci3d-recalibration"
@@ -233,9 +245,15 @@ class Recalibration(Section):
     coverage: float
     confidence_threshold: float
     reference: ConsistencyReference
+    tile_reference: ConsistencyReference | None = None
+    false_alarm_rate: float = 0.05
     mask_errors: ErrorReference | None = None
     depth_errors_um: ErrorReference | None = None
     typical_residual: float
+
+    def reference_of(self, *, tiles: bool) -> ConsistencyReference:
+        """The reference of the tiles of a larger field, or of a measurement."""
+        return self.tile_reference if self.tile_reference and tiles else self.reference
 
     @property
     def n_layers(self) -> tuple[int, ...]:

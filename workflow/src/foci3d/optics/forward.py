@@ -147,7 +147,7 @@ class ForwardModel(torch.nn.Module):
 
         Distances beyond the depths of the point-spread function are taken as the nearest of these.
         """
-        alone = self._clamp(distances_um).mT.flatten(0, 1)[..., None]
+        alone = self.clamp(distances_um).mT.flatten(0, 1)[..., None]
         return self.project(layers.flatten(0, 1)[:, None], alone).unflatten(0, layers.shape[:2])
 
     def project_field(self, layers: Tensor, depths_um: Tensor) -> Tensor:
@@ -175,10 +175,14 @@ class ForwardModel(torch.nn.Module):
         for y, x in product(range(0, height, self.n_pixels), range(0, width, self.n_pixels)):
             block = (..., slice(y, y + self.n_pixels), slice(x, x + self.n_pixels))
             depths = depths_um if depths_um.ndim == 1 else depths_um[block].mean((1, 2))
-            kernels = self._kernels(self._clamp(self.distances_um(depths[None])))
+            kernels = self._kernels(self.clamp(self.distances_um(depths[None])))
             light = FourierOperator.from_kernels(kernels, margin).project_each(padded[block])
             canvas[..., y : y + light.shape[-2], x : x + light.shape[-1]] += light
         return canvas[..., margin : margin + height, margin : margin + width]
+
+    def transformed(self, transform: Tensor) -> "TransformedModel":
+        """The linear transform `transform @ image @ transform.mT` of what the sensors see, by `transform (K, P)`."""
+        return TransformedModel(self, transform)
 
     def at(self, depths_um: Tensor) -> "FourierOperator":
         """The exact operator for stacks whose layers are at `depths_um (N, L)`."""
@@ -192,7 +196,8 @@ class ForwardModel(torch.nn.Module):
         """Transfer functions `(N, S, L, P, P)` of layers at `depths_um (N, L)`; see `periodic_transfer`."""
         return periodic_transfer(self.kernels_at(depths_um), self.n_pixels)
 
-    def _clamp(self, distances_um: Tensor) -> Tensor:
+    def clamp(self, distances_um: Tensor) -> Tensor:
+        """Distances within the depths of the point-spread function: the nearest ones of these."""
         return distances_um.clamp(self.depths_um[0], self.depths_um[-1])
 
     def _kernels(self, distances_um: Tensor) -> Tensor:
@@ -216,6 +221,37 @@ class ForwardModel(torch.nn.Module):
         by_column = columns.unfold(-1, self.n_pixels, 1).transpose(-3, -2).flatten(-2)
         partial = batched_matmul(images.flip((-2, -1)), by_column)  # (..., Y', T * X)
         return batched_matmul(by_row, partial.reshape(*partial.shape[:-2], -1, self.n_pixels))
+
+
+class TransformedModel:
+    """A linear transform of the measurements of an imager, without the measurements themselves.
+
+    Few low frequencies, as of a cosine transform, take a fifth of the time of the images.
+
+    Parameters
+    ----------
+    forward : ForwardModel
+        The imager.
+    transform : Tensor (K, P)
+        Of an image x, `transform @ x @ transform.mT` is wanted.
+    """
+
+    def __init__(self, forward: ForwardModel, transform: Tensor) -> None:
+        self.forward = forward
+        pixels = torch.arange(forward.n_pixels)
+        band = forward.n_pixels - 1 + pixels[:, None] - pixels
+        self.rows = (transform @ forward.rows.mT[..., band]).transpose(1, 2).contiguous()  # (D, K, T, P)
+        self.columns = (transform @ forward.columns[..., band]).transpose(1, 2).contiguous()
+
+    def project_each(self, layers: Tensor, distances_um: Tensor) -> tuple[Tensor, Tensor]:
+        """Transforms `(N, L, S, K, K)` of `ForwardModel.project_each`, of the `layers` and of even light in each."""
+        lower, weight = interpolation_weights(self.forward.depths_um, self.forward.clamp(distances_um).mT)
+        rows, columns = (
+            torch.lerp(factors[lower], factors[lower + 1], weight[..., None, None, None])
+            for factors in (self.rows, self.columns)
+        )  # (N, L, S, K, T, P)
+        partial = batched_matmul(rows.flatten(-3, -2), layers[:, :, None]).view(*rows.shape[:-2], -1)
+        return batched_matmul(partial, columns.flatten(-2).mT), rows.sum(-1) @ columns.sum(-1).mT
 
 
 class FourierOperator:

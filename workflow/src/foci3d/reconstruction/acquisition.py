@@ -35,6 +35,9 @@ from foci3d.reconstruction.volume import Reconstruction, outline_foci
 
 log = logging.getLogger(__name__)
 
+TILES = "tiles.csv"
+"""Table of the tiles of a large field."""
+
 RESUME_FOLDER = ".frames"
 """Folder, in that of the results, of the frames of a series that is not complete."""
 
@@ -93,6 +96,19 @@ class AcquisitionReconstruction:
         table = quality_table([frame.quality if frame else reasons[n] for n, frame in enumerate(self.by_number)])
         return self._name_channel(table.assign(**self.conditioning.columns()) if self.conditioning else table)
 
+    @property
+    def tiles(self) -> pd.DataFrame:
+        """Tiles of fields larger than the model's, as `Reconstruction.tiles`, with frame and out_of_distribution."""
+        tables = []
+        for number, frame in enumerate(self.by_number):
+            if frame and len(frame.tiles):
+                table = pd.DataFrame(frame.tiles, columns=["y_px", "x_px", "n_pixels", "score"])
+                table = table.astype(dict.fromkeys(["y_px", "x_px", "n_pixels"], int))
+                table["out_of_distribution"] = np.where(table["score"] > frame.quality.score_threshold, "yes", "no")
+                table.insert(0, "frame", number)
+                tables.append(table)
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
     def _name_channel(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table of the result with the column channel, if the acquisition has several."""
         if self.channel:
@@ -102,16 +118,20 @@ class AcquisitionReconstruction:
     def save(self, folder: str | Path) -> None:
         """Write ``volume.ome.tif``, ``foci.csv``, ``foci.roi.zip``, ``quality.csv`` and the tracks to a folder.
 
-        The volume has the axes (time, channel, layer, y, x), see `foci3d.io.volume_file`. Tracks of another acquisition
-        that are in the folder are removed, so that it holds one result.
+        Of fields larger than the model's also ``tiles.csv``. The volume has the axes (time, channel, layer, y, x), see
+        `foci3d.io.volume_file`. Tracks and tiles of another acquisition that are in the folder are removed, so that it
+        holds one result.
         """
         folder = Path(folder)
+        (folder / TILES).unlink(missing_ok=True)
         Tracks.remove(folder)
         Tracks.remove(folder / "tracks")
         write_volume(folder / "volume.ome.tif", self.volume)
         write_csv(round_foci(self.foci), folder / "foci.csv")
         write_csv(self.quality, folder / "quality.csv")
         write_rois(folder / "foci.roi.zip", self.regions)
+        if len(self.tiles):
+            write_csv(self.tiles, folder / TILES)
         if self.tracks:
             self.tracks.save(folder / "tracks")
 

@@ -22,7 +22,7 @@ from foci3d.learning.model import Model
 from foci3d.reconstruction.volume import Reconstruction
 from foci3d.version import __version__
 
-ARRAYS = ("measurement", "probability")
+ARRAYS = ("measurement", "probability", "tiles")
 TUPLES = ("depths_um", "depth_sds_um", "occupancy", "sensor_depths_um")
 """Attributes of a frame that are arrays, and those that are tuples of numbers."""
 

@@ -14,7 +14,6 @@ Networks divide a measurement by its mean. In a field, this is the mean of the t
 cells would then be as bright as any other, so its prediction is to be judged by its probability of cells.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -24,7 +23,7 @@ import numpy.typing as npt
 
 from foci3d.errors import InputError
 from foci3d.io.progress import Progress, progress_log
-from foci3d.io.samples import NumpyOutputs, Outputs
+from foci3d.io.samples import NumpyOutputs
 
 Floats = npt.NDArray[np.float32]
 
@@ -70,6 +69,15 @@ class Tiling:
         n_steps = -(-(extent - self.n_pixels) // longest_step)
         return np.linspace(0, extent - self.n_pixels, n_steps + 1).round().astype(np.int64)
 
+    def corners(self, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+        """First pixels y, x `(K, 2)` of all tiles of a field of a `shape (Y, X)`, row by row."""
+        return np.array(list(product(*map(self.starts, shape))))
+
+    def window(self, corner: npt.NDArray[np.integer]) -> tuple[slice, slice]:
+        """Pixels in y and in x of the tile with a first pixel."""
+        y, x = corner.tolist()
+        return slice(y, y + self.n_pixels), slice(x, x + self.n_pixels)
+
     def weights(self, extent: int) -> Floats:
         """Weights `(tile, P)` of all tiles along an axis: 1 but for the ramps, with a sum of 1 at each pixel."""
         starts = self.starts(extent)
@@ -88,7 +96,7 @@ def predict_field(
     measurement: npt.NDArray[np.number],
     tiling: Tiling,
     n_mirrored: int = 0,
-) -> NumpyOutputs:
+) -> tuple[Floats, dict[str, Floats]]:
     """Apply a network to a field of any size.
 
     Parameters
@@ -105,8 +113,8 @@ def predict_field(
 
     Returns
     -------
-    Outputs
-        Arrays (L, Y, X), float32, of the field; a value becomes a map that varies from tile to tile.
+    ndarray (L, Y, X), dict of str to ndarray (K, ...)
+        Images of the field, float32, and the other outputs of its K tiles by name.
 
     Raises
     ------
@@ -122,18 +130,30 @@ def predict_field(
     if n_mirrored:
         measurement = np.pad(measurement, ((0, 0), (n_mirrored,) * 2, (n_mirrored,) * 2), mode="symmetric")
     rows, columns = (slice(n_mirrored, n_mirrored + extent) for extent in extents)
-    fields: dict[str, Floats] = {}
-    n_tiles = math.prod(len(tiling.starts(extent)) for extent in measurement.shape[1:])
+    field, parts = np.zeros((0, 0, 0), np.float32), []
+    n_tiles = len(tiling.corners(measurement.shape[1:]))
     progress, n_done = Progress(progress_log, "tiles", n_tiles), 0
     for windows, weights, tiles in _batches(measurement, tiling):
-        for name, values in predict(tiles).arrays().items():
-            predicted = values if values.ndim == 4 else values[..., None, None]
-            field = fields.setdefault(name, np.zeros((predicted.shape[1], *measurement.shape[1:]), np.float32))
-            for window, weight, tile in zip(windows, weights, predicted, strict=True):
-                field[:, *window] += weight * tile
+        predicted = predict(tiles).arrays()
+        images = predicted.pop("output")
+        field = field if field.size else np.zeros((images.shape[1], *measurement.shape[1:]), np.float32)
+        for window, weight, image in zip(windows, weights, images, strict=True):
+            field[:, *window] += weight * image
+        parts.append(predicted)
         n_done += len(tiles)
         progress.report(n_done)
-    return Outputs(**{name: field[:, rows, columns] for name, field in fields.items()})
+    return field[:, rows, columns], {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def spread(values: Floats, extents: tuple[int, ...], tiling: Tiling, n_mirrored: int = 0) -> Floats:
+    """Maps `(L, Y, X)` of values `(K, L)` of the tiles of a field of `extents (Y, X)`; see `predict_field`."""
+    padded = tuple(extent + 2 * n_mirrored for extent in extents)
+    maps = np.zeros((values.shape[1], *padded), np.float32)
+    profiles = product(*map(tiling.weights, padded))
+    for corner, (along_y, along_x), value in zip(tiling.corners(padded), profiles, values, strict=True):
+        maps[:, *tiling.window(corner)] += value[:, None, None] * np.outer(along_y, along_x)
+    rows, columns = (slice(n_mirrored, n_mirrored + extent) for extent in extents)
+    return maps[:, rows, columns]
 
 
 def has_light_beyond(measurement: npt.NDArray[np.number]) -> bool:
@@ -149,12 +169,10 @@ def _batches(
     measurement: npt.NDArray[np.number], tiling: Tiling
 ) -> Iterator[tuple[list[tuple[slice, slice]], Floats, Floats]]:
     """Places y, x of some tiles in the field, their weights `(N, P, P)`, and the tiles `(N, S, P, P)`."""
-    rows, columns = (
-        [(slice(start, start + tiling.n_pixels), weights) for start, weights in zip(starts, profiles, strict=True)]
-        for starts, profiles in ((tiling.starts(extent), tiling.weights(extent)) for extent in measurement.shape[1:])
-    )
-    places = list(product(rows, columns))
-    for batch in (places[first : first + BATCH_SIZE] for first in range(0, len(places), BATCH_SIZE)):
-        windows = [(y, x) for (y, _), (x, _) in batch]
-        weights = np.stack([np.outer(along_y, along_x) for (_, along_y), (_, along_x) in batch])
+    corners = tiling.corners(measurement.shape[1:])
+    profiles = list(product(*map(tiling.weights, measurement.shape[1:])))
+    for first in range(0, len(corners), BATCH_SIZE):
+        batch = slice(first, first + BATCH_SIZE)
+        windows = [tiling.window(corner) for corner in corners[batch]]
+        weights = np.stack([np.outer(along_y, along_x) for along_y, along_x in profiles[batch]])
         yield windows, weights, np.stack([measurement[:, *window] for window in windows]).astype(np.float32)

@@ -1,7 +1,7 @@
 """Reconstruction of one measurement: images of the sensors in, a volume of cells and a table of foci out."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,15 +10,14 @@ import pandas as pd
 from skimage.measure import find_contours, label, regionprops
 from torch import Tensor
 
-from foci3d.confidence.quality import Quality, assess_quality, judge_light, score_tiles
+from foci3d.confidence.quality import Quality, assess_quality, judge_light
 from foci3d.confidence.reliability import confidence
 from foci3d.config.tasks import CELL_KINDS, TASKS, tasks_of_kind
 from foci3d.errors import InputError
 from foci3d.evaluation.metrics import CELL_THRESHOLD
-from foci3d.io.samples import NumpyOutputs
 from foci3d.learning.model import Model, to_numpy
 from foci3d.reconstruction.foci import find_foci, number_foci
-from foci3d.reconstruction.tiles import Tiling, has_light_beyond, predict_field
+from foci3d.reconstruction.prediction import predict_measurement
 
 MIN_SCORE_DROP = 3.0
 """Standard deviations by which mirroring sensor B must lower a score to be advised."""
@@ -52,6 +51,8 @@ class Reconstruction:
         Depth of each sensor [um].
     quality : Quality
         How far to trust it.
+    tiles : ndarray (K, 4)
+        First pixel in y and x, pixels in each, and score of the tiles of a field larger than the model's; else K is 0.
     """
 
     measurement: npt.NDArray[Any]
@@ -64,6 +65,7 @@ class Reconstruction:
     pixel_pitch_um: float
     sensor_depths_um: tuple[float, ...]
     quality: Quality
+    tiles: npt.NDArray[np.floating] = field(default_factory=lambda: np.zeros((0, 4)))
 
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
@@ -136,23 +138,25 @@ def reconstruct(
         raise InputError(
             f"measurement: found {measurement.ndim} axes; expected three, sensor, y and x. Reshape the measurement."
         )
-    raw, scores = _predict_field(measurement, model, n_layers)
-    recalibrated = model.recalibrate(raw)
-    same_layers = replace(raw, count_probabilities=recalibrated.count_probabilities)
-    outputs, recalibrated = (_select(model, each) for each in (same_layers, recalibrated))
-    quality = assess_quality(measurement, outputs, recalibrated, model, scores)
+    prediction = predict_measurement(measurement, model, n_layers)
+    outputs = prediction.outputs
+    recalibrated, unlike = model.recalibrate_found(outputs), prediction.find_unlike(model)
+    quality = assess_quality(measurement, outputs, recalibrated, model, prediction.scores, unlike)
     empty, quality = judge_light(measurement, model, quality)
     if empty:
         recalibrated = replace(recalibrated, output=np.zeros_like(recalibrated.output))
     depths_um, depth_sds_um = model.layer_depths(recalibrated)
     if model.usable_recalibration and outputs.predicted_depths_um is None:
         depth_sds_um = model.usable_recalibration.depth_sds(depth_sds_um)
+    training_sds_um = np.array([layer.sd for layer in description.layer_depths_um])
     if quality.out_of_distribution:
         quality = replace(
             quality, note="; ".join(filter(None, [quality.note, _mirrored_note(measurement, model, quality)]))
         )
-        training_sds_um = np.array([layer.sd for layer in description.layer_depths_um])
         depth_sds_um = np.maximum(depth_sds_um.T, training_sds_um).T  # of layers, or maps of them
+    elif depth_sds_um.ndim > 1:
+        widened = np.maximum(depth_sds_um, training_sds_um[:, None, None])
+        depth_sds_um = np.where(unlike, widened, depth_sds_um)
     occupancy = np.ones(description.n_layers) if outputs.occupancy is None else outputs.occupancy
     found = slice(None if recalibrated.n_found is None else max(1, recalibrated.n_found))
     probability, depths_um, depth_sds_um = recalibrated.output[found], depths_um[found], depth_sds_um[found]
@@ -169,6 +173,7 @@ def reconstruct(
         pixel_pitch_um=model.pixel_pitch_um,
         sensor_depths_um=(0.0, model.sensor_separation_um)[: len(measurement)],
         quality=quality,
+        tiles=prediction.tiles(model),
     )
 
 
@@ -196,49 +201,16 @@ def _check_n_layers(model: Model, n_layers: int | None) -> None:
         raise InputError(f"n_layers is {n_layers}; expected {expected}, as of the model {model.description.network}.")
 
 
-def _predict_field(
-    measurement: npt.NDArray[Any], model: Model, n_layers: int | None = None
-) -> tuple[NumpyOutputs, npt.NDArray[np.floating] | None]:
-    """`Model.predict_all` of a measurement `(S, Y, X)`, by tiles if it is larger than those of the model.
-
-    Also the scores of all tiles, see `score_tiles`. A number of layers that is given has the probability 1.
-    """
-    n_pixels, scores = model.description.n_pixels, []
-
-    def predict(tiles: npt.NDArray[Any]) -> NumpyOutputs:
-        raw = model.predict_all(tiles)
-        if n_layers is not None and raw.count_probabilities is not None:
-            is_given = np.arange(raw.count_probabilities.shape[1]) == n_layers
-            raw = replace(raw, count_probabilities=np.zeros_like(raw.count_probabilities) + is_given.astype(np.float32))
-        counts = model.recalibrate(raw).count_probabilities
-        scores.append(score_tiles(model, tiles, model.select(replace(raw, count_probabilities=counts))))
-        return raw
-
-    if measurement.shape[1:] == (n_pixels, n_pixels):
-        outputs = predict(measurement[None])[0]
-    else:
-        edge = n_pixels // 6
-        n_mirrored = edge if has_light_beyond(measurement) else 0
-        outputs = predict_field(predict, measurement, Tiling(n_pixels, cut=edge, ramp=edge), n_mirrored)
-    found = [each for each in scores if each is not None]
-    return outputs, np.concatenate(found) if found else None
-
-
 def _mirrored_note(measurement: npt.NDArray[Any], model: Model, quality: Quality) -> str:
     """Advice where a flagged measurement `(S, Y, X)` of one tile would not be flagged with sensor B mirrored."""
     recalibration = model.usable_recalibration
     is_tile = len(measurement) == 2 and measurement.shape[1:] == (model.description.n_pixels,) * 2
     if not is_tile or recalibration is None or quality.score is None:
         return ""
-    _, scores = _predict_field(np.stack([measurement[0], measurement[1, :, ::-1]]), model)
+    scores = predict_measurement(np.stack([measurement[0], measurement[1, :, ::-1]]), model).scores
     if scores is None or scores.max() > min(recalibration.reference.threshold, quality.score - MIN_SCORE_DROP):
         return ""
     return "with the image of sensor B mirrored in x it would be in distribution: set mirrored"
-
-
-def _select(model: Model, outputs: NumpyOutputs) -> NumpyOutputs:
-    """`Model.select` of the outputs for one measurement."""
-    return model.select(outputs.map(lambda values: values[None]))[0]
 
 
 def _average_over_field(values: npt.NDArray[Any], probability: npt.NDArray[np.float32]) -> tuple[float, ...]:
