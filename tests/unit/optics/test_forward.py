@@ -8,7 +8,7 @@ from scipy import signal
 from foci3d.config.models import SpecimenConfig
 from foci3d.errors import InputError
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
-from foci3d.optics.forward import ForwardModel, FourierOperator, periodic_transfer, separable_terms
+from foci3d.optics.forward import ForwardModel, FourierOperator, TransformedModel, periodic_transfer, separable_terms
 from foci3d.optics.psf import PSF, depth_grid
 from foci3d.optics.specimen import apply_specimen
 
@@ -153,7 +153,7 @@ def test_a_transform_of_what_the_sensors_see(asymmetric_psf):
     forward = ForwardModel(asymmetric_psf, SMALL, 2, SEPARATION_UM)
     layers, distances_um = random_images(4, 3, SMALL, SMALL), random_depths_um(4, 2, 3, high=1000) - 50
     transform = random_images(5, SMALL)
-    found = forward.transformed(transform).project_each(layers, distances_um)
+    found = TransformedModel(forward, transform).project_each(layers, distances_um)
     for transformed, source in zip(found, (layers, torch.ones_like(layers)), strict=True):
         expected = transform @ forward.project_each(source, distances_um) @ transform.mT
         torch.testing.assert_close(transformed, expected, rtol=1e-5, atol=1e-5 * expected.max().item())

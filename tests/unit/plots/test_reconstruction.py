@@ -1,13 +1,17 @@
 """The overview of an acquisition: its labels and its note."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.collections import LineCollection
 
-from foci3d.plots.reconstruction import overview
+from foci3d.confidence.quality import Quality
+from foci3d.plots.reconstruction import MAX_VIEWED, overview, write_view
+from foci3d.reconstruction.acquisition import AcquisitionReconstruction
 from foci3d.reconstruction.truth import Truth
 from foci3d.reconstruction.volume import Reconstruction
 
@@ -50,3 +54,24 @@ def test_single_cells_are_points_with_error_bars(make_reconstruction: Callable[.
     assert {tuple(np.ptp(bar, 0)) for bar in bars} == {(4.0, 0.0), (0.0, 80.0)}
     assert [text.get_text() for text in side.texts] == ["1", "2"]
     assert [text.get_text() for text in side.get_legend().get_texts()] == ["truth", "found, ± 1 s.d."]
+
+
+def test_tiles_that_are_out_of_distribution_are_outlined(make_reconstruction: Callable[..., Reconstruction]) -> None:
+    images, probability = np.random.default_rng(0).random((2, 60, 60)), np.zeros((1, 60, 60))
+    tiles = np.array([[0, 0, 51, 1.0], [-8, 9, 51, 3.0]])
+    result = replace(make_reconstruction(images, probability, (100.0,), (12.4,)), tiles=tiles)
+    result = replace(result, quality=Quality(score=1.0, score_threshold=2.0))
+    (axes, *_) = [axes for axes in overview(result).axes if axes.get_title() == "sensor A"]
+    (outline,) = axes.patches
+    assert outline.get_bbox().bounds == (9 * 55, -8 * 55, 51 * 55, 51 * 55)
+
+
+def test_the_view_of_a_long_series_has_few_frames(
+    make_reconstruction: Callable[..., Reconstruction], tmp_path: Path
+) -> None:
+    images, probability = np.random.default_rng(0).random((2, 5, 5)), np.zeros((1, 5, 5))
+    frame = make_reconstruction(images, probability, (100.0,), (12.4,))
+    write_view(AcquisitionReconstruction((frame,) * 120, skipped={3: "dark"}), tmp_path / "view.html")
+    numbers = re.findall(r'"number":\s*"(\d+)"', (tmp_path / "view.html").read_text())
+    assert len(numbers) == MAX_VIEWED
+    assert (numbers[0], numbers[-1]) == ("0", "120")

@@ -133,7 +133,7 @@ def reconstruct(
       tiles.csv       of large fields: how reliable each tile is
       overview.png    measurements, probability maps and layers in space, of the
                       first frame
-      view.html       interactive 3-D view of all frames
+      view.html       interactive 3-D view, of at most 50 frames
 
     A time series gives all this of its frames, and the folder tracks (see `foci3d
     track --help`). The same command resumes an interrupted reconstruction after

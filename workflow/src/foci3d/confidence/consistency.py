@@ -19,14 +19,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy import ndimage
-from scipy.fft import dct, dctn
+from scipy.fft import dctn
 from scipy.special import entr
 from torch import Tensor
 
 from foci3d.errors import InputError
 from foci3d.evaluation.metrics import FloatArray
 from foci3d.learning.recalibration import ConsistencyReference
-from foci3d.optics.forward import ForwardModel
+from foci3d.optics.forward import ForwardModel, cosine_transform
 
 BAND_EDGES = (0.0, 1 / 8, 1 / 4, 1 / 2, np.inf)
 """Edges of the bands of spatial frequency [Nyquist frequency of the sensor]."""
@@ -37,9 +37,6 @@ DEVIATIONS = (
     "light remains that the layers do not explain",
 )
 """What deviates, in words."""
-
-N_LOW = 16
-"""Frequencies in y and in x that the width is estimated from; masks say little about higher ones."""
 
 N_PLANES = 5
 """Planes of even light from sensor to sensor."""
@@ -133,11 +130,6 @@ def fill_absent(forward: ForwardModel, depths_um: npt.NDArray[np.floating]) -> n
     return np.nan_to_num(depths_um, nan=forward.sensor_separation_um / 2).astype(np.float32)
 
 
-def cosine_transform(n_pixels: int) -> Tensor:
-    """Cosine transform `(K, P)` of P pixels at low frequencies."""
-    return torch.from_numpy(dct(np.eye(n_pixels), axis=0, norm="ortho")[:N_LOW]).float()
-
-
 def weigh_frequencies(transformed: Tensor) -> Tensor:
     """Cosine transforms `(..., K, K)` weighted by the root of their frequency."""
     index = torch.arange(transformed.shape[-1], dtype=torch.float32)
@@ -164,7 +156,7 @@ def low_frequency_residual(
     images, cells, depths = (
         torch.from_numpy(np.array(values, np.float32)) for values in (measurements, probabilities, depths_um)
     )
-    seen = forward.transformed(cosine_transform(forward.n_pixels)).project_each(cells, forward.distances_um(depths))
+    seen = forward.low_frequencies.project_each(cells, forward.distances_um(depths))
     rendered = weigh_frequencies(torch.cat(seen, 1))
     values = low_frequencies(images)
     return np.asarray((values.double() - fit_layers(rendered, values)[1]).square().mean((1, 2, 3)).sqrt())
@@ -208,10 +200,9 @@ def width_errors(
     prior = depth_sds_um.double() ** -2
     signs = torch.tensor([1.0, -1.0])[: forward.n_sensors, None, None]  # of a distance's change with depth
     current = depths_um.clone()
-    transformed = forward.transformed(cosine_transform(forward.n_pixels))
 
     def render(distances_um: Tensor) -> Tensor:
-        seen = transformed.project_each(probabilities, distances_um)
+        seen = forward.low_frequencies.project_each(probabilities, distances_um)
         return weigh_frequencies(torch.cat(seen, 1))  # (N, 2 L, S, K, K)
 
     values = low_frequencies(measurements)

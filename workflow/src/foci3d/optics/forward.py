@@ -9,17 +9,22 @@ several times as fast as Fourier transforms for measurements of 51 pixels. `Forw
 fixed depths as a `FourierOperator`, exact to rounding, whose transfer functions are what deconvolution needs.
 """
 
+from functools import cached_property
 from itertools import pairwise, product
 from typing import Self
 
+import numpy as np
 import torch
-from scipy.fft import next_fast_len
+from scipy.fft import dct, next_fast_len
 from torch import Tensor
 from torch.nn import functional
 
 from foci3d.errors import InputError
 from foci3d.optics.linalg import batched_matmul
 from foci3d.optics.psf import PSF, interpolation_weights
+
+N_LOW = 16
+"""Low frequencies in y and in x; masks say little about higher ones."""
 
 
 def sensor_distances_um(depths_um: Tensor, n_sensors: int, sensor_separation_um: float) -> Tensor:
@@ -180,9 +185,10 @@ class ForwardModel(torch.nn.Module):
             canvas[..., y : y + light.shape[-2], x : x + light.shape[-1]] += light
         return canvas[..., margin : margin + height, margin : margin + width]
 
-    def transformed(self, transform: Tensor) -> "TransformedModel":
-        """The linear transform `transform @ image @ transform.mT` of what the sensors see, by `transform (K, P)`."""
-        return TransformedModel(self, transform)
+    @cached_property
+    def low_frequencies(self) -> "TransformedModel":
+        """The cosine transform of what the sensors see, at low frequencies."""
+        return TransformedModel(self, cosine_transform(self.n_pixels))
 
     def at(self, depths_um: Tensor) -> "FourierOperator":
         """The exact operator for stacks whose layers are at `depths_um (N, L)`."""
@@ -221,6 +227,11 @@ class ForwardModel(torch.nn.Module):
         by_column = columns.unfold(-1, self.n_pixels, 1).transpose(-3, -2).flatten(-2)
         partial = batched_matmul(images.flip((-2, -1)), by_column)  # (..., Y', T * X)
         return batched_matmul(by_row, partial.reshape(*partial.shape[:-2], -1, self.n_pixels))
+
+
+def cosine_transform(n_pixels: int) -> Tensor:
+    """Cosine transform `(K, P)` of P pixels at low frequencies: of an image x, it is `transform @ x @ transform.mT`."""
+    return torch.from_numpy(dct(np.eye(n_pixels), axis=0, norm="ortho")[:N_LOW]).float()
 
 
 class TransformedModel:

@@ -28,6 +28,9 @@ NOTE_WIDTH = 130
 MIN_TICK_DISTANCE = 0.08
 """Share of the largest depth below which two layers have one label."""
 
+MAX_VIEWED = 50
+"""Frames in the interactive view, which a browser shows without delay."""
+
 MAX_NUMBERED = 30
 """Cells of which each has its number in the figure."""
 
@@ -65,12 +68,13 @@ def write_tracks(tracks: Tracks, folder: Path) -> None:
 
 
 def write_view(result: AcquisitionReconstruction, path: Path) -> None:
-    """Write the interactive 3-D view of all frames as HTML."""
+    """Write the interactive 3-D view as HTML, of all frames or of 50 that are evenly spaced."""
     first = result.frames[0]
+    usable = [(number, frame) for number, frame in enumerate(result.by_number) if frame]
+    chosen = np.unique(np.linspace(0, len(usable) - 1, min(len(usable), MAX_VIEWED)).round().astype(int))
     frames = [
         _view_frame(frame, str(number), result.truth if frame is first else None)
-        for number, frame in enumerate(result.by_number)
-        if frame
+        for number, frame in (usable[index] for index in chosen)
     ]
     title = f"{result.name} in 3-D" if result.name else "Cells in 3-D"
     with atomic_path(path) as temporary:
