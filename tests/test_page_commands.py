@@ -20,7 +20,6 @@ import torch
 from descriptions import small_description
 from imager import N_PIXELS, Imperfections, point_light, read_out
 from pages import GUIDES, PROJECT, blocks, commands, each, own_overlays
-from predicted import make_predictions
 
 from foci3d.cli import main
 from foci3d.config.models import Config
@@ -68,7 +67,7 @@ def workplace(
     config: Config,
     make_psf: Callable[..., PSF],
 ) -> Path:
-    """A copy of the project with the files that the pages name: a scan, images, models, data and predictions."""
+    """A copy of the project with the files that the pages name: a scan, images, models and data."""
     folder = copy_project(tmp_path_factory.mktemp("pages") / "project")
     ignored = shutil.ignore_patterns("figures", "images")
     shutil.copytree(PROJECT / "docs", folder / "docs", ignore=ignored)
@@ -89,7 +88,7 @@ def write_scan(folder: Path) -> None:
 
 
 def write_results(folder: Path, config: Config, psf: PSF) -> None:
-    """What a run or the reader has made before: point-spread functions, models, a shard, predictions."""
+    """What a run or the reader has made before: point-spread functions, models, a shard."""
     results = folder / "results"
     psf.save(folder / "PSF.h5")
     rng = np.random.default_rng(0)
@@ -107,9 +106,6 @@ def write_results(folder: Path, config: Config, psf: PSF) -> None:
         torch.manual_seed(0)
         paths = models / "stack2_cnn.json", models / "stack2_cnn.safetensors"
         save_model(description.build_network(), description, *paths)
-    arrays = {"output": layers, "target": (layers > 0.4).astype(np.uint8), "depths_um": np.ones((2, 4))}
-    predictions = make_predictions("masks", network="stack2_cnn", dataset="stack2", **arrays)
-    predictions.save(results / "quick" / "predictions" / "stack2_cnn" / "stack2.h5")
 
 
 def write_cells(folder: Path) -> None:

@@ -49,7 +49,7 @@ def test_every_job_has_memory_and_time(snakemake: Callable[..., Any], project: P
     run = snakemake(*arguments, folder=project)
     assert run.returncode == 0, run.stdout + run.stderr
     planned = resources_by_rule(run.stdout)
-    assert {"simulate_scan", "train", "predict", "score", "fig2", "figS4", "make_table1"} <= set(planned)
+    assert {"simulate_scan", "train", "evaluate_network_depth_cnn", "fig2", "figS4", "make_scorecard"} <= set(planned)
     assert all({"mem_mb", "runtime"} <= set(resources) for resources in planned.values())
     assert int(planned["train"]["mem_mb"]) > int(planned["fig2"]["mem_mb"])
     assert int(planned["train"]["runtime"]) > int(planned["fig2"]["runtime"])

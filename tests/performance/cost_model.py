@@ -87,19 +87,17 @@ def synthesize(folder: Path, n_samples: int) -> Cost:
         "synthesize_shard",
         psf=folder / "psf.h5",
         dataset=DATASET,
-        split="train",
-        shard=0,
         n_shards=1,
-        n_samples=n_samples,
+        n_samples={"train": n_samples},
         dataset_config=CONFIG.datasets[DATASET],
-        scene=CONFIG.appearances["paper"],
+        scenes=[CONFIG.appearances["paper"]],
         specimen=CONFIG.specimen,
         illumination=CONFIG.illumination,
         sensor=CONFIG.sensor,
         psf_width_relative_sd=CONFIG.psf.width_relative_sd,
         imager=CONFIG.imager,
         seed=CONFIG.seed,
-        samples=samples,
+        samples=[samples],
     )
     return {**cost, "disk_gb": samples.stat().st_size / 1e9}
 
@@ -133,17 +131,21 @@ def train(folder: Path, name: str, n_steps: int) -> Cost:
 
 
 def predict(folder: Path, name: str, n_samples: int) -> Cost:
-    """Cost of a prediction, without an average over symmetries."""
+    """Cost of predictions and their scores, without an average over symmetries."""
     return measure(
-        "predict",
+        "evaluate_network",
         model=folder / f"{name}.json",
         weights=folder / f"{name}.safetensors",
         psf=folder / "psf.h5",
         test=[folder / f"{n_samples}.h5"],
-        dataset=DATASET,
+        depth_ranges_um={DATASET: CONFIG.datasets[DATASET].depth_range_um},
         device="cpu",
         average_symmetries=False,
-        predictions=folder / "predictions.h5",
+        n_bootstrap=CONFIG.n_bootstrap,
+        seed=CONFIG.seed,
+        predictions=[folder / "predictions.h5"],
+        samples=[folder / "samples.csv"],
+        summary=[folder / "summary.csv"],
     )
 
 

@@ -28,7 +28,7 @@ def run_rule(run_script, config, psf_path):
         run_script(
             rule,
             input={"psf": str(psf_path), **(source or {})},
-            output={"samples": str(path)},
+            output={"samples": path},
             params={
                 "dataset_config": config.datasets[name].model_dump(mode="json"),
                 "imager": config.imager.model_dump(mode="json"),
@@ -44,19 +44,20 @@ def run_rule(run_script, config, psf_path):
 
 
 @pytest.fixture
-def synthesize(run_rule, config):
+def params(config):
+    """Params of a synthetic dataset without the effects of specimen, light and sensor."""
+    effects = {key: {} for key in ("specimen", "illumination", "sensor")}
+    scenes = [config.appearances["paper"].model_dump(mode="json")]
+    return {"scenes": scenes, **effects, "psf_width_relative_sd": 0.0, "seed": 7}
+
+
+@pytest.fixture
+def synthesize(run_rule, params):
     def run(folder, name, *, shard=0, n_shards=1, n_samples=8, split="test", **effects):
-        params = {
-            "scenes": [config.appearances["paper"].model_dump(mode="json")],
-            **{key: {} for key in ("specimen", "illumination", "sensor")},
-            **effects,
-            "psf_width_relative_sd": 0.0,
-            "n_samples": n_samples,
-            "n_shards": n_shards,
-            "seed": 7,
-        }
         path = folder / f"{split}-{shard}.h5"
-        return run_rule("synthesize_shard", path, name, shard=shard, split=split, params=params)
+        given = {**params, **effects, "n_samples": {split: n_samples}, "n_shards": n_shards}
+        run_rule("synthesize_shard", [path], name, shard=shard, split=split, params=given)
+        return path
 
     return run
 
@@ -82,6 +83,15 @@ def test_content_does_not_depend_on_the_number_of_shards(synthesize, tmp_path, n
     parts = [synthesize(tmp_path / "three", name, shard=shard, n_shards=3, n_samples=24) for shard in range(3)]
     joined = shards.read_shards(parts).arrays()
     assert all(np.array_equal(whole[key], joined[key]) for key in whole)
+
+
+def test_splits_of_one_job_are_those_of_two(synthesize, run_rule, params, tmp_path):
+    splits = {"train": 8, "validation": 5}
+    alone = [synthesize(tmp_path / "alone", "stack1", split=name, n_samples=n) for name, n in splits.items()]
+    paths = [tmp_path / "together" / f"{name}.h5" for name in splits]
+    run_rule("synthesize_shard", paths, "stack1", params={**params, "n_samples": splits, "n_shards": 1})
+    for one, other in zip(alone, paths, strict=True):
+        assert one.read_bytes() == other.read_bytes()
 
 
 def test_absorption_changes_measurements_only(synthesize, tmp_path):
@@ -166,11 +176,11 @@ def test_statistics_and_figure_of_scenes(run_script, synthesize, tmp_path):
     paths = [
         synthesize(tmp_path, "stack2", shard=shard, n_shards=2, n_samples=24, split="validation") for shard in range(2)
     ]
-    layers, statistics = tmp_path / "layers.csv", tmp_path / "statistics.csv"
+    layers, statistics, png, svg = (tmp_path / name for name in ("layers.csv", "statistics.csv", "a.png", "a.svg"))
     run_script(
-        "scene_statistics",
+        "fig_scenes",
         input={"shards": [str(path) for path in paths], "published": str(RESOURCES / "published_sample.csv")},
-        output={"statistics": str(statistics), "layers": str(layers)},
+        output={"statistics": str(statistics), "layers": str(layers), "figure": [str(png), str(svg)]},
         params={"code": "abc"},
     )
     table = pd.read_csv(statistics).set_index("statistic")
@@ -178,13 +188,6 @@ def test_statistics_and_figure_of_scenes(run_script, synthesize, tmp_path):
     assert (table["n"] == 24 * 4).all()
     assert table.loc["intensity_cv", "mean"] == pytest.approx(0.78, abs=0.02)
     assert table.loc["coverage", "published_high"] == 0.51
-    png, svg = tmp_path / "scenes.png", tmp_path / "scenes.svg"
-    run_script(
-        "fig_scenes",
-        input={"shards": [str(path) for path in paths], "layers": str(layers), "statistics": str(statistics)},
-        output={"figure": [str(png), str(svg)]},
-        params={"code": "abc"},
-    )
     assert png.read_bytes().startswith(b"\x89PNG")
     assert all(f"<!-- {words} -->" in svg.read_text() for words in ("sensor B", "published"))
 

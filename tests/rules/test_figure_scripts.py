@@ -150,14 +150,10 @@ def test_fig4_shows_the_sample_with_the_median_error(files, draw, layer_bounds):
     assert f"layer 1, {first:.0f}" in output["view"].read_text(encoding="utf-8")
 
 
-def test_fig5(files, draw):
+def test_figs_5_and_6(files, draw):
     paths = files("masks", layers=4, sensors=2, moving=True)
-    draw("fig5", ["fig5a", "fig5b"], only(paths, "predictions", "samples"), GEOMETRY)
-
-
-def test_fig6(files, draw):
-    paths = files("masks", layers=4, sensors=2, moving=True)
-    draw("fig6", ["fig6a", "fig6b"], only(paths, "summary", "roc"))
+    panels = ["fig5a", "fig5b", "fig6a", "fig6b"]
+    draw("fig_moving", panels, only(paths, "predictions", "samples", "summary", "roc"), GEOMETRY)
 
 
 def test_fig7(files, draw):
@@ -165,25 +161,13 @@ def test_fig7(files, draw):
     draw("fig7", ["figure"], only(paths, "predictions", "samples", "summary"), GEOMETRY)
 
 
-@pytest.fixture
-def coverage_table(run_script, tmp_path):
-    def make(paths):
-        pages = {name: tmp_path / f"coverage.{name}" for name in ("csv", "html", "markdown")}
-        claims = SCRIPTS.parents[1] / "resources" / "paper_claims.csv"
-        params = {"networks": ["nonoverlap_cnn"], "n_bootstrap": 20, "seed": 1}
-        run_script(
-            "make_coverage", input={"samples": [paths["samples"]], "claims": claims}, output=pages, params=params
-        )
-        assert set(pd.read_csv(pages["csv"])["paper_error"]) == {6}
-        return {"coverage": str(pages["csv"])}
-
-    return make
-
-
-def test_figS1(files, draw, coverage_table):  # noqa: N802
+def test_figS1_and_the_table_by_coverage(files, draw):  # noqa: N802
     paths = files("depth_map", layers=2)
-    inputs = {**only(paths, "predictions", "samples"), **coverage_table(paths)}
-    draw("figS1", ["figure"], inputs, {**GEOMETRY, "max_depth_um": 1000.0})
+    claims = SCRIPTS.parents[1] / "resources" / "paper_claims.csv"
+    inputs = {**only(paths, "predictions", "samples"), "compared": [paths["samples"]], "claims": claims}
+    params = {**GEOMETRY, "max_depth_um": 1000.0, "networks": ["nonoverlap_cnn"], "n_bootstrap": 20, "seed": 1}
+    pages = draw("figS1", ["figure"], inputs, params, csv="c.csv", html="c.html", markdown="c.md")
+    assert set(pd.read_csv(pages["csv"])["paper_error"]) == {6}
 
 
 @pytest.mark.parametrize("sensors", [1, 2], ids=["figS2", "figS4"])
@@ -223,7 +207,7 @@ def test_damaged_file_is_reported_in_one_line(files, run_script, tmp_path):
 PAPER_FIGURES = sorted(path.stem for path in SCRIPTS.glob("fig*.py") if path.stem[3].isdigit() or path.stem[3] == "S")
 
 
-@pytest.mark.parametrize("script", [*PAPER_FIGURES, "fig_training"])
+@pytest.mark.parametrize("script", [*PAPER_FIGURES, "fig_moving", "fig_training"])
 def test_only_the_architecture_waits_for_torch(script):
     source = (SCRIPTS / f"{script}.py").read_text()
     sources = [provenance.module_path(name).read_text() for name in provenance.transitive_modules(source)]

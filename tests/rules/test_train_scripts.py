@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from evaluated import evaluation_files, evaluation_params
 from safetensors.torch import load_file
 
 from foci3d.config.models import Config
@@ -96,7 +97,7 @@ def write_splits(folder: Path, dataset: dict[str, Any]) -> dict[str, list[str]]:
                 index=np.arange(count),
             )
             path = folder / f"{split}-{shard}.h5"
-            shards.write(path, [samples], count, {})
+            shards.write(path, [samples], count, {"dataset": "mine"})
             files[split].append(str(path))
     return files
 
@@ -159,15 +160,15 @@ def test_from_shards_to_predictions(
 ) -> None:
     files = split_files(NETWORKS[name][1])
     model = train(name, files, training={"resample_stacks": resample_stacks})
-    predictions = str(tmp_path / "predictions.h5")
+    output = evaluation_files(tmp_path, name)
     run_script(
-        "predict",
+        "evaluate_network",
         input={"weights": model["weights"], "model": model["model"], "psf": psf_file, "test": files["test"]},
-        output={"predictions": predictions},
-        params={"device": "cpu", "average_symmetries": False},
-        wildcards={"network": name, "dataset": "mine"},
+        output=output,
+        params={"device": "cpu", "average_symmetries": False, **evaluation_params("mine")},
     )
-    found = Predictions.load(predictions)
+    found = Predictions.load(output["predictions"][0])
+    assert set(pd.read_csv(output["summary"][0])["network"]) == {name}
     assert (found.network, found.dataset, found.task) == (name, "mine", NETWORKS[name][0])
     assert found.outputs.output.shape == OUTPUTS[name]
     trained = load_model(model["model"], average_symmetries=False)

@@ -97,7 +97,7 @@ def test_the_folder_for_the_workflow_catalogue_plans_everything(
 def test_the_default_profile_is_read(snakemake: Callable[..., Any], project: Path) -> None:
     run = snakemake("--dry-run", "--configfile", "config/smoke.yaml", "--", "psf", folder=project)
     assert "Using workflow specific profile profiles/default" in run.stderr
-    assert re.search(r"mem_mb=2000, .*runtime=15", run.stdout)
+    assert re.search(r"mem_mb=3000, .*runtime=30", run.stdout)
 
 
 def test_a_million_samples_are_planned(

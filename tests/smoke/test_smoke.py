@@ -117,7 +117,9 @@ def plan(snakemake: Callable[..., Any], tmp_path: Path) -> Plan:
         arguments = ("--dry-run", "--configfile", "config/smoke.yaml", str(tmp_path / "overlay.yaml"), "--", "all")
         run = snakemake(*arguments, environment={"PYTHONPATH": str(source)})
         assert run.returncode == 0, run.stdout + run.stderr
-        jobs = {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", run.stdout, re.MULTILINE)}
+        jobs: Counter[str] = Counter()
+        for rule, n in re.findall(r"^(\w+) +(\d+)$", run.stdout, re.MULTILINE):
+            jobs[re.sub(r"^(evaluate_\w+?)_.*", r"\1", rule)] += int(n)
         return Counter({rule: n for rule, n in jobs.items() if rule not in ("all", "total")})
 
     return plan_after
@@ -135,7 +137,7 @@ def test_a_comment_runs_nothing(smoke: Path, plan: Plan) -> None:
 
 
 def test_an_edit_of_the_optics_runs_the_calibration_and_what_follows(smoke: Path, plan: Plan) -> None:
-    expected = {"calibrate_psf", "synthesize_shard", "train", "predict", "score", "fig2"}
+    expected = {"calibrate_psf", "synthesize_shard", "train", "evaluate_network", "evaluate_classical", "fig2"}
     assert set(plan("optics/psf", "EDITED = 1")) >= expected
 
 
@@ -147,8 +149,8 @@ def test_an_edit_of_the_plots_draws_figures_alone(smoke: Path, plan: Plan) -> No
 
 def test_an_edit_of_the_scores_trains_nothing(smoke: Path, plan: Plan) -> None:
     planned = set(plan("evaluation/scores", "EDITED = 1"))
-    assert planned >= {"score", "make_scorecard"}
-    assert not planned & {"calibrate_psf", "synthesize_shard", "train", "predict", "fig_psf"}
+    assert planned >= {"evaluate_network", "evaluate_classical", "make_scorecard"}
+    assert not planned & {"calibrate_psf", "synthesize_shard", "train", "fig_psf"}
 
 
 TRAINING = (
@@ -157,6 +159,7 @@ TRAINING = (
 )
 CNN = "{name: conv_deconv, channels: [8], strides: [1], kernel_size: 3}"
 COMPUTING = {"simulate_scan", "calibrate_psf", "synthesize_shard", "cut_slides", "pretrain_encoder", "train"}
+COMPUTING |= {"synthesize_training", "evaluate_network"}
 
 
 @pytest.mark.parametrize(
@@ -169,27 +172,30 @@ COMPUTING = {"simulate_scan", "calibrate_psf", "synthesize_shard", "cut_slides",
             "networks: {deblur_cnn: {test_datasets: [deblur, close]}, more: {dataset: deblur, "
             f"test_datasets: [deblur], task: deblurring, architecture: {CNN}, training: {{{TRAINING}, "
             "validation_interval: 3, patience: 1}, average_symmetries: false, weights: trained}}",
-            {"synthesize_shard": 1, "train": 1, "predict": 2},
-            {"score", "fig_training", "make_scorecard"},
+            {"synthesize_shard": 1, "train": 1, "evaluate_network": 2},
+            {"fig_training", "make_scorecard"},
             id="test dataset, network",
         ),
         pytest.param(
             "figures: {fig4: {network: stack2_resnet}}\nn_bootstrap: 60\nbounds: {power_snr: 2.0e+4}\n"
             "reconstruct: {threshold: 0.4}",
-            {},
-            {"fig4", "make_tableS1", "score", "make_scorecard", "compute_bounds", "reconstruct_sample"},
+            {"evaluate_network": 11},
+            {"fig4", "make_tableS1", "evaluate_classical", "make_scorecard", "compute_bounds", "reconstruct_sample"},
             id="network of a figure, bootstrap, bounds, threshold",
         ),
         pytest.param(
             "pretraining: {training: {max_steps: 5}}\nseed_replicates: {networks: [stack2_cnn], seeds: [7]}\n"
             "slides: {n_stacks: 3}",
-            {"pretrain_encoder": 1, "train": 1, "cut_slides": 1, "predict": 3},
-            {"score", "fig_training", "fig7"},
+            {"pretrain_encoder": 1, "train": 1, "cut_slides": 1, "evaluate_network": 2},
+            {"fig_training", "fig7"},
             id="pretraining, slides",
         ),
         pytest.param(
             "psf: {optics: {standoff_um: 30.0}, source: optics, file: other.h5}",
-            {"synthesize_shard": 16, "cut_slides": 1, "pretrain_encoder": 1, "train": 11, "predict": 14},
+            {
+                **{"synthesize_shard": 6, "synthesize_training": 5, "cut_slides": 1},
+                **{"pretrain_encoder": 1, "train": 11, "evaluate_network": 11},
+            },
             {"fig_psf"},
             id="source of the PSF",
         ),
@@ -199,7 +205,7 @@ def test_a_key_runs_what_it_changes(
     smoke: Path, plan: Plan, overlay: str, computed: dict[str, int], among_the_rest: set[str]
 ) -> None:
     planned = plan(overlay=overlay)
-    assert {rule: n for rule, n in planned.items() if rule in COMPUTING | {"predict"}} == computed
+    assert {rule: n for rule, n in planned.items() if rule in COMPUTING} == computed
     assert set(planned) >= among_the_rest
     assert computed or among_the_rest or not planned
 

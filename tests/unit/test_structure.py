@@ -117,10 +117,14 @@ def test_scripts_are_thin(script: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "affected", "unaffected"),
     [
-        ("optics/psf", ["calibrate_psf", "synthesize_shard", "train"], ["fig2", "fig4", "score", "make_table1"]),
-        ("evaluation/metrics", ["score"], ["calibrate_psf", "synthesize_shard"]),
-        ("plots/style", ["fig2", "fig7", "fig_psf", "reconstruct_sample"], ["train", "score", "make_scorecard"]),
-        ("errors", [], ["train", "fig2", "score"]),
+        ("optics/psf", ["calibrate_psf", "synthesize_shard", "train"], ["fig2", "fig4", "make_scorecard"]),
+        ("evaluation/metrics", ["evaluate_classical"], ["calibrate_psf", "synthesize_shard"]),
+        (
+            "plots/style",
+            ["fig2", "fig7", "fig_psf", "reconstruct_sample"],
+            ["train", "evaluate_network", "make_scorecard"],
+        ),
+        ("errors", [], ["train", "fig2", "evaluate_network"]),
     ],
 )
 def test_an_edit_reaches_the_scripts_that_import_it(

@@ -1,31 +1,55 @@
 # The datasets, as HDF5 shards.
 # Reads the PSF, .mat files or real images; writes {results}/data/{dataset}/{split}-{shard}.h5.
 
+SYNTHESIS = {
+    **project.measuring(),
+    "dataset_config": project.dataset_config,
+    "scenes": project.appearances,
+    "seed": project.value("seed"),
+    "code": project.code("synthesize_shard"),
+}
+# A change of the test split must not write again what a training reads.
+TOGETHER = ("train", "validation")
+ARE_SMALL = all(project.value(f"shards/{split}") == 1 for split in TOGETHER)
+
 
 rule synthesize_shard:
     """One shard of a synthetic dataset: layers of cells, their masks and depths, and the measurements of the sensors."""
     input:
         psf=project.psf,
     output:
-        samples=project.shard(),
+        samples=[project.shard()],
     log:
         project.log("synthesize_shard", "dataset", "split", "shard"),
     benchmark:
         project.benchmark("synthesize_shard", "dataset", "split", "shard")
     wildcard_constraints:
         dataset=wildcard_regex(project.datasets("layers", "moving")),
+        split="test" if ARE_SMALL else wildcard_regex(SPLITS),
     conda:
         "../../envs/foci3d.yaml"
     params:
-        **project.measuring(),
-        dataset_config=project.dataset_config,
-        scenes=project.appearances,
-        n_samples=project.n_split_samples,
+        **SYNTHESIS,
+        n_samples=lambda wildcards: {wildcards.split: project.n_samples(wildcards.dataset, wildcards.split)},
         n_shards=project.value("shards/{split}"),
-        seed=project.value("seed"),
-        code=project.code("synthesize_shard"),
     script:
         "../scripts/synthesize_shard.py"
+
+
+use rule synthesize_shard as synthesize_training with:
+    """The training and validation splits of a synthetic dataset, where each is one shard, in one job."""
+    output:
+        samples=[project.shard(split=split, shard=0) for split in TOGETHER],
+    log:
+        project.log("synthesize_training", "dataset"),
+    benchmark:
+        project.benchmark("synthesize_training", "dataset")
+    wildcard_constraints:
+        dataset=wildcard_regex(project.datasets("layers") if ARE_SMALL else []),
+    params:
+        **SYNTHESIS,
+        n_samples=lambda wildcards: {split: project.n_samples(wildcards.dataset, split) for split in TOGETHER},
+        n_shards=1,
 
 
 rule import_mat:
@@ -70,21 +94,3 @@ rule cut_slides:
         code=project.code("cut_slides"),
     script:
         "../scripts/cut_slides.py"
-
-
-rule scene_statistics:
-    """Coverage, speckle and contrast of the synthetic layers beside those of the published sample."""
-    input:
-        shards=project.shards(project.config.reference_dataset, "validation"),
-        published=project.resource("published_sample.csv"),
-    output:
-        statistics=project.table("scene_statistics"),
-        layers=project.scene_layers,
-    log:
-        project.log("scene_statistics"),
-    conda:
-        "../../envs/foci3d.yaml"
-    params:
-        code=project.code("scene_statistics"),
-    script:
-        "../scripts/scene_statistics.py"

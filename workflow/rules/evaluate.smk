@@ -2,95 +2,66 @@
 # writes {results}/predictions/{network}/{dataset}.h5, {results}/scores/{network}/{dataset}/{samples,summary,roc}.csv and
 # the bounds in {results}/tables.
 
+SCORING = {"n_bootstrap": project.value("n_bootstrap"), "seed": project.value("seed")}
 
-rule predict:
-    """Apply a trained network to the test split of a dataset; outputs, targets and measurements."""
-    input:
-        **project.model(),
-        psf=project.psf,
-        test=project.test_shards,
-    output:
-        predictions=project.predictions(),
-    log:
-        project.log("predict", "network", "dataset"),
-    benchmark:
-        project.benchmark("predict", "network", "dataset")
-    wildcard_constraints:
-        network=wildcard_regex(project.networks),
-    conda:
-        "../../envs/foci3d.yaml"
-    threads: project.value("compute/threads")
-    params:
-        **project.inference(),
-        code=project.code("predict"),
-    script:
-        "../scripts/predict.py"
+# A rule for each network, as the names of the test datasets in its outputs follow from that of the network.
+for network in project.networks:
 
-
-rule predict_classical:
-    """Apply a classical method, tuned on the validation split, to the test split of a dataset."""
-    input:
-        psf=project.psf,
-        validation=project.tuning_shards,
-        test=project.test_shards,
-    output:
-        predictions=project.predictions(),
-    log:
-        project.log("predict_classical", "network", "dataset"),
-    benchmark:
-        project.benchmark("predict_classical", "network", "dataset")
-    wildcard_constraints:
-        network=wildcard_regex(project.config.baselines),
-    conda:
-        "../../envs/foci3d.yaml"
-    threads: project.value("compute/threads")
-    params:
-        task=project.value("baselines/{network}/task"),
-        method=project.value("baselines/{network}/method"),
-        smoothing_sigma_px=project.value("baselines/{network}/smoothing_sigma_px"),
-        depth_sd_um=project.value("baselines/{network}/depth_sd_um"),
-        depth_range_um=project.value("datasets/{dataset}/depth_range_um"),
-        sensor_separation_um=project.value("imager/sensor_separation_um"),
-        seed=project.value("seed"),
-        code=project.code("predict_classical"),
-    script:
-        "../scripts/predict_classical.py"
+    rule:
+        """Predictions and scores of a trained network for its test datasets."""
+        name:
+            f"evaluate_network_{network}"
+        input:
+            **project.model(network),
+            psf=project.psf,
+            test=project.test_shards([network]),
+        output:
+            **project.test_files([network], *project.score_kinds(network)),
+        log:
+            project.log(f"evaluate_network/{network}"),
+        benchmark:
+            project.benchmark(f"evaluate_network/{network}")
+        conda:
+            "../../envs/foci3d.yaml"
+        threads: project.value("compute/threads")
+        params:
+            **project.inference(network),
+            **SCORING,
+            depth_ranges_um=project.depth_ranges_um(project.test_datasets([network])),
+            code=project.code("evaluate_network"),
+        script:
+            "../scripts/evaluate_network.py"
 
 
-rule score:
-    """Metrics of every test sample and, with 95 % bootstrap intervals, of the whole test."""
-    input:
-        predictions=project.predictions(),
-    output:
-        samples=project.scores("samples"),
-        summary=project.scores("summary"),
-    log:
-        project.log("score", "network", "dataset"),
-    conda:
-        "../../envs/foci3d.yaml"
-    params:
-        max_depth_um=project.value("datasets/{dataset}/depth_range_um/1"),
-        n_bootstrap=project.value("n_bootstrap"),
-        seed=project.value("seed"),
-        code=project.code("score"),
-    script:
-        "../scripts/score.py"
+# The methods that are tuned on the same dataset share its samples, and most take seconds.
+for dataset in dict.fromkeys(method.dataset for method in project.config.baselines.values()):
+    methods = [name for name, method in project.config.baselines.items() if method.dataset == dataset]
 
-
-rule trace_roc:
-    """Receiver operating characteristic of each layer and averaged over layers."""
-    input:
-        predictions=project.predictions(),
-    output:
-        roc=project.scores("roc"),
-    log:
-        project.log("trace_roc", "network", "dataset"),
-    conda:
-        "../../envs/foci3d.yaml"
-    params:
-        code=project.code("trace_roc"),
-    script:
-        "../scripts/trace_roc.py"
+    rule:
+        """Predictions and scores of classical methods for their test datasets, tuned on the validation split of one."""
+        name:
+            f"evaluate_classical_{dataset}"
+        input:
+            psf=project.psf,
+            validation=project.shards(dataset, "validation"),
+            test=project.test_shards(methods),
+        output:
+            **project.test_files(methods, "samples", "summary"),
+        log:
+            project.log(f"evaluate_classical/{dataset}"),
+        benchmark:
+            project.benchmark(f"evaluate_classical/{dataset}")
+        conda:
+            "../../envs/foci3d.yaml"
+        threads: project.value("compute/threads")
+        params:
+            **SCORING,
+            methods={name: project.value(f"baselines/{name}") for name in methods},
+            depth_ranges_um=project.depth_ranges_um([dataset, *project.test_datasets(methods)]),
+            sensor_separation_um=project.value("imager/sensor_separation_um"),
+            code=project.code("evaluate_classical"),
+        script:
+            "../scripts/evaluate_classical.py"
 
 
 rule compute_bounds:

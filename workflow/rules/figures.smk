@@ -33,22 +33,17 @@ add_figure(
     },
     GEOMETRY,
     panels=["fig4a", "fig4b", "fig4c"],
-    view="fig4c",
+    others={
+        "view": report_entry(project.figure("fig4c", "html"), "fig4c", "Stacks of layers", figure="4c, interactive")
+    },
 )
 add_figure(
-    "fig5",
-    "Fig. 5: a cluster moves through the layers; the scheme (a) and the reconstruction of the four steps (b).",
+    "fig_moving",
+    "Figs. 5 and 6: a cluster moves through the layers (5a), its reconstruction (5b), rates by layer (6a), ROC (6b).",
     "Moving cluster",
-    project.shown("fig5", "predictions", "samples"),
+    {**project.shown("fig5", "predictions", "samples"), **project.shown("fig6", "summary", "roc")},
     GEOMETRY,
-    panels=["fig5a", "fig5b"],
-)
-add_figure(
-    "fig6",
-    "Fig. 6: moving cluster; sensitivity and specificity by layer (a), receiver operating characteristic (b).",
-    "Moving cluster",
-    project.shown("fig6", "summary", "roc"),
-    panels=["fig6a", "fig6b"],
+    panels=["fig5a", "fig5b", "fig6a", "fig6b"],
 )
 add_figure(
     "fig7",
@@ -59,10 +54,21 @@ add_figure(
 )
 add_figure(
     "figS1",
-    "Fig. S1: two layers without overlap; depth maps, distribution of their error, and error by coverage.",
+    "Fig. S1: two layers without overlap; depth maps, distribution of their error, and error by coverage, also as table.",
     "Depth maps",
-    {**project.shown("figS1", "predictions", "samples"), "coverage": project.table("coverage")},
-    {**PITCH, "max_depth_um": project.value(f"datasets/{project.value('figures/figS1/dataset')}/depth_range_um/1")},
+    {
+        **project.shown("figS1", "predictions", "samples"),
+        "compared": [project.scores("samples", *test) for test in project.depth_map_tests()],
+        "claims": CLAIMS,
+    },
+    {
+        **PITCH,
+        **BOOTSTRAP,
+        "max_depth_um": project.value(f"datasets/{project.value('figures/figS1/dataset')}/depth_range_um/1"),
+        "networks": [network for network, _ in project.depth_map_tests()],
+        "note": table_note("coverage"),
+    },
+    others=table_outputs("coverage"),
 )
 add_figure(
     "figS2",
@@ -94,13 +100,13 @@ add_figure(
 )
 add_figure(
     "fig_scenes",
-    "Synthetic layers: examples, and their statistics beside those of the published sample.",
+    "Synthetic layers: examples, and coverage, speckle and contrast beside those of the published sample.",
     "Data",
     {
         "shards": project.shards(project.config.reference_dataset, "validation"),
-        "layers": project.scene_layers,
-        "statistics": project.table("scene_statistics"),
+        "published": project.resource("published_sample.csv"),
     },
+    others={"layers": project.scene_layers, "statistics": project.table("scene_statistics")},
 )
 add_figure("fig_training", "Training curves of every network.", "Training", {"curves": project.curves(NETWORKS)})
 add_figure(
@@ -122,16 +128,17 @@ add_table(
         "baselines": project.summaries(BASELINES),
     },
 )
-add_table(
-    "scorecard",
-    "Every claim of the paper beside the scores of all methods, their intervals, the baseline and verdicts.",
-    {"summaries": project.summaries([*NETWORKS, *BASELINES]), "claims": CLAIMS},
-    {"classical": [*BASELINES]},
-)
-add_table(
-    "table1",
-    "Table 1: the average accuracy of each module beside the paper's.",
-    {"scorecard": project.table("scorecard"), "layout": project.resource("table1.csv")},
+add_rule(
+    "make_scorecard",
+    "Every claim of the paper beside the scores of all methods, with verdicts; Table 1: average accuracy of each module.",
+    {
+        "summaries": project.summaries([*NETWORKS, *BASELINES]),
+        "claims": CLAIMS,
+        "layout": project.resource("table1.csv"),
+    },
+    {**table_outputs("scorecard"), "table1": [*table_outputs("table1").values()]},
+    {"classical": [*BASELINES], "note": table_note("scorecard"), "table1_note": table_note("table1")},
+    "make_scorecard",
 )
 add_table(
     "tableS1",
@@ -140,10 +147,4 @@ add_table(
         "one_sensor": project.shown("figS2", "summary")["summary"],
         "two_sensors": [project.shown(figure, "summary")["summary"] for figure in ("fig4", "figS4")],
     },
-)
-add_table(
-    "coverage",
-    "Fig. S1: error of the depth maps by the coverage of the scene, and where it is the paper's.",
-    {"samples": [project.scores("samples", *test) for test in project.depth_map_tests()], "claims": CLAIMS},
-    {"networks": [network for network, _ in project.depth_map_tests()], **BOOTSTRAP},
 )

@@ -64,17 +64,14 @@ def add_rule(name, summary, inputs, outputs, params, script_name):
     getattr(rules, name).rule.docstring = summary
 
 
-def add_figure(name, summary, category, inputs, params={}, panels=(), script="", view=None):
+def add_figure(name, summary, category, inputs, params={}, panels=(), script="", others={}):
     """Add the rule `name` of a figure, with `panels` as outputs of their names, or with one output `figure`.
 
-    The script has the name of the rule, or that of a figure that only differs in its inputs. A panel may have an
-    interactive `view`, too.
+    The script has the name of the rule, or that of a figure that only differs in its inputs. It may have `others` as
+    outputs, too.
     """
     outputs = {panel: figure_output(panel, category) for panel in panels} or {"figure": figure_output(name, category)}
-    if view:
-        label = f"{view.removeprefix('fig')}, interactive"
-        outputs["view"] = report_entry(project.figure(view, "html"), view, category, figure=label)
-    add_rule(name, summary, inputs, outputs, params, script or name)
+    add_rule(name, summary, inputs, {**outputs, **others}, params, script or name)
 
 
 def add_table(name, summary, inputs, params={}):

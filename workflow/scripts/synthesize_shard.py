@@ -1,4 +1,4 @@
-"""Synthesize one shard of a dataset.
+"""Synthesize one shard of each of some splits of a dataset.
 
 Reads the PSF; writes layers and masks (sample, layer, y, x), measurements (sample, sensor, y, x) and depths [um] to
 HDF5, block by block.
@@ -27,10 +27,8 @@ log = logging.getLogger("foci3d")
 def main(
     psf: Path,
     dataset: str,
-    split: str,
-    shard: int,
+    n_samples: dict[str, int],
     n_shards: int,
-    n_samples: int,
     dataset_config: DatasetConfig,
     scenes: list[SceneConfig],
     specimen: SpecimenConfig,
@@ -39,16 +37,19 @@ def main(
     psf_width_relative_sd: float,
     imager: ImagerConfig,
     seed: int,
-    samples: Path,
+    samples: list[Path],
+    shard: int = 0,
 ) -> None:
-    kernels, described = PSF.load(psf), Split(seed, dataset, split, dataset_config)
-    rows = shards.shard_rows(n_samples, n_shards, shard, described.samples_per_scene)
-    log.info("samples %d to %d of %s/%s", rows.start, rows.stop - 1, dataset, split)
-    origin = {"source": "synthetic", "psf": kernels.digest}
-    attributes = shards.attributes(dataset, split, shard, dataset_config, imager, **origin)
+    kernels = PSF.load(psf)
     effects = (specimen, illumination, sensor, psf_width_relative_sd)
     simulated = Imager.from_config(kernels, imager, dataset_config.n_sensors, *effects)
-    shards.write(samples, generate_samples(described, rows, scenes, simulated), len(rows), attributes)
+    origin = {"source": "synthetic", "psf": kernels.digest}
+    for (name, n_split), path in zip(n_samples.items(), samples, strict=True):
+        split = Split(seed, dataset, name, dataset_config)
+        rows = shards.shard_rows(n_split, n_shards, shard, split.samples_per_scene)
+        log.info("samples %d to %d of %s/%s", rows.start, rows.stop - 1, dataset, name)
+        attributes = shards.attributes(dataset, name, shard, dataset_config, imager, **origin)
+        shards.write(path, generate_samples(split, rows, scenes, simulated), len(rows), attributes)
 
 
 if __name__ == "__main__":

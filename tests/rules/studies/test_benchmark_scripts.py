@@ -43,15 +43,20 @@ def files(tmp_path: Path) -> dict[str, object]:
     }
 
 
+def entry_files(folder: Path) -> dict[str, Path]:
+    """Outputs of an import."""
+    return {"predictions": folder / "p.h5", **{kind: folder / f"{kind}.csv" for kind in ("samples", "summary")}}
+
+
 @pytest.fixture
 def import_predictions(run_script, files, config, tmp_path) -> Callable[[], Path]:
     def run() -> Path:
         run_script(
             "import_predictions",
             input={name: files[name] for name in ("entry", "test", "frozen")},
-            output={"predictions": tmp_path / "p.h5"},
+            output=entry_files(tmp_path),
             wildcards={"network": "mine", "dataset": "stack2"},
-            params={"dataset_config": config.datasets["stack2"].model_dump(mode="json")},
+            params={"dataset_config": config.datasets["stack2"].model_dump(mode="json"), "n_bootstrap": 50, "seed": 1},
         )
         return tmp_path / "p.h5"
 
@@ -62,15 +67,12 @@ def test_an_entry_is_imported_and_scored(import_predictions, run_script, files, 
     predictions = Predictions.load(import_predictions())
     assert (predictions.network, predictions.dataset, predictions.task) == ("mine", "stack2", "masks")
     assert predictions.samples.measurements.shape == (N_SAMPLES, 2, 17, 17)
-    output = {"samples": tmp_path / "samples.csv", "summary": tmp_path / "summary.csv"}
-    params = {"max_depth_um": 1000.0, "n_bootstrap": 50, "seed": 1}
-    run_script("score", input={"predictions": tmp_path / "p.h5"}, output=output, params=params)
-    summary = pd.read_csv(output["summary"]).set_index(["metric", "layer"])
+    summary = pd.read_csv(tmp_path / "summary.csv").set_index(["metric", "layer"])
     assert summary.loc[("error", "all"), "value"] == pytest.approx(files["error"], rel=1e-5)
 
     pages = {name: tmp_path / f"benchmark.{name}" for name in ("csv", "html", "markdown")}
     stack("ours", "stack2", [0.05] * 4).assign(kind="network").to_csv(tmp_path / "present.csv", index=False)
-    inputs = {"summaries": [output["summary"]], "present": tmp_path / "present.csv"}
+    inputs = {"summaries": [tmp_path / "summary.csv"], "present": tmp_path / "present.csv"}
     log = run_script("make_benchmark", input=inputs, output=pages)
     table = pd.read_csv(pages["csv"]).query("metric == 'error' and layer == 'all'")
     assert table.set_index("network")["kind"].to_dict() == {"ours": "network", "mine": "entry"}
@@ -111,9 +113,9 @@ def test_classes_of_depth_are_imported(run_script, config, tmp_path):
     run_script(
         "import_predictions",
         input={"entry": tmp_path / "mine.npz", "test": [folder / "test-0.h5"], "frozen": tmp_path / "benchmark.yaml"},
-        output={"predictions": tmp_path / "p.h5"},
+        output=entry_files(tmp_path),
         wildcards={"network": "mine", "dataset": "depth"},
-        params={"dataset_config": dataset.model_dump(mode="json")},
+        params={"dataset_config": dataset.model_dump(mode="json"), "n_bootstrap": 50, "seed": 1},
     )
     predictions = Predictions.load(tmp_path / "p.h5")
     assert predictions.target.tolist() == [0, 7, 19]

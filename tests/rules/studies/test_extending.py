@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from evaluated import evaluation_files, evaluation_params
 
 from foci3d.config.metrics import METRICS
 from foci3d.config.models import Config
@@ -54,7 +55,7 @@ def files(tmp_path: Path, make_psf: Callable[..., PSF]) -> dict[str, Any]:
     )
     paths = {split: [str(tmp_path / f"{split}.h5")] for split in ("train", "validation", "test")}
     for (path,) in paths.values():
-        shards.write(path, [samples], n_samples, {})
+        shards.write(path, [samples], n_samples, {"dataset": "stack2"})
     make_psf(N_PIXELS).save(tmp_path / "psf.h5")
     return {**paths, "psf": str(tmp_path / "psf.h5")}
 
@@ -97,30 +98,31 @@ def test_networks_of_the_guide_are_trained_applied_scored_and_compared(
         params={"run": run, "code": ""},
         config=plugins,
     )
+    output = evaluation_files(tmp_path, name)
     run_script(
-        "predict",
+        "evaluate_network",
         input={**model, "psf": files["psf"], "test": files["test"]},
-        output={"predictions": tmp_path / f"{name}.h5"},
-        params={"device": "cpu", "average_symmetries": False},
-        wildcards={"network": name, "dataset": "stack2"},
+        output=output,
+        params={"device": "cpu", "average_symmetries": False, **evaluation_params("stack2")},
         config=plugins,
     )
-    summary = score(tmp_path, name, run_script, plugins)
-    assert metric in set(pd.read_csv(summary)["metric"])
+    (summary,) = output["summary"]
+    assert metric in finite_errors(summary)
 
     frozen = {"stack2": FrozenDataset.from_samples(network["task"], shards.read_shards(files["test"])).model_dump()}
     (tmp_path / "benchmark.yaml").write_text(yaml.safe_dump(frozen))
+    entry = {kind: paths[0] for kind, paths in evaluation_files(tmp_path, "entry").items()}
     run_script(
         "import_predictions",
-        input={"entry": tmp_path / f"{name}.h5", "test": files["test"], "frozen": tmp_path / "benchmark.yaml"},
-        output={"predictions": tmp_path / "entry.h5"},
+        input={"entry": output["predictions"][0], "test": files["test"], "frozen": tmp_path / "benchmark.yaml"},
+        output=entry,
         wildcards={"network": "entry", "dataset": "stack2"},
-        params={"dataset_config": extended["datasets"]["stack2"]},
+        params={"dataset_config": extended["datasets"]["stack2"], "n_bootstrap": 10, "seed": 0},
         config=plugins,
     )
     page = {suffix: tmp_path / f"table.{suffix}" for suffix in ("csv", "html", "markdown")}
-    baselines = [score(tmp_path, "entry", run_script, plugins)]
-    run_script("make_baselines", input={"networks": [summary], "baselines": baselines}, output=page, config=plugins)
+    inputs = {"networks": [summary], "baselines": [entry["summary"]]}
+    run_script("make_baselines", input=inputs, output=page, config=plugins)
     pd.read_csv(page["csv"]).to_csv(tmp_path / "present.csv", index=False)
     run_script("make_benchmark", input={"present": tmp_path / "present.csv"}, output=page, config=plugins)
     text = page["markdown"].read_text()
@@ -132,32 +134,23 @@ def test_networks_of_the_guide_are_trained_applied_scored_and_compared(
 def test_the_method_of_the_guide_is_tuned_applied_and_scored(
     tmp_path: Path, extended: dict[str, Any], files: dict[str, Any], run_script: Callable[..., str]
 ) -> None:
-    baseline, predictions = extended["baselines"]["stack2_gradient_descent"], {"predictions": str(tmp_path / "p.h5")}
+    name = "stack2_gradient_descent"
+    output = evaluation_files(tmp_path, name)
     run_script(
-        "predict_classical",
+        "evaluate_classical",
         input={name: files[name] for name in ("psf", "validation", "test")},
-        output=predictions,
+        output=output,
         params={
-            "task": baseline["task"],
-            "method": baseline["method"],
-            "smoothing_sigma_px": baseline["smoothing_sigma_px"],
-            "depth_sd_um": baseline["depth_sd_um"],
-            "depth_range_um": extended["datasets"]["stack2"]["depth_range_um"],
+            "methods": {name: extended["baselines"][name]},
             "sensor_separation_um": extended["imager"]["sensor_separation_um"],
-            "seed": extended["seed"],
+            **evaluation_params("stack2"),
         },
-        wildcards={"network": "stack2_gradient_descent", "dataset": "stack2"},
         config={"plugins": extended["plugins"]},
     )
-    assert "error" in set(pd.read_csv(score(tmp_path, "p", run_script, {}))["metric"])
+    assert "error" in finite_errors(output["summary"][0])
 
 
-def score(folder: Path, name: str, run_script: Callable[..., str], plugins: dict[str, Any]) -> Path:
-    """The summary of the predictions of a method."""
-    folder_of = folder / f"scores_{name}"
-    output = {table: folder_of / f"{table}.csv" for table in ("samples", "summary")}
-    params = {"max_depth_um": 1000.0, "n_bootstrap": 10, "seed": 0}
-    run_script("score", input={"predictions": folder / f"{name}.h5"}, output=output, params=params, config=plugins)
-    table = pd.read_csv(output["summary"])
-    assert np.isfinite(table[table["metric"].str.endswith("error")]["value"]).any()
-    return output["summary"]
+def finite_errors(summary: Path) -> set[str]:
+    """Names of the errors in the summary of a method that are finite."""
+    table = pd.read_csv(summary)
+    return {*table["metric"][table["metric"].str.endswith("error") & np.isfinite(table["value"])]}

@@ -217,6 +217,11 @@ def test_problem_of_a_key(base: Any, overlay: str, parts: list[str], tmp_path: P
             ["seed_replicates.networks[0] is unet", "one of depth_cnn, deblur_cnn"],
         ),
         ("seed_replicates: {networks: [depth_cnn]}", ["seed_replicates.networks[0] is depth_cnn", "no error by layer"]),
+        (
+            "datasets: {other: {n_layers: 4, sensors: A, depth_range_um: [0, 1000]}}\n"
+            "networks: {stack1_physics: {test_datasets: [other]}}\nseed_replicates: {networks: [stack1_physics]}",
+            ["seed_replicates.networks[0] is stack1_physics", "tested on its dataset stack1"],
+        ),
         ("seed_replicates: {seeds: [1, 2022]}", ["seed_replicates.seeds is [1, 2022]", "other seeds than the root"]),
         (
             "specimen: {motion_um: 50}",

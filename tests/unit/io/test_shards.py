@@ -78,6 +78,13 @@ def test_attributes(config):
     }
 
 
+def test_shards_are_grouped_by_dataset(tmp_path):
+    paths = [tmp_path / f"{number}.h5" for number in range(3)]
+    for path, name in zip(paths, ("one", "two", "one"), strict=True):
+        shards.write(path, [make_samples(range(2))], 2, {"dataset": name})
+    assert shards.group_by_dataset(paths) == {"one": [paths[0], paths[2]], "two": [paths[1]]}
+
+
 def test_blocks_are_written_as_one(tmp_path):
     samples = write_shard(tmp_path / "blocks.h5", range(4))
     shards.write(tmp_path / "whole.h5", [samples], 4, {"dataset": "stack", "psf": "f00"})

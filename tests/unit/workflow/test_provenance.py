@@ -92,7 +92,13 @@ def test_plugins_count_where_the_script_can_use_them(
 
 @pytest.mark.parametrize(
     ("script", "is_open"),
-    [("train", True), ("predict_classical", True), ("score", True), ("make_baselines", True), ("calibrate_psf", False)],
+    [
+        ("train", True),
+        ("evaluate_network", True),
+        ("evaluate_classical", True),
+        ("make_baselines", True),
+        ("calibrate_psf", False),
+    ],
 )
 def test_an_edited_plugin_runs_again_what_can_use_it(tmp_path: Path, script: str, is_open: bool) -> None:
     path = Path(__file__).parents[3] / "workflow" / "scripts" / f"{script}.py"

@@ -1,7 +1,7 @@
-"""Import the predictions of a benchmark entry.
+"""Import and score the predictions of a benchmark entry.
 
 Reads arrays output and depths_um of all test samples (HDF5 or NPZ), the test shards (HDF5) and the fingerprints of the
-frozen datasets (YAML); writes outputs, targets and measurements to HDF5, as `predict` does.
+frozen datasets (YAML); writes outputs, targets and measurements to HDF5, and scores to CSV, as `evaluate_network` does.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ import torch
 from foci3d.config.models import DatasetConfig
 from foci3d.config.tasks import TASKS, OutputKind, TaskSpec
 from foci3d.errors import InputError
+from foci3d.evaluation.score_files import save_scores
 from foci3d.io.archives import read_archive
 from foci3d.io.predictions import Predictions
 from foci3d.io.samples import Outputs
@@ -108,24 +109,30 @@ def main(
     network: str,
     dataset: str,
     dataset_config: DatasetConfig,
+    n_bootstrap: int,
+    seed: int,
     predictions: Path,
+    samples: Path,
+    summary: Path,
 ) -> None:
-    samples, classes_um = read_shards(test), dataset_config.depth_classes_um
-    spec = TASKS[require_frozen(read_frozen(frozen), dataset, samples).task]
-    target = make_task(spec.name, dataset_config.n_layers, classes_um).target(samples.map(torch.from_numpy)).numpy()
+    seen, classes_um = read_shards(test), dataset_config.depth_classes_um
+    spec = TASKS[require_frozen(read_frozen(frozen), dataset, seen).task]
+    target = make_task(spec.name, dataset_config.n_layers, classes_um).target(seen.map(torch.from_numpy)).numpy()
     is_classes = spec.kind is OutputKind.CLASS_PROBABILITIES
     shape = (len(target), len(classes_um)) if is_classes else target.shape
     values, max_depth_um = read_entry(entry), dataset_config.depth_range_um[1]
-    check_entry(entry, values, spec, samples.depths_um, shape, max_depth_um)
-    Predictions(
+    check_entry(entry, values, spec, seen.depths_um, shape, max_depth_um)
+    imported = Predictions(
         network=network,
         dataset=dataset,
         task=spec.name,
-        samples=samples,
+        samples=seen,
         outputs=Outputs(output=values["output"].astype(np.float32)),
         target=target,
         classes_um=np.array(classes_um, np.float32) if classes_um else None,
-    ).save(predictions)
+    )
+    imported.save(predictions)
+    save_scores(imported, max_depth_um, n_bootstrap, seed, samples, summary)
 
 
 if __name__ == "__main__":

@@ -314,9 +314,12 @@ def _encoders(config: Config) -> Iterator[ConfigProblem]:
 
 def _seed_replicates(config: Config) -> Iterator[ConfigProblem]:
     for index, name in enumerate(config.seed_replicates.networks):
-        if not config.networks[name].spec.is_dense:
+        network, path = config.networks[name], ("seed_replicates", "networks", index)
+        if not network.spec.is_dense:
             expected = "a network whose output has pixels, as others have no error by layer"
-            yield problem(("seed_replicates", "networks", index), name, expected, "remove it")
+            yield problem(path, name, expected, "remove it")
+        if network.dataset not in network.test_datasets:
+            yield problem(path, name, f"a network that is tested on its dataset {network.dataset}", "remove it")
     seeds = config.seed_replicates.seeds
     if config.seed in seeds:
         expected = f"other seeds than the root, seed: {config.seed}"

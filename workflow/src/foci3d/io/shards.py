@@ -175,6 +175,14 @@ def read_attributes(path: str | Path) -> dict[str, Any]:
         return {name: value for name, value in hdf5.read_attributes(file).items() if name not in ("kind", "version")}
 
 
+def group_by_dataset(paths: Iterable[Path]) -> dict[str, list[Path]]:
+    """Shards of several datasets by the name of the dataset, in order."""
+    groups: dict[str, list[Path]] = {}
+    for path in paths:
+        groups.setdefault(str(read_attributes(path)["dataset"]), []).append(path)
+    return groups
+
+
 def _stored(path: str | Path) -> list[str]:
     """Names of the arrays of a shard: those that it must have, and others that it has."""
     with hdf5.open_checked(path, FORMAT) as file:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from foci3d.config.architectures import EncoderConfig, ResNetCnnConfig
-from foci3d.config.models import ALIGNED, BaselineConfig, Config, DatasetConfig, NetworkConfig
+from foci3d.config.models import ALIGNED, Config, DatasetConfig, NetworkConfig
 from foci3d.config.samples import Acquisition, Fluorophore, read_samples
 from foci3d.config.tasks import DEPTH_COVERAGE, OutputKind
 from foci3d.errors import InputError
@@ -236,28 +236,24 @@ class Project:
             for path in self.shards(name, split)
         ]
 
-    def test_shards(self, wildcards: Wildcards) -> list[str]:
-        """The shards of the test split of a dataset."""
-        return self.shards(wildcards.dataset, "test")
+    def test_shards(self, methods: Iterable[str]) -> list[str]:
+        """The shards of the test splits of all datasets that some methods are tested on."""
+        return [path for name in self.test_datasets(methods) for path in self.shards(name, "test")]
 
     def training_shards(self, split: str) -> Callable[[Wildcards], list[str]]:
         """Input function: the shards of a split of the dataset that a network is trained on."""
         return lambda wildcards: self.shards(self.network(wildcards.network).dataset, split)
 
-    def tuning_shards(self, wildcards: Wildcards) -> list[str]:
-        """The validation shards of the dataset that a classical method is tuned on."""
-        return self.shards(self.config.baselines[wildcards.network].dataset, "validation")
-
     def mat_file(self, wildcards: Wildcards) -> str:
         """The MATLAB file behind one shard."""
         return getattr(self.config.datasets[wildcards.dataset].source, wildcards.split)[int(wildcards.shard)]
 
-    def n_split_samples(self, wildcards: Wildcards) -> int:
+    def n_samples(self, dataset: str, split: str) -> int:
         """Number of samples in a split of a synthetic dataset; a sequence of a moving cluster has one per layer."""
-        dataset = self.config.datasets[wildcards.dataset]
-        if dataset.scene == "moving":
-            return self.config.n_samples.sequences * dataset.n_layers
-        return getattr(self.config.n_samples, wildcards.split)
+        described = self.config.datasets[dataset]
+        if described.scene == "moving":
+            return self.config.n_samples.sequences * described.n_layers
+        return getattr(self.config.n_samples, split)
 
     def dataset_values(self, dataset: str) -> dict[str, Any]:
         """Plain values of a dataset without its MATLAB files, which are inputs: other test files change no training."""
@@ -361,17 +357,42 @@ class Project:
         """A table of the scores of a method on a dataset: samples, summary or roc."""
         return f"{self.results}/scores/{network}/{dataset}/{kind}.csv"
 
+    def tests(self, methods: Iterable[str]) -> list[tuple[str, str]]:
+        """Networks or classical methods, each with each of its test datasets; a seed replicate with its own alone."""
+        replicates = self.config.seed_replicates.by_name
+        known = {name: self.config.baselines.get(name) or self.network(name) for name in methods}
+        return [
+            (name, dataset)
+            for name, method in known.items()
+            for dataset in ([method.dataset] if name in replicates else method.test_datasets)
+        ]
+
+    def test_datasets(self, methods: Iterable[str]) -> list[str]:
+        """Names of all datasets that some methods are tested on."""
+        return [*dict.fromkeys(dataset for _, dataset in self.tests(methods))]
+
+    def test_files(self, methods: Iterable[str], *scores: str) -> dict[str, list[str]]:
+        """Predictions and kinds of `scores` of all `tests`, in their order, as outputs."""
+        tests = self.tests(methods)
+        predictions = {"predictions": [self.predictions(*test) for test in tests]}
+        return predictions | {kind: [self.scores(kind, *test) for test in tests] for kind in scores}
+
+    def score_kinds(self, network: str) -> list[str]:
+        """Kinds of scores of a network: ROC curves are those of probabilities of cells."""
+        has_roc = self.network(network).spec.kind is OutputKind.CELL_PROBABILITIES
+        return ["samples", "summary", *(["roc"] if has_roc else [])]
+
+    def depth_ranges_um(self, datasets: Iterable[str]) -> dict[str, Any]:
+        """Depth range of some datasets by name [um]."""
+        return {name: self.value(f"datasets/{name}/depth_range_um") for name in datasets}
+
     def summaries(self, methods: Iterable[str], among: Iterable[str] | None = None) -> list[str]:
         """The summary of each network or classical method on each of its test datasets that is `among` some."""
-        tests = [(name, dataset) for name in methods for dataset in self._method(name).test_datasets]
-        return [self.scores("summary", *test) for test in tests if among is None or test[1] in among]
+        return [self.scores("summary", *test) for test in self.tests(methods) if among is None or test[1] in among]
 
     def own_summaries(self, networks: Iterable[str]) -> list[str]:
         """The summary of each network on the dataset that it is trained on."""
         return [self.scores("summary", name, self.network(name).dataset) for name in networks]
-
-    def _method(self, name: str) -> NetworkConfig | BaselineConfig:
-        return self.config.baselines.get(name) or self.network(name)
 
     def depth_map_tests(self) -> list[tuple[str, str]]:
         """Networks that predict depth maps of the dataset of Fig. S1, with this dataset."""

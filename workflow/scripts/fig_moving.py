@@ -1,7 +1,8 @@
-"""Draw Fig. 5: a cluster of cells moves through the layers, in space (a) and as reconstructed by a network (b).
+"""Draw Figs. 5 and 6: a cluster of cells that moves through the layers.
 
-Reads predictions of moving clusters (HDF5) and their table of samples (CSV). Shown is a sequence with a large, central
-cluster and an error near the median.
+Reads predictions of moving clusters (HDF5), their table of samples, their summary and their ROC curves (CSV). Draws a
+sequence in space (5a) and as reconstructed by a network (5b), sensitivity and specificity by layer (6a), and the ROC
+curves (6b). The sequence is one with a large, central cluster and an error near the median.
 """
 
 from pathlib import Path
@@ -17,10 +18,14 @@ from foci3d.workflow.job import run_job
 def main(
     predictions: Path,
     samples: Path,
+    summary: Path,
+    roc: Path,
     pixel_pitch_um: float,
     sensor_separation_um: float,
     fig5a: list[Path],
     fig5b: list[Path],
+    fig6a: list[Path],
+    fig6b: list[Path],
 ) -> None:
     style.use_style()
     test = Predictions.load(predictions)
@@ -29,6 +34,8 @@ def main(
     sensor_planes_um = (0.0, sensor_separation_um)[: len(steps[0].measurements)]
     style.save(moving.scheme(steps, clusters, pixel_pitch_um, sensor_planes_um), *fig5a)
     style.save(moving.step_by_step(steps, clusters, pixel_pitch_um), *fig5b)
+    style.save(moving.rates(pd.read_csv(summary)), *fig6a)
+    style.save(moving.roc(pd.read_csv(roc)), *fig6b)
 
 
 if __name__ == "__main__":
