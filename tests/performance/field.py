@@ -26,8 +26,8 @@ import yaml
 from threadpoolctl import threadpool_limits
 
 from foci3d.confidence.consistency import relative_residual
+from foci3d.config.fields import Precision
 from foci3d.config.models import Config
-from foci3d.learning.device import Precision
 from foci3d.learning.model import Model
 from foci3d.learning.model_file import Digests, LayerDepth, ModelDescription
 from foci3d.learning.tasks import make_task

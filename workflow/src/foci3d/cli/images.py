@@ -23,7 +23,7 @@ from foci3d.cli.app import (
     show_progress,
     write,
 )
-from foci3d.config.fields import Fraction, Specimen, UnusableFrames
+from foci3d.config.fields import Fraction, Precision, Specimen, UnusableFrames
 from foci3d.errors import InputError, one_line
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ def reconstruct(
     frame_interval_s: Interval = None,
     channels: Series = [],  # noqa: B006
     unmixing: Path | None = None,
+    precision: Precision = "float32",
     device: str = "auto",
 ) -> None:
     """Reconstruct a 3-D map of cells from the images of one or two sensors.
@@ -184,6 +185,9 @@ def reconstruct(
     unmixing
         Light of each fluorophore (column) in each channel (row; CSV, first column channel). Then fluorophores are
         reconstructed instead of channels.
+    precision
+        Precision of the network. In bfloat16, it takes a third of the time on processors that compute in it, and
+        probabilities change by about 0.001.
     device
         cpu, cuda, cuda:1, ...; by default a GPU where there is one.
     """
@@ -206,6 +210,7 @@ def reconstruct(
         device=device,
         average_symmetries=average_symmetries,
         sensor_separation_um=sensor_separation_um,
+        precision=precision,
     )
     known = {"pixel_pitch_um": trained.pixel_pitch_um, "frame_interval_s": frame_interval_s}
     acquisitions = _by_folder({"sample": "acquisition", **known, **images.columns()}, channels, unmixing)

@@ -69,6 +69,7 @@ KernelSize = Annotated[Literal[3, 5, 7, 9, 11], BeforeValidator(_integer)]
 MatFile = Annotated[str, Field(pattern=r"\.mat$", description="a MATLAB file (.mat)")]
 UnusableFrames = Literal["skip", "refuse"]
 Specimen = Literal["auto", "layers", "cells", "volume"]
+Precision = Literal["float32", "bfloat16"]
 
 
 class Section(BaseModel):

@@ -1,13 +1,11 @@
 """Device and precision of a computation."""
 
 from pathlib import Path
-from typing import Literal
 
 import torch
 
+from foci3d.config.fields import Precision
 from foci3d.errors import InputError
-
-Precision = Literal["float32", "bfloat16"]
 
 BFLOAT16_INSTRUCTIONS = {"AuthenticAMD": frozenset({"avx512_bf16"}), "GenuineIntel": frozenset({"amx_bf16"})}
 """Instruction sets, by vendor of the processor, with which training in bfloat16 is faster than in float32.

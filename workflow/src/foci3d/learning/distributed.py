@@ -16,9 +16,9 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from foci3d.config.fields import Precision
 from foci3d.errors import InputError
 from foci3d.io.samples import Samples
-from foci3d.learning.device import Precision
 
 FABRIC_PRECISIONS: dict[Precision, Literal["32-true", "bf16-mixed"]] = {
     "float32": "32-true",

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from foci3d.config.fields import Precision
 from foci3d.errors import InputError
 from foci3d.io.hdf5 import NUMBERS
 from foci3d.io.progress import Progress
 from foci3d.io.samples import NumpyOutputs, Outputs
-from foci3d.learning.device import Precision, resolve_device
+from foci3d.learning.device import resolve_device
 from foci3d.learning.layer_counts import head, select_layers
 from foci3d.learning.model_file import ModelDescription, read_model
 from foci3d.learning.networks import PhysicsNetwork

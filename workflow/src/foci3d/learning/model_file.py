@@ -13,12 +13,11 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from foci3d.config.architectures import Architecture
-from foci3d.config.fields import Count, Positive, Section
+from foci3d.config.fields import Count, Positive, Precision, Section
 from foci3d.config.training import TrainingConfig
 from foci3d.errors import InputError
 from foci3d.io.atomic import atomic_path
 from foci3d.io.model_files import ModelFiles
-from foci3d.learning.device import Precision
 from foci3d.learning.networks import NETWORKS, build_network
 from foci3d.learning.weights import find_misfits
 from foci3d.optics.symmetries import Symmetry

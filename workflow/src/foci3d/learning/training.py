@@ -15,13 +15,13 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
+from foci3d.config.fields import Precision
 from foci3d.config.training import TrainingConfig
 from foci3d.errors import InputError
 from foci3d.io.progress import Progress
 from foci3d.io.samples import Samples
 from foci3d.learning.batches import Batch
 from foci3d.learning.checkpoint import load_checkpoint, save_checkpoint
-from foci3d.learning.device import Precision
 from foci3d.learning.distributed import average, launched, make_fabric, synchronize_batch_norm, take_share
 from foci3d.learning.optimization import average_weights, make_optimizers
 from foci3d.learning.tasks import Task, compute_logits
