@@ -56,14 +56,13 @@ def test_single_cells_are_points_with_error_bars(make_reconstruction: Callable[.
     assert [text.get_text() for text in side.get_legend().get_texts()] == ["truth", "found, ± 1 s.d."]
 
 
-def test_tiles_that_are_out_of_distribution_are_outlined(make_reconstruction: Callable[..., Reconstruction]) -> None:
+def test_flagged_tiles_are_outlined(make_reconstruction: Callable[..., Reconstruction]) -> None:
     images, probability = np.random.default_rng(0).random((2, 60, 60)), np.zeros((1, 60, 60))
-    tiles = np.array([[0, 0, 51, 1.0], [-8, 9, 51, 3.0]])
+    tiles = np.array([[0, 0, 51, 1.0, 0.1], [-8, 9, 51, 3.0, 0.1], [-8, 9, 51, 1.0, 0.3]])
     result = replace(make_reconstruction(images, probability, (100.0,), (12.4,)), tiles=tiles)
-    result = replace(result, quality=Quality(score=1.0, score_threshold=2.0))
+    result = replace(result, quality=Quality(score=1.0, score_threshold=2.0, error_threshold=0.2))
     (axes, *_) = [axes for axes in overview(result).axes if axes.get_title() == "sensor A"]
-    (outline,) = axes.patches
-    assert outline.get_bbox().bounds == (9 * 55, -8 * 55, 51 * 55, 51 * 55)
+    assert [outline.get_bbox().bounds for outline in axes.patches] == [(9 * 55, -8 * 55, 51 * 55, 51 * 55)] * 2
 
 
 def test_the_view_of_a_long_series_has_few_frames(

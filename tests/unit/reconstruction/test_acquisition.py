@@ -43,12 +43,13 @@ def test_frames_may_differ_in_their_number_of_layers(tmp_path: Path) -> None:
 
 
 def test_tiles_of_large_fields_are_in_a_table(tmp_path: Path) -> None:
-    tiles = np.array([[0, 0, 51, 1.0], [-8, 20, 51, 3.0]])
-    field = replace(frame(1), tiles=tiles, quality=Quality(score=1.0, score_threshold=2.0))
+    tiles = np.array([[0, 0, 51, 1.0, 0.3], [-8, 20, 51, 3.0, 0.1]])
+    field = replace(frame(1), tiles=tiles, quality=Quality(score=1.0, score_threshold=2.0, error_threshold=0.2))
     AcquisitionReconstruction((field, field), skipped={1: "dark"}).save(tmp_path)
-    table = pd.read_csv(tmp_path / "tiles.csv")
-    assert [*table] == ["frame", "y_px", "x_px", "n_pixels", "score", "out_of_distribution"]
+    table, flags = pd.read_csv(tmp_path / "tiles.csv"), ["out_of_distribution", "flagged"]
+    assert [*table] == ["frame", "y_px", "x_px", "n_pixels", "score", "expected_error", *flags]
     assert table["frame"].tolist() == [0, 0, 2, 2]
     assert table["out_of_distribution"].tolist() == ["no", "yes"] * 2
+    assert set(table["flagged"]) == {"yes"}
     AcquisitionReconstruction((frame(1),)).save(tmp_path)
     assert not (tmp_path / "tiles.csv").exists()

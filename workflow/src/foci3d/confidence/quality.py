@@ -27,7 +27,7 @@ from foci3d.confidence.consistency import (
 )
 from foci3d.confidence.recalibration import prediction_statistics
 from foci3d.confidence.reliability import confidence, expected_error
-from foci3d.evaluation.metrics import FloatArray
+from foci3d.evaluation.metrics import BoolArray, FloatArray
 from foci3d.io.samples import NumpyOutputs
 from foci3d.learning.model import Model
 from foci3d.learning.recalibration import Recalibration
@@ -118,6 +118,12 @@ class Quality:
     def _judge(self, is_unreliable: bool | None) -> bool | None:
         """A flag; what may be out-of-distribution is never called reliable, as networks are sure of what is."""
         return True if is_unreliable else self.out_of_distribution
+
+    def flag_tiles(self, tiles: FloatArray) -> tuple[BoolArray, BoolArray]:
+        """Whether tiles `(K, 5)` of a reconstruction are out-of-distribution, and whether their masks are unreliable."""
+        thresholds = np.array([each or np.inf for each in (self.score_threshold, self.error_threshold)])
+        is_other, is_unsure = (tiles[:, 3:] > thresholds).T
+        return is_other, is_unsure
 
     def __str__(self) -> str:
         """The quality in one line."""

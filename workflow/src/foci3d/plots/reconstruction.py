@@ -128,13 +128,13 @@ def overview(result: Reconstruction, note: str = "", truth: Truth | None = None,
 
 
 def _show_measurement(axes: Axes, result: Reconstruction, index: int) -> None:
-    """The image of a sensor with outlines of tiles that are out-of-distribution, or nothing where there is none."""
+    """The image of a sensor with outlines of flagged tiles, or nothing where there is none."""
     axes.set_axis_off()
     if index < len(result.measurement):
         image = result.measurement[index]
         style.show_image(axes, image, result.pixel_pitch_um, limits=(image.min(), image.max()), bar_um=1000)
         axes.set_title(f"sensor {'AB'[index]}")
-        for y, x, n_pixels, _ in result.tiles[result.tiles[:, 3] > (result.quality.score_threshold or np.inf)]:
+        for y, x, n_pixels in result.tiles[np.logical_or(*result.quality.flag_tiles(result.tiles)), :3]:
             place_um = (x * result.pixel_pitch_um, y * result.pixel_pitch_um)
             size_um = n_pixels * result.pixel_pitch_um
             axes.add_patch(

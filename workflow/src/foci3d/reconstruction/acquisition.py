@@ -98,13 +98,15 @@ class AcquisitionReconstruction:
 
     @property
     def tiles(self) -> pd.DataFrame:
-        """Tiles of fields larger than the model's, as `Reconstruction.tiles`, with frame and out_of_distribution."""
+        """Tiles of fields larger than the model's, as `Reconstruction.tiles`, with frame and flags (yes or no)."""
         tables = []
         for number, frame in enumerate(self.by_number):
             if frame and len(frame.tiles):
-                table = pd.DataFrame(frame.tiles, columns=["y_px", "x_px", "n_pixels", "score"])
+                table = pd.DataFrame(frame.tiles, columns=["y_px", "x_px", "n_pixels", "score", "expected_error"])
                 table = table.astype(dict.fromkeys(["y_px", "x_px", "n_pixels"], int))
-                table["out_of_distribution"] = np.where(table["score"] > frame.quality.score_threshold, "yes", "no")
+                is_other, is_unsure = frame.quality.flag_tiles(frame.tiles)
+                flags = {"out_of_distribution": is_other, "flagged": is_other | is_unsure}
+                table = table.assign(**{name: np.where(values, "yes", "no") for name, values in flags.items()})
                 table.insert(0, "frame", number)
                 tables.append(table)
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()

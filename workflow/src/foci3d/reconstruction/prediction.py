@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foci3d.confidence.quality import score_tiles
+from foci3d.confidence.reliability import expected_error
 from foci3d.io.samples import NumpyOutputs, Outputs
 from foci3d.learning.layer_counts import choose_layers, joint_probabilities
 from foci3d.learning.model import Model
@@ -43,13 +44,18 @@ class Prediction:
                 unlike[max(0, y) : y + size, max(0, x) : x + size] = True
         return unlike
 
-    def tiles(self, model: Model) -> Floats:
-        """The tiles of a larger field as `foci3d.reconstruction.volume.Reconstruction` has them."""
+    def tiles(self, model: Model, probability: Floats) -> Floats:
+        """The tiles of a larger field as `foci3d.reconstruction.volume.Reconstruction` has them.
+
+        The recalibrated `probability (L, Y, X)` gives the error that is expected in each.
+        """
         if self.scores is None or len(self.scores) == 1:
-            return np.zeros((0, 4))
-        return np.column_stack(
-            [self.corners, np.full(len(self.corners), model.description.n_pixels), self.scores.max(1)]
-        )
+            return np.zeros((0, 5))
+        size = model.description.n_pixels
+        errors = [
+            expected_error(probability[:, max(0, y) : y + size, max(0, x) : x + size]) for y, x in self.corners.tolist()
+        ]
+        return np.column_stack([self.corners, np.full(len(errors), size), self.scores.max(1), errors])
 
 
 def predict_measurement(measurement: npt.NDArray[Any], model: Model, n_layers: int | None = None) -> Prediction:

@@ -51,8 +51,9 @@ class Reconstruction:
         Depth of each sensor [um].
     quality : Quality
         How far to trust it.
-    tiles : ndarray (K, 4)
-        First pixel in y and x, pixels in each, and score of the tiles of a field larger than the model's; else K is 0.
+    tiles : ndarray (K, 5)
+        First pixel in y and x, pixels in each, score and expected error of the masks of the tiles of a field larger
+        than the model's; else K is 0.
     """
 
     measurement: npt.NDArray[Any]
@@ -65,7 +66,7 @@ class Reconstruction:
     pixel_pitch_um: float
     sensor_depths_um: tuple[float, ...]
     quality: Quality
-    tiles: npt.NDArray[np.floating] = field(default_factory=lambda: np.zeros((0, 4)))
+    tiles: npt.NDArray[np.floating] = field(default_factory=lambda: np.zeros((0, 5)))
 
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
@@ -173,7 +174,7 @@ def reconstruct(
         pixel_pitch_um=model.pixel_pitch_um,
         sensor_depths_um=(0.0, model.sensor_separation_um)[: len(measurement)],
         quality=quality,
-        tiles=prediction.tiles(model),
+        tiles=prediction.tiles(model, probability),
     )
 
 
