@@ -120,7 +120,7 @@ class Quality:
         return True if is_unreliable else self.out_of_distribution
 
     def flag_tiles(self, tiles: FloatArray) -> tuple[BoolArray, BoolArray]:
-        """Whether tiles `(K, 5)` of a reconstruction are out-of-distribution, and whether their masks are unreliable."""
+        """Whether tiles `(K, 5)` are out-of-distribution, and whether their masks are unreliable."""
         thresholds = np.array([each or np.inf for each in (self.score_threshold, self.error_threshold)])
         is_other, is_unsure = (tiles[:, 3:] > thresholds).T
         return is_other, is_unsure
