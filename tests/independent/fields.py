@@ -48,6 +48,7 @@ def score(result: foci3d.Reconstruction, scene: scenes.Scene, seconds: float) ->
         "worst_depth_error_um": float(np.nanmax(errors_um)),
         "coverage_95_percent": 100 * float((errors_um <= 1.96 * sds_um).mean()),
         "flagged_percent": 100.0 * bool(result.quality.flagged),
+        "tiles_flagged_percent": 100 * float(np.mean(np.logical_or(*result.quality.flag_tiles(result.tiles)))),
         "abstained_percent": 100 * (result.quality.abstained or 0.0),
         "seconds_per_megapixel": seconds / mask[0].size * 1e6,
     }
@@ -58,12 +59,13 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=10, help="fields of each size")
     parser.add_argument("--sizes", type=int, nargs="*", default=[51, 128, 256], help="pixels in y and in x")
     parser.add_argument("--methods", nargs="*", default=list(METHODS))
+    parser.add_argument("--first", type=int, default=FIRST_TEST, help="seed of the first field")
     parser.add_argument("--out", type=Path, help="CSV file to write")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     psf, tables = described_psf(), []
     for size in arguments.sizes:
-        fields = [make_field(seed, size) for seed in range(FIRST_TEST, FIRST_TEST + arguments.n)]
+        fields = [make_field(seed, size) for seed in range(arguments.first, arguments.first + arguments.n)]
         for method in arguments.methods:
             name = method.split(",")[0]
             model = foci3d.load_model(foci3d.released_model(name), psf=psf, device="cpu")
