@@ -36,10 +36,9 @@ def main(
 ) -> None:
     tables = {network: pd.read_csv(path) for network, path in zip(networks, compared, strict=True)}
     paper_error = pd.read_csv(claims).query(CLAIM, engine="python")["paper"].item()
-    by_coverage = error_by_coverage(tables, paper_error, n_bootstrap, seed)
-    coverage_page(by_coverage).save(csv, html, markdown, note)
+    coverage_page(error_by_coverage(tables, paper_error, n_bootstrap, seed)).save(csv, html, markdown, note)
     style.use_style()
-    test, table = Predictions.load(predictions), pd.read_csv(samples)
+    test, table, by_coverage = Predictions.load(predictions), pd.read_csv(samples), pd.read_csv(csv)
     drawn = depth_maps.maps_and_errors(test, table, by_coverage, median_sample(table), pixel_pitch_um, max_depth_um)
     style.save(drawn, *figure)
 
