@@ -117,10 +117,11 @@ def plan(snakemake: Callable[..., Any], tmp_path: Path) -> Plan:
         arguments = ("--dry-run", "--configfile", "config/smoke.yaml", str(tmp_path / "overlay.yaml"), "--", "all")
         run = snakemake(*arguments, environment={"PYTHONPATH": str(source)})
         assert run.returncode == 0, run.stdout + run.stderr
+        planned = dict(re.findall(r"^(\S+) +(\d+)$", run.stdout, re.MULTILINE))  # the output lists them twice
         jobs: Counter[str] = Counter()
-        for rule, n in re.findall(r"^(\w+) +(\d+)$", run.stdout, re.MULTILINE):
-            jobs[re.sub(r"^(evaluate_\w+?)_.*", r"\1", rule)] += int(n)
-        return Counter({rule: n for rule, n in jobs.items() if rule not in ("all", "total")})
+        for rule in planned.keys() - {"all", "total"}:
+            jobs[re.sub(r"^(evaluate_\w+?)_.*", r"\1", rule)] += int(planned[rule])
+        return jobs
 
     return plan_after
 
