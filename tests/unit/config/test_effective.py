@@ -14,7 +14,7 @@ from foci3d.config.validation import check_config
 
 PROJECT = Path(__file__).parents[3]
 CONFIG = PROJECT / "config"
-FILES = sorted([*CONFIG.glob("*.yaml"), *PROJECT.glob("workflow/studies/*/config.yaml")])
+FILES = sorted([*CONFIG.glob("*.yaml"), *PROJECT.glob("workflow/studies/*/*.yaml")])
 
 
 def leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -35,7 +35,7 @@ def test_every_key_of_the_configuration_is_on_the_page() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", sorted([*PROJECT.glob("config/*.yaml"), *PROJECT.glob("workflow/studies/*/config.yaml")])
+    "path", sorted([*PROJECT.glob("config/*.yaml"), *PROJECT.glob("workflow/studies/*/*.yaml")])
 )
 def test_schema_accepts_overlays_and_is_closed(path: Path) -> None:
     validator = Draft202012Validator(overlay_schema(config_schema()))
