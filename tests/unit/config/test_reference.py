@@ -34,9 +34,7 @@ def test_every_key_of_the_configuration_is_on_the_page() -> None:
     assert not missing
 
 
-@pytest.mark.parametrize(
-    "path", sorted([*PROJECT.glob("config/*.yaml"), *PROJECT.glob("workflow/studies/*/*.yaml")])
-)
+@pytest.mark.parametrize("path", sorted([*PROJECT.glob("config/*.yaml"), *PROJECT.glob("workflow/studies/*/*.yaml")]))
 def test_schema_accepts_overlays_and_is_closed(path: Path) -> None:
     validator = Draft202012Validator(overlay_schema(config_schema()))
     assert list(validator.iter_errors(yaml.safe_load(path.read_text()))) == []
