@@ -53,6 +53,9 @@ def test_mistakes(tmp_path: Path, command: list[str], capsys: pytest.CaptureFixt
     assert "--channels: found green green; expected each name once" in capsys.readouterr().err
     assert main([*command[:-1], "--unmixing", "m.csv"]) == 1
     assert "--unmixing: found no --channels" in capsys.readouterr().err
+    same = [part.replace("{channel}", "red") for part in command]
+    assert main([*same, "green", "red"]) == 1
+    assert "a_red.tif: found one channel with the axes Y X; expected several, as 2 channels" in capsys.readouterr().err
     assert main([*command, "blue"]) == 1
     assert "a_blue.tif" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -9,7 +9,7 @@ from pathlib import Path
 from foci3d.config.fields import Specimen, UnusableFrames
 from foci3d.config.models import ConditioningConfig, TrackingConfig
 from foci3d.config.samples import Acquisition
-from foci3d.io.unmixing import unmix
+from foci3d.io.unmixing import find_sources
 from foci3d.plots.reconstruction import write_reconstruction
 from foci3d.reconstruction.acquisition import RESUME_FOLDER, reconstruct_acquisition
 from foci3d.reconstruction.imager_correction import ImagerCorrection, load_corrected_model
@@ -41,7 +41,7 @@ def main(
         model, correction, psf=psf, device=device, average_symmetries=average_symmetries, recalibration=fitted
     )
     result = reconstruct_acquisition(
-        unmix(acquisitions, unmixing[0])[name] if unmixing else acquisitions[0],
+        find_sources(acquisitions, *unmixing)[name],
         trained,
         specimen=specimen,
         threshold=threshold,

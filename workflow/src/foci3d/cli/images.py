@@ -241,7 +241,7 @@ def _by_folder(
 ) -> "dict[str, Acquisition | Fluorophore]":
     """What to reconstruct, by the folder of its result in that of all: one acquisition, channels or fluorophores."""
     from foci3d.config.samples import make_acquisition
-    from foci3d.io.unmixing import unmix
+    from foci3d.io.unmixing import find_sources
 
     if not channels:
         if unmixing:
@@ -249,13 +249,11 @@ def _by_folder(
         return {"": make_acquisition(columns)}
     if len(set(channels)) < len(channels):
         raise InputError(f"--channels: found {' '.join(channels)}; expected each name once, remove one.")
-    acquisitions = {}
+    acquisitions = []
     for channel in channels:
         texts = {name: value.replace("{channel}", channel) for name, value in columns.items() if isinstance(value, str)}
-        acquisition = make_acquisition({**columns, **texts, "channel": channel})
-        acquisitions[acquisition.name] = acquisition
-    seen = unmix(acquisitions.values(), unmixing) if unmixing else acquisitions
-    return {name.partition("/")[2]: each for name, each in seen.items()}
+        acquisitions.append(make_acquisition({**columns, **texts, "channel": channel}))
+    return {each.name.partition("/")[2]: each for each in find_sources(acquisitions, unmixing).values()}
 
 
 def _write_summary(result: "AcquisitionReconstruction", folder: Path) -> None:

@@ -1,7 +1,8 @@
 """A user's acquisitions, read and checked."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +88,18 @@ def read_measurements(
     skipped |= dict.fromkeys(numbers[~has_light].tolist(), dark)
     defects = np.any([part.defects for part in parts], 0)
     return Measurements(values[has_light], parts[0].frame_interval_s, dict(sorted(skipped.items())), defects)
+
+
+def require_own_images(acquisitions: Iterable[Acquisition]) -> None:
+    """Raise InputError where channels of a sample name the same file, and it does not hold several channels."""
+    named = Counter((each.sample, location) for each in acquisitions for location in each.sensors if each.channel)
+    for (sample, location), n_channels in named.items():
+        file = read_image_file(location) if n_channels > 1 else None
+        if file and ("C" not in file.axes or file.values.shape[file.axes.index("C")] < 2):
+            raise InputError(
+                f"{location}: found one channel with the axes {' '.join(file.axes)}; expected several, as {n_channels} "
+                f"channels of sample {sample} are in it. Name a file for each channel."
+            )
 
 
 def _usable_numbers(part: Measurements) -> npt.NDArray[np.integer]:

@@ -1,6 +1,6 @@
 """Linear unmixing: the light of each fluorophore, from channels that several of them light."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 
 from foci3d.config.samples import NAME, Acquisition, Fluorophore
 from foci3d.errors import InputError
+from foci3d.io.images import require_own_images
 from foci3d.io.tables import read_table
 
 CHANNEL = "channel"
@@ -52,6 +53,20 @@ def read_matrix(path: str | Path) -> pd.DataFrame:
             "many channels, in which they differ. Correct the matrix."
         )
     return matrix
+
+
+def find_sources(
+    acquisitions: Sequence[Acquisition], unmixing: str | Path | None = None
+) -> Mapping[str, Acquisition | Fluorophore]:
+    """What is seen of samples, by name: the acquisitions, or fluorophores if the file of a matrix is given.
+
+    Raises
+    ------
+    InputError
+        If several channels name one file that does not hold several, or as `unmix`.
+    """
+    require_own_images(acquisitions)
+    return unmix(acquisitions, unmixing) if unmixing else {each.name: each for each in acquisitions}
 
 
 def unmix(acquisitions: Iterable[Acquisition], path: str | Path) -> dict[str, Fluorophore]:

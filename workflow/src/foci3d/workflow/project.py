@@ -68,16 +68,20 @@ class Project:
         return value
 
     @cached_property
+    def samples(self) -> dict[str, Acquisition]:
+        """The rows of the table of samples, by name."""
+        return self._read_samples(self.config.reconstruct.samples)
+
+    @cached_property
     def acquisitions(self) -> dict[str, Acquisition | Fluorophore]:
         """The acquisitions to reconstruct, or the fluorophores of those in several channels, by name."""
-        acquisitions, unmixing = self._read_samples(self.config.reconstruct.samples), self.config.reconstruct.unmixing
-        if not unmixing:
-            return {**acquisitions}
+        if not self.config.reconstruct.unmixing:
+            return {**self.samples}
         from foci3d.io.unmixing import unmix  # which reads a table by a large library
 
-        unmixed = unmix(acquisitions.values(), unmixing)
+        unmixed = unmix(self.samples.values(), self.config.reconstruct.unmixing)
         mixed = {row.name for each in unmixed.values() for row in each.channels}
-        return {**{name: row for name, row in acquisitions.items() if name not in mixed}, **unmixed}
+        return {**{name: row for name, row in self.samples.items() if name not in mixed}, **unmixed}
 
     @property
     def channels(self) -> dict[str, list[str]]:
@@ -448,10 +452,9 @@ class Project:
         return [self.config.reconstruct.unmixing] if is_unmixed else []
 
     def acquisition_values(self, wildcards: Wildcards) -> list[dict[str, Any]]:
-        """Plain values of an acquisition, or of the channels of a fluorophore, without what changes no result."""
-        acquisition = self.acquisitions[wildcards.sample]
-        rows = acquisition.channels if isinstance(acquisition, Fluorophore) else [acquisition]
-        return [row.model_dump(exclude={"description"}) for row in rows]
+        """Plain values of all channels of the sample of an acquisition, without what changes no result."""
+        sample = wildcards.sample.partition("/")[0]
+        return [row.model_dump(exclude={"description"}) for row in self.samples.values() if row.sample == sample]
 
     def figure(self, name: str, suffix: str = "png") -> str:
         """A figure or panel."""
