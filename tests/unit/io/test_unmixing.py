@@ -9,7 +9,7 @@ import tifffile
 from foci3d.config.samples import Acquisition
 from foci3d.errors import InputError
 from foci3d.io.images import read_acquisition, read_measurements
-from foci3d.io.unmixing import read_matrix, unmix
+from foci3d.io.unmixing import find_sources, read_matrix, unmix
 
 MATRIX = "channel,gfp,rfp\ngreen,1,0.25\nred,0.5,1\n"
 
@@ -100,3 +100,14 @@ def test_a_matrix_of_other_channels_is_refused(tmp_path: Path, light: np.ndarray
     path.write_text("channel,gfp\nblue,1\n")
     with pytest.raises(InputError, match="found the channels blue; expected red, green, as sample x has"):
         unmix(rows(tmp_path, light), path)
+
+
+def test_a_file_of_both_sensors_holds_one_channel(tmp_path: Path) -> None:
+    """The sensors in it are no channels, so that two channels would have the same images."""
+    path = tmp_path / "both.npy"
+    np.save(path, np.random.default_rng(0).uniform(1, 2, (2, 20, 20)))
+    both = {"sensor_a": str(path), "sensor_b": str(path), "pixel_pitch_um": 55.0}
+    green, red = (Acquisition(sample="x", channel=name, **both) for name in ("green", "red"))
+    assert list(find_sources([green])) == ["x/green"]
+    with pytest.raises(InputError, match=r"both.npy: found one channel"):
+        find_sources([green, red])

@@ -91,11 +91,18 @@ def read_measurements(
 
 
 def require_own_images(acquisitions: Iterable[Acquisition]) -> None:
-    """Raise InputError where channels of a sample name the same file, and it does not hold several channels."""
-    named = Counter((each.sample, location) for each in acquisitions for location in each.sensors if each.channel)
+    """Raise InputError where channels of a sample name the same file, and it does not hold several channels.
+
+    The channels of a file of both sensors are these sensors.
+    """
+    rows = [each for each in acquisitions if each.channel]
+    of_both = {each.sensor_a for each in rows if each.sensor_a == each.sensor_b}
+    named = Counter((each.sample, location) for each in rows for location in set(each.sensors))
     for (sample, location), n_channels in named.items():
-        file = read_image_file(location) if n_channels > 1 else None
-        if file and ("C" not in file.axes or file.values.shape[file.axes.index("C")] < 2):
+        if n_channels == 1:
+            continue
+        file = read_image_file(location)
+        if location in of_both or "C" not in file.axes or file.values.shape[file.axes.index("C")] < 2:
             raise InputError(
                 f"{location}: found one channel with the axes {' '.join(file.axes)}; expected several, as {n_channels} "
                 f"channels of sample {sample} are in it. Name a file for each channel."

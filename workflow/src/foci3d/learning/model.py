@@ -264,9 +264,9 @@ class Model:
         )
 
     def recalibrate_found(self, outputs: NumpyOutputs) -> NumpyOutputs:
-        """The same, for outputs of one measurement or field, without the axis of samples of the number found.
+        """What `recalibrate` does, for outputs of one measurement or field for the number of layers that was found.
 
-        Probabilities of this number are those of the outputs, and layers beyond it stay empty.
+        They have no axis of samples. Layers beyond the number stay empty, and its probabilities are as given.
         """
         fitted, n_found = self.usable_recalibration, outputs.n_found
         if fitted is None or n_found is None:
