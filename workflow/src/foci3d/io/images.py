@@ -97,7 +97,7 @@ def require_own_images(acquisitions: Iterable[Acquisition]) -> None:
     """
     rows = [each for each in acquisitions if each.channel]
     of_both = {each.sensor_a for each in rows if each.sensor_a == each.sensor_b}
-    named = Counter((each.sample, location) for each in rows for location in set(each.sensors))
+    named = Counter((each.sample, location) for each in rows for location in dict.fromkeys(each.sensors))
     for (sample, location), n_channels in named.items():
         if n_channels == 1:
             continue
