@@ -33,7 +33,7 @@ import foci3d
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 from foci3d.optics.psf import PSF, depth_grid
 from foci3d.reconstruction.alignment import align_measurements, align_single_cells
-from foci3d.reconstruction.conditioning import condition
+from foci3d.reconstruction.conditioning import find_conditioning
 from foci3d.reconstruction.imager_correction import ImagerCorrection
 from foci3d.reconstruction.propagation import propagate_errors
 
@@ -120,8 +120,10 @@ def reconstruct_conditioned(
     images: np.ndarray, model: foci3d.Model, imager: ImagerCorrection | None = None
 ) -> foci3d.Reconstruction:
     """As `foci3d reconstruct` does."""
-    values, found = condition(images[None].astype(np.float32), model, imager=imager)
-    return propagate_errors(foci3d.reconstruct(values[0], model), [each[0] for each in found.variants], model)
+    measurement = images.astype(np.float32)
+    found = find_conditioning(measurement, model, imager=imager)
+    corrected, *variants = found.apply_with_variants(measurement)
+    return propagate_errors(foci3d.reconstruct(corrected, model), variants, model)
 
 
 def align_imager(remedy: str, chosen: Condition, n_align: int, model: foci3d.Model) -> ImagerCorrection:
@@ -196,9 +198,9 @@ def score(result: foci3d.Reconstruction, scene: scenes.Scene) -> dict[str, float
 
 
 def summarize(name: str, scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean and 95 % bootstrap interval of each metric over the scenes."""
-    rng = np.random.default_rng(0)
-    means = scores.to_numpy()[rng.integers(0, len(scores), (N_BOOTSTRAP, len(scores)))].mean(1)
+    """Mean and 95 % bootstrap interval of each metric over the scenes in which it is defined."""
+    rng, scores = np.random.default_rng(0), scores.dropna(axis=1, how="all")
+    means = np.nanmean(scores.to_numpy()[rng.integers(0, len(scores), (N_BOOTSTRAP, len(scores)))], 1)
     low, high = np.quantile(means, (0.025, 0.975), axis=0)
     columns = {"metric": scores.columns, "value": scores.mean().to_numpy(), "ci_low": low, "ci_high": high}
     return pd.DataFrame({"condition": name, "n": len(scores), **columns})

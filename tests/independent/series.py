@@ -34,7 +34,7 @@ import foci3d
 from foci3d.config.fields import Specimen
 from foci3d.config.models import TrackingConfig
 from foci3d.reconstruction.acquisition import AcquisitionReconstruction
-from foci3d.reconstruction.conditioning import condition
+from foci3d.reconstruction.conditioning import find_conditioning
 from foci3d.reconstruction.focus_depths import fit_depths
 from foci3d.reconstruction.specimen import reconstruct_specimen
 from foci3d.reconstruction.tracking import Tracks, join_foci
@@ -126,7 +126,8 @@ def reconstruct_series(series: Series, model: foci3d.Model, specimen: Specimen) 
     """As `foci3d reconstruct` does."""
     values = series.images.astype(np.float32)
     if specimen != "cells":
-        values, _ = condition(values, model)
+        conditioning = find_conditioning(values.mean(0), model)
+        values = np.array([conditioning.apply(each) for each in values])
     return AcquisitionReconstruction(
         tuple(fit_depths(reconstruct_specimen(each, model, specimen), model) for each in values)
     )

@@ -19,7 +19,7 @@ from conditions import FIRST_TEST, Reconstruct, described_psf, format_table, sco
 from imager import N_PIXELS, measure
 
 import foci3d
-from foci3d.reconstruction.conditioning import condition
+from foci3d.reconstruction.conditioning import find_conditioning
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def conditioned(model: foci3d.Model, n_layers: int | None) -> Reconstruct:
     n_sensors = model.description.in_channels
 
     def reconstruct(images: np.ndarray) -> foci3d.Reconstruction:
-        values, _ = condition(images[None, :n_sensors].astype(np.float32), model)
-        return foci3d.reconstruct(values[0], model, n_layers=n_layers)
+        measurement = images[:n_sensors].astype(np.float32)
+        return foci3d.reconstruct(find_conditioning(measurement, model).apply(measurement), model, n_layers=n_layers)
 
     return reconstruct
 

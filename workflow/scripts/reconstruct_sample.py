@@ -1,7 +1,6 @@
 """Reconstruct one acquisition, an image or a time series, in 3D.
 
-Reads the images that a row of the table of samples names (y, x), a model and its recalibration (JSON), if it has one.
-Writes volume (OME-TIFF: time, channel, layer, y, x), foci [um] and quality (CSV), overview (PNG), 3-D view, and tracks.
+Reads images (y, x), a model and its recalibration (JSON); writes volume (OME-TIFF: TCZYX), foci [um] and figures.
 """
 
 from pathlib import Path
@@ -11,7 +10,7 @@ from foci3d.config.models import ConditioningConfig, TrackingConfig
 from foci3d.config.samples import Acquisition
 from foci3d.io.unmixing import find_sources
 from foci3d.plots.reconstruction import write_reconstruction
-from foci3d.reconstruction.acquisition import RESUME_FOLDER, reconstruct_acquisition
+from foci3d.reconstruction.acquisition import RESUME_FOLDER, forget_frames, reconstruct_acquisition
 from foci3d.reconstruction.imager_correction import ImagerCorrection, load_corrected_model
 from foci3d.workflow.job import run_job
 
@@ -53,6 +52,7 @@ def main(
         resume_folder=volume.parent / RESUME_FOLDER,
     )
     write_reconstruction(result, volume.parent)
+    forget_frames(volume.parent)
     tracks.mkdir(exist_ok=True)  # Snakemake expects the folder for one frame, too
 
 

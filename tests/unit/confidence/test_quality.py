@@ -11,7 +11,7 @@ from descriptions import put_depths_inside
 import foci3d.confidence.quality
 from foci3d.confidence.consistency import DEVIATIONS, relative_residual
 from foci3d.confidence.quality import Quality, assess_quality, quality_table
-from foci3d.confidence.recalibration import prediction_statistics, recalibrate_network
+from foci3d.confidence.recalibration import as_in_training, prediction_statistics, recalibrate_network
 from foci3d.config.models import TrustConfig
 from foci3d.io.samples import Outputs, Samples
 from foci3d.learning.model import Model, bound_depths
@@ -274,3 +274,17 @@ def test_masks_and_depths_are_judged_by_their_own_evidence() -> None:
     table = quality_table([blurred, crowded, Quality()])
     assert table["masks"].tolist() == ["reliable", "UNRELIABLE", "not available"]
     assert table["depths"].tolist() == ["UNRELIABLE", "reliable", "not available"]
+
+
+def test_light_from_beyond_leaves_the_noise_of_a_sample(model: Model) -> None:
+    """Only the light of the calibrated imager is added, in the unit of the measurements."""
+    layers, depths_um = (torch.from_numpy(np.asarray(each, np.float32)) for each in (MASKS, SAMPLES.depths_um))
+    ideal = model.forward_model(layers, depths_um).numpy()
+    noisy = 3 * ideal * (1 + RNG.normal(0, 0.1, (30, 1, 13, 13)))
+    samples = replace(
+        SAMPLES, measurements=noisy / noisy.mean((1, 2, 3), keepdims=True) * ideal.mean((1, 2, 3), keepdims=True) * 3
+    )
+    alone, lit = (as_in_training(samples, model, 6, share).measurements for share in (0.0, 1.0))
+    np.testing.assert_allclose(alone, samples.measurements, rtol=1e-5)
+    of_ideal = as_in_training(replace(SAMPLES, measurements=ideal), model, 6, 1.0).measurements
+    np.testing.assert_allclose(lit - alone, 3 * (of_ideal - ideal), rtol=1e-3, atol=1e-3)

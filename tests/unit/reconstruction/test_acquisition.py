@@ -10,6 +10,7 @@ import tifffile
 from foci3d.confidence.quality import Quality
 from foci3d.reconstruction.acquisition import AcquisitionReconstruction
 from foci3d.reconstruction.foci import find_foci
+from foci3d.reconstruction.frame_store import FrameStore
 from foci3d.reconstruction.volume import Reconstruction
 
 
@@ -53,3 +54,14 @@ def test_tiles_of_large_fields_are_in_a_table(tmp_path: Path) -> None:
     assert set(table["flagged"]) == {"yes"}
     AcquisitionReconstruction((frame(1),)).save(tmp_path)
     assert not (tmp_path / "tiles.csv").exists()
+
+
+def test_frames_on_the_disk_are_written_like_those_in_memory(tmp_path: Path) -> None:
+    store = FrameStore(tmp_path / "frames", "settings")
+    frames = [replace(frame(n_layers), measurement=np.full((2, 5, 5), n_layers, float)) for n_layers in (1, 3)]
+    for each in frames:
+        store.add([each.measurement], lambda _, each=each: each)
+    for name, kept in (("memory", frames), ("disk", store)):
+        AcquisitionReconstruction(kept, skipped={1: "dark"}).save(tmp_path / name)
+    for path in (tmp_path / "memory").iterdir():
+        assert path.read_bytes() == (tmp_path / "disk" / path.name).read_bytes()

@@ -1,6 +1,6 @@
 """Frames that are kept on the disk until a series is complete."""
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -26,29 +26,29 @@ def refuse(*_: np.ndarray) -> Reconstruction:
     raise AssertionError
 
 
-def test_a_frame_is_read_as_it_was_computed(tmp_path: Path) -> None:
-    store = FrameStore(tmp_path / "frames", "settings")
-    computed = store.get([MEASUREMENT], reconstruct)
-    read = store.get([MEASUREMENT], refuse)
-    for field in fields(Reconstruction):
-        first, second = getattr(computed, field.name), getattr(read, field.name)
-        if field.name == "foci":
-            pd.testing.assert_frame_equal(first, second)
-        elif isinstance(first, np.ndarray):
-            np.testing.assert_array_equal(first, second)
-        else:
-            assert first == second
-    store.remove()
-    assert not any(tmp_path.iterdir())
+def test_frames_are_read_as_they_were_computed(tmp_path: Path) -> None:
+    store = FrameStore(tmp_path, "settings")
+    computed = store.add([MEASUREMENT], reconstruct)
+    again = store.add([MEASUREMENT], refuse)
+    assert len(store) == len(store[:]) == 2
+    for read in (again, *store):
+        for field in fields(Reconstruction):
+            first, second = getattr(computed, field.name), getattr(read, field.name)
+            if field.name == "foci":
+                pd.testing.assert_frame_equal(first, second)
+            elif isinstance(first, np.ndarray):
+                np.testing.assert_array_equal(first, second)
+            else:
+                assert first == second
 
 
 def test_other_settings_and_measurements_find_nothing(tmp_path: Path) -> None:
     store = FrameStore(tmp_path, "settings")
-    store.get([MEASUREMENT], reconstruct)
+    store.add([MEASUREMENT], reconstruct)
     for other, images in (
-        (replace(store, settings="others"), [MEASUREMENT]),
+        (FrameStore(tmp_path, "others"), [MEASUREMENT]),
         (store, [MEASUREMENT + 1]),
         (store, [MEASUREMENT, MEASUREMENT]),
     ):
         with pytest.raises(AssertionError):
-            other.get(images, refuse)
+            other.add(images, refuse)

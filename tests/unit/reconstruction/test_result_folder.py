@@ -52,6 +52,7 @@ def test_files_of_two_results_are_refused(tmp_path: Path) -> None:
 
 def test_regions_are_the_foci_in_the_order_of_their_table() -> None:
     result = AcquisitionReconstruction((reconstruct(3), reconstruct(2)), skipped={1: "dark"})
+    frames = [*result.by_number()]
     assert len(result.regions) == len(result.foci)
     for number, (region, focus) in enumerate(zip(result.regions, result.foci.itertuples(), strict=True), 1):
         assert (region.name, region.layer, region.frame) == (
@@ -60,7 +61,7 @@ def test_regions_are_the_foci_in_the_order_of_their_table() -> None:
             focus.frame + 1,
         )
         inside = polygon2mask((8, 9), region.points[:, ::-1] - 0.5)
-        mask = result.by_number[focus.frame].mask[focus.layer - 1]
+        mask = frames[focus.frame].mask[focus.layer - 1]
         assert inside.any()
         assert inside.sum() >= focus.area_um2 / 55**2
         assert (inside & mask).sum() >= focus.area_um2 / 55**2

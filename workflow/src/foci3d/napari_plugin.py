@@ -66,11 +66,12 @@ def make_layers(result: AcquisitionReconstruction, tracks: pd.DataFrame | None =
     volume, first = result.volume, result.frames[0]
     foci = result.foci
     layers: list[LayerData] = []
-    for name, images, depth_um in zip("AB", volume.measurement.swapaxes(0, 1), volume.sensor_depths_um, strict=False):
+    sensors, masks = np.asarray(volume.measurement).swapaxes(0, 1), np.asarray(volume.mask)
+    for name, images, depth_um in zip("AB", sensors, volume.sensor_depths_um, strict=False):
         layers.append((images[:, None], _plane(f"sensor {name}", depth_um, first.pixel_pitch_um), "image"))
         layers[-1][1].update(colormap="inferno", blending="additive")
-    for index in range(0 if first.is_of_cells else volume.mask.shape[1]):
-        numbers = [_label_foci(mask, foci, frame, index) for frame, mask in enumerate(volume.mask[:, index])]
+    for index in range(0 if first.is_of_cells else masks.shape[1]):
+        numbers = [_label_foci(mask, foci, frame, index) for frame, mask in enumerate(masks[:, index])]
         depth_um = float(volume.known_depths_um[:, index].mean())
         options = _plane(f"layer {index + 1}, {depth_um:.0f} µm", depth_um, first.pixel_pitch_um)
         layers.append((np.stack(numbers)[:, None], options, "labels"))

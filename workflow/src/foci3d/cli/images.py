@@ -138,7 +138,8 @@ def reconstruct(
 
     A time series gives all this of its frames, and the folder tracks (see `foci3d
     track --help`). The same command resumes an interrupted reconstruction after
-    its last frame. A long one says every 30 s how far it is.
+    its last frame, or the last tiles of a large field. A long one says every 30 s
+    how far it is.
 
     Images in several channels give a folder for each of them, and foci.csv and
     quality.csv of all.
@@ -194,7 +195,7 @@ def reconstruct(
     from foci3d.config.models import ConditioningConfig, TrackingConfig
     from foci3d.learning.released import default_model, find_model
     from foci3d.plots.reconstruction import write_reconstruction
-    from foci3d.reconstruction.acquisition import RESUME_FOLDER, reconstruct_acquisition
+    from foci3d.reconstruction.acquisition import RESUME_FOLDER, forget_frames, reconstruct_acquisition
     from foci3d.reconstruction.imager_correction import ImagerCorrection, load_corrected_model
     from foci3d.reconstruction.result_folder import join_channels
 
@@ -231,6 +232,7 @@ def reconstruct(
             )
         write_reconstruction(result, folder)
         _write_summary(result, folder)
+        forget_frames(folder)
     if channels:
         join_channels([out / name for name in acquisitions], out)
         write(f"{out}: foci.csv and quality.csv of all channels")
@@ -260,8 +262,8 @@ def _write_summary(result: "AcquisitionReconstruction", folder: Path) -> None:
     """Write what was found, and what to look at."""
     if str(result.conditioning):
         write(one_line(f"{folder}: {result.conditioning}"))
-    for number, each in enumerate(result.by_number):
-        frame = f", frame {number}" if len(result.by_number) > 1 else ""
+    for number, each in enumerate(result.by_number()):
+        frame = f", frame {number}" if result.n_frames > 1 else ""
         write(one_line(f"{folder}{frame}: {each.summary if each else f'skipped: {result.skipped[number]}'}"))
     if result.truth:
         write(f"{folder}: {result.truth.compare(result.frames[0])}")

@@ -60,7 +60,7 @@ def recalibrate_network(
         If the point-spread function is not known.
     """
     training = model.description.training
-    samples = _as_in_training(samples[: trust.n_samples], model, training.margin_pixels)
+    samples = as_in_training(samples[: trust.n_samples], model, training.margin_pixels)
     raw = model.predict_all(samples.measurements)
     counts = CountRecalibration()
     if raw.count_probabilities is not None:
@@ -99,13 +99,19 @@ def recalibrate_network(
     )
 
 
-def _as_in_training(samples: NumpySamples, model: Model, margin_pixels: int, share: float = 0.5) -> NumpySamples:
-    """The samples with light from beyond their edges in a share of them, and with the noise of the training."""
+def as_in_training(samples: NumpySamples, model: Model, margin_pixels: int, share: float = 0.5) -> NumpySamples:
+    """The samples with light from beyond their edges in a share of them, and with the noise of the training.
+
+    What distinguishes their measurements from those of the calibrated imager, such as noise and scattering, stays.
+    """
     training, generator = model.description.training, torch.Generator().manual_seed(model.description.seed)
     measurements = torch.from_numpy(samples.measurements)
     if margin_pixels:
-        layers = surround(torch.from_numpy(samples.layers).float(), margin_pixels, generator, share)
-        measurements = model.forward_model(layers, torch.from_numpy(samples.depths_um).float())
+        layers, depths_um = (torch.from_numpy(each).float() for each in (samples.layers, samples.depths_um))
+        ideal = model.forward_model(layers, depths_um)
+        from_beyond = model.forward_model(surround(layers, margin_pixels, generator, share), depths_um) - ideal
+        means = [images.mean((1, 2, 3), keepdim=True) for images in (measurements, ideal)]
+        measurements = measurements + from_beyond * (means[0] / means[1].clamp(min=torch.finfo().tiny))
     if training.imagers:
         measurements = add_noise(measurements, training.imagers, generator)
     return replace(samples, measurements=measurements.numpy())
@@ -115,7 +121,7 @@ def _tile_reference(
     model: Model, samples: NumpySamples, counts: CountRecalibration, trust: TrustConfig
 ) -> ConsistencyReference:
     """Reference of the tiles of a field: of samples with light from beyond their edges in all of them."""
-    surrounded = _as_in_training(samples, model, model.description.n_pixels // 2, share=1.0).measurements
+    surrounded = as_in_training(samples, model, model.description.n_pixels // 2, share=1.0).measurements
     raw = model.predict_all(surrounded)
     if raw.count_probabilities is not None:
         raw = replace(raw, count_probabilities=counts(raw.count_probabilities))

@@ -6,7 +6,7 @@ measurement (a channel for each sensor), as it was reconstructed.
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,48 @@ CHANNELS = ("probability", "uncertainty")
 
 
 @dataclass(frozen=True)
+class FrameArray:
+    """An array of frames, of which each is made when it is read: a series of any length needs the memory of one.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the array `(T, ...)`.
+    dtype : dtype
+        Of its values.
+    read : callable
+        From the number of a frame to its values.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    read: Callable[[int], npt.NDArray[Any]]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[npt.NDArray[Any]]:
+        return map(self.read, range(len(self)))
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """All frames, in memory."""
+        return np.stack([*self]).astype(dtype or self.dtype, copy=False)
+
+
+Frames = npt.NDArray[Any] | FrameArray
+
+
+@dataclass(frozen=True)
 class Volume:
     """Reconstructed frames in arrays; NaN, or an empty mask, is in the frames and layers that do not exist.
 
     Parameters
     ----------
-    probability : ndarray (T, L, Y, X), float32
+    probability : ndarray or FrameArray (T, L, Y, X), float32
         Probability of a cell, 0 to 1.
-    mask : ndarray (T, L, Y, X), bool
+    mask : ndarray or FrameArray (T, L, Y, X), bool
         Whether a pixel is classified as a cell.
-    measurement : ndarray (T, S, Y, X)
+    measurement : ndarray or FrameArray (T, S, Y, X)
         Images of the sensors; of none, S is 0.
     depths_um, depth_sds_um : ndarray (T, L)
         Depth of each layer with its standard deviation in each frame [um].
@@ -48,9 +80,9 @@ class Volume:
         Name of the channel of an acquisition in several.
     """
 
-    probability: npt.NDArray[np.float32]
-    mask: npt.NDArray[np.bool_]
-    measurement: npt.NDArray[Any]
+    probability: Frames
+    mask: Frames
+    measurement: Frames
     depths_um: npt.NDArray[np.floating]
     depth_sds_um: npt.NDArray[np.floating]
     pixel_pitch_um: float
@@ -71,24 +103,44 @@ def write_volume(path: str | Path, volume: Volume) -> None:
     The depth of a layer is the position of its planes, and depths with their standard deviations are in an annotation
     of keys and values. OME-TIFF has one spacing for all layers: their mean.
     """
-    uncertainty = np.minimum(volume.probability, 1 - volume.probability)
-    values = np.stack([volume.probability, uncertainty], 1, dtype=np.float32)
-    digest = hashlib.sha256(values.tobytes() + np.ascontiguousarray(volume.measurement).tobytes()).digest()
+    (n_frames, n_layers, *extents), n_sensors = volume.probability.shape, volume.measurement.shape[1]
     annotation = {"Namespace": "foci3d", "Value": _describe(volume)}
-    shared = {"MapAnnotation": annotation, "UUID": str(uuid.UUID(bytes=digest[:16]))}
+    shared = {"MapAnnotation": annotation, "UUID": str(_identify(volume))}
     with atomic_path(path) as temporary, tifffile.TiffWriter(temporary, ome=True) as file:
 
-        def write(name: str, image: npt.NDArray[Any], channels: Sequence[str], **more: Any) -> None:
+        def write(
+            name: str, frames: Iterator[npt.NDArray[Any]], shape: tuple[int, ...], channels: Sequence[str], **more: Any
+        ) -> None:
             depths_um = None if name == "measurement" else volume.known_depths_um
             names = [f"{volume.channel} {each}".strip() for each in channels]
-            metadata = {**_metadata(name, names, image.shape, volume, depths_um), **more}
-            file.write(image, photometric="minisblack", compression="zlib", metadata=metadata)
+            metadata = {**_metadata(name, names, shape, volume, depths_um), **more}
+            planes = (plane for frame in frames for plane in frame.reshape(-1, *extents))
+            dtype = np.uint8 if name == "mask" else np.float32
+            options = {"photometric": "minisblack", "compression": "zlib", "metadata": metadata}
+            file.write(planes, shape=shape, dtype=dtype, **options)
 
-        write("reconstruction", values, CHANNELS, **shared)
-        write("mask", volume.mask[:, None].astype(np.uint8), ["mask"])
+        shape = (n_frames, len(CHANNELS), n_layers, *extents)
+        write("reconstruction", map(with_uncertainty, volume.probability), shape, CHANNELS, **shared)
+        masks = (frame.astype(np.uint8) for frame in volume.mask)
+        write("mask", masks, (n_frames, 1, n_layers, *extents), ["mask"])
         if volume.sensor_depths_um:
             sensors = [f"sensor {name}" for name, _ in zip("AB", volume.sensor_depths_um, strict=False)]
-            write("measurement", volume.measurement[:, :, None].astype(np.float32), sensors)
+            images = (frame.astype(np.float32) for frame in volume.measurement)
+            write("measurement", images, (n_frames, n_sensors, 1, *extents), sensors)
+
+
+def with_uncertainty(probability: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Values `(2, L, Y, X)` of the channels of the first image, of a frame."""
+    return np.stack([probability, np.minimum(probability, 1 - probability)], dtype=np.float32)
+
+
+def _identify(volume: Volume) -> uuid.UUID:
+    """A number that is the same for the same values."""
+    digest = hashlib.sha256()
+    for frames in (map(with_uncertainty, volume.probability), iter(volume.measurement)):
+        for frame in frames:
+            digest.update(np.ascontiguousarray(frame).tobytes())
+    return uuid.UUID(bytes=digest.digest()[:16])
 
 
 def _metadata(

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foci3d.errors import InputError
-from foci3d.io.volume_file import CHANNELS, Volume, mean_spacing
+from foci3d.io.volume_file import CHANNELS, Volume, mean_spacing, with_uncertainty
 
 SMALLEST_LEVEL_PX = 256
 """Pixels in y and in x of the smallest image in a pyramid."""
@@ -54,23 +54,23 @@ def write_zarr(path: str | Path, volume: Volume) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
         root = zarr.open_group(Path(temporary) / "root", mode="w", zarr_format=3)
-        uncertainty = np.minimum(volume.probability, 1 - volume.probability)
-        values = np.stack([volume.probability, uncertainty], 1, dtype=np.float32)
+        values = np.stack([with_uncertainty(frame) for frame in volume.probability])
         write_image(
             values, root, name="reconstruction", omero=_omero(CHANNELS, [1.0, 0.5]), **_options(volume, "tczyx")
         )
         _translate(root, volume)
         root.attrs["foci3d"] = _describe(volume)
         options = {"label_metadata": {"colors": LABEL_COLORS}, "scaler": None, **_options(volume, "tzyx")}
-        write_labels(volume.mask.astype(np.uint8), root, name="mask", **options)
+        write_labels(np.asarray(volume.mask).astype(np.uint8), root, name="mask", **options)
         labels = root["labels"].attrs
         labels["ome"] = {**labels["ome"], "version": root.attrs["ome"]["version"]}  # which ome-zarr 0.18 leaves out
         _translate(root["labels/mask"], volume)
         if volume.sensor_depths_um:
             names = [f"sensor {name}" for name, _ in zip("AB", volume.sensor_depths_um, strict=False)]
-            group, largest = root.create_group("measurement"), np.nanmax(volume.measurement, (0, 2, 3)).tolist()
+            images = np.asarray(volume.measurement)
+            group, largest = root.create_group("measurement"), np.nanmax(images, (0, 2, 3)).tolist()
             options = {"name": "measurement", "omero": _omero(names, largest), **_options(volume, "tcyx")}
-            write_image(volume.measurement.astype(np.float32), group, **options)
+            write_image(images.astype(np.float32), group, **options)
             _translate(group, volume)
         (Path(temporary) / "root").replace(path)
 

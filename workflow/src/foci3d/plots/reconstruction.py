@@ -70,11 +70,10 @@ def write_tracks(tracks: Tracks, folder: Path) -> None:
 def write_view(result: AcquisitionReconstruction, path: Path) -> None:
     """Write the interactive 3-D view as HTML, of all frames or of 50 that are evenly spaced."""
     first = result.frames[0]
-    usable = [(number, frame) for number, frame in enumerate(result.by_number) if frame]
-    chosen = np.unique(np.linspace(0, len(usable) - 1, min(len(usable), MAX_VIEWED)).round().astype(int))
+    numbers = [number for number in range(result.n_frames) if number not in result.skipped]
+    chosen = np.unique(np.linspace(0, len(numbers) - 1, min(len(numbers), MAX_VIEWED)).round().astype(int)).tolist()
     frames = [
-        _view_frame(frame, str(number), result.truth if frame is first else None)
-        for number, frame in (usable[index] for index in chosen)
+        _view_frame(result.frames[index], str(numbers[index]), None if index else result.truth) for index in chosen
     ]
     title = f"{result.name} in 3-D" if result.name else "Cells in 3-D"
     with atomic_path(path) as temporary:

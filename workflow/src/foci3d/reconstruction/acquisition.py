@@ -1,8 +1,10 @@
 """Reconstruction of an acquisition, an image or a time series of each sensor, in files: the one way for all callers."""
 
 import logging
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,15 @@ from foci3d.io.images import read_measurements
 from foci3d.io.progress import Progress, progress_log
 from foci3d.io.roi_file import Region, write_rois
 from foci3d.io.unmixing import CHANNEL
-from foci3d.io.volume_file import Volume, write_volume
+from foci3d.io.volume_file import FrameArray, Volume, write_volume
 from foci3d.learning.model import Model
-from foci3d.reconstruction.conditioning import Conditioning, condition
+from foci3d.reconstruction.conditioning import Conditioning, find_conditioning
 from foci3d.reconstruction.foci import round_foci
 from foci3d.reconstruction.focus_depths import fit_depths
 from foci3d.reconstruction.frame_store import FrameStore, describe_settings
 from foci3d.reconstruction.imager_correction import ImagerCorrection
 from foci3d.reconstruction.propagation import propagate_errors
+from foci3d.reconstruction.resumable import ResumableModel
 from foci3d.reconstruction.specimen import reconstruct_specimen
 from foci3d.reconstruction.tracking import Tracks, join_frames
 from foci3d.reconstruction.truth import Truth
@@ -39,7 +42,7 @@ TILES = "tiles.csv"
 """Table of the tiles of a large field."""
 
 RESUME_FOLDER = ".frames"
-"""Folder, in that of the results, of the frames of a series that is not complete."""
+"""Folder, in that of the results, of what is reconstructed until all of it is written: frames, and tiles of a field."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ class AcquisitionReconstruction:
 
     Parameters
     ----------
-    frames : tuple of Reconstructions
-        The reconstruction of each usable frame.
+    frames : sequence of Reconstructions
+        The reconstruction of each usable frame: in memory, or in a folder, from which it is read when it is used.
     frame_interval_s : float or None
         Time between frames, if it is known [s].
     tracks : Tracks or None
@@ -66,7 +69,7 @@ class AcquisitionReconstruction:
         What the first frame shows in truth, if that is known.
     """
 
-    frames: tuple[Reconstruction, ...]
+    frames: Sequence[Reconstruction]
     frame_interval_s: float | None = None
     tracks: Tracks | None = None
     skipped: Mapping[int, str] = field(default_factory=dict)
@@ -76,31 +79,35 @@ class AcquisitionReconstruction:
     truth: Truth | None = None
 
     @property
-    def by_number(self) -> tuple[Reconstruction | None, ...]:
-        """The reconstruction of each frame, None for a skipped one."""
-        usable, n_frames = iter(self.frames), len(self.frames) + len(self.skipped)
-        return tuple(None if number in self.skipped else next(usable) for number in range(n_frames))
+    def n_frames(self) -> int:
+        """Frames with the skipped ones."""
+        return len(self.frames) + len(self.skipped)
 
-    @property
+    def by_number(self) -> Iterator[Reconstruction | None]:
+        """The reconstruction of each frame in turn, None for a skipped one."""
+        usable = iter(self.frames)
+        return (None if number in self.skipped else next(usable) for number in range(self.n_frames))
+
+    @cached_property
     def foci(self) -> pd.DataFrame:
         """Foci of all frames, see `foci3d.reconstruction.foci.find_foci`, with the first column frame (from 0).
 
         Of an acquisition in several channels, the name of the channel comes first.
         """
-        return self._name_channel(join_frames([frame.foci if frame else None for frame in self.by_number]))
+        return self._name_channel(join_frames([frame.foci if frame else None for frame in self.by_number()]))
 
-    @property
+    @cached_property
     def quality(self) -> pd.DataFrame:
         """Quality of each frame, see `foci3d.confidence.quality.quality_table`, and `Conditioning.columns`."""
         reasons = {number: Quality(note=f"skipped: {reason}") for number, reason in self.skipped.items()}
-        table = quality_table([frame.quality if frame else reasons[n] for n, frame in enumerate(self.by_number)])
+        table = quality_table([frame.quality if frame else reasons[n] for n, frame in enumerate(self.by_number())])
         return self._name_channel(table.assign(**self.conditioning.columns()) if self.conditioning else table)
 
-    @property
+    @cached_property
     def tiles(self) -> pd.DataFrame:
         """Tiles of fields larger than the model's, as `Reconstruction.tiles`, with frame and flags (yes or no)."""
         tables = []
-        for number, frame in enumerate(self.by_number):
+        for number, frame in enumerate(self.by_number()):
             if frame and len(frame.tiles):
                 table = pd.DataFrame(frame.tiles, columns=["y_px", "x_px", "n_pixels", "score", "expected_error"])
                 table = table.astype(dict.fromkeys(["y_px", "x_px", "n_pixels"], int))
@@ -141,7 +148,7 @@ class AcquisitionReconstruction:
     def regions(self) -> list[Region]:
         """Outlines of all foci, or the points of single cells, by row of `foci`; a name has the number of the row."""
         regions: list[Region] = []
-        for number, frame in enumerate(self.by_number, 1):
+        for number, frame in enumerate(self.by_number(), 1):
             rows = frame.foci[["layer", "depth_um"]].to_numpy(float) if frame else ()
             for points, (layer, depth_um) in zip(outline_foci(frame) if frame else (), rows, strict=True):
                 name = f"focus {len(regions) + 1}, {depth_um:.0f} um"
@@ -151,14 +158,30 @@ class AcquisitionReconstruction:
     @property
     def volume(self) -> Volume:
         """All frames in arrays; NaN in skipped frames, and in layers that a frame has less than others."""
-        probability = self._over_time(lambda frame: frame.probability)
         first = self.frames[0]
+        depths = [(each.depths_um, each.depth_sds_um) if each else ((), ()) for each in self.by_number()]
+        n_layers = max(len(depths_um) for depths_um, _ in depths)
+        depths_um, depth_sds_um = (
+            np.array([_fill(np.array(each), n_layers) for each in values]) for values in zip(*depths, strict=True)
+        )
+        index = {number: index for index, number in enumerate(n for n in range(self.n_frames) if n not in self.skipped)}
+
+        def stack(value: Callable[[Reconstruction], npt.NDArray[Any]], n_images: int) -> FrameArray:
+            """Images `(T, n_images, Y, X)` of a value of each frame; NaN, or False, where there is none."""
+            known = value(first)
+
+            def read(number: int) -> npt.NDArray[Any]:
+                images = value(self.frames[index[number]]) if number in index else known[:0]
+                return _fill(images, n_images)
+
+            return FrameArray((self.n_frames, n_images, *known.shape[1:]), known.dtype, read)
+
         return Volume(
-            probability,
-            np.nan_to_num(probability) > first.threshold,
-            self._over_time(lambda frame: frame.measurement),
-            self._over_time(lambda frame: np.array(frame.depths_um)),
-            self._over_time(lambda frame: np.array(frame.depth_sds_um)),
+            stack(lambda frame: frame.probability, n_layers),
+            stack(lambda frame: frame.mask, n_layers),
+            stack(lambda frame: frame.measurement, len(first.measurement)),
+            depths_um,
+            depth_sds_um,
             first.pixel_pitch_um,
             first.sensor_depths_um,
             first.threshold,
@@ -166,15 +189,11 @@ class AcquisitionReconstruction:
             self.channel,
         )
 
-    def _over_time(self, value: Callable[[Reconstruction], npt.NDArray[Any]]) -> npt.NDArray[Any]:
-        """Values `(T, L, ...)` of all frames; NaN in a skipped one, and where a frame has less layers than others."""
-        values = [value(frame) if frame else None for frame in self.by_number]
-        known = [each for each in values if each is not None]
-        result = np.full((len(values), max(map(len, known)), *known[0].shape[1:]), np.nan, known[0].dtype)
-        for row, each in zip(result, values, strict=True):
-            if each is not None:
-                row[: len(each)] = each
-        return result
+
+def _fill(values: npt.NDArray[Any], n_layers: int) -> npt.NDArray[Any]:
+    """Values of some layers, followed by NaN, or False, up to a number of layers."""
+    missing = np.nan if values.dtype.kind == "f" else 0
+    return np.concatenate([values, np.full((n_layers - len(values), *values.shape[1:]), missing, values.dtype)])
 
 
 def reconstruct_acquisition(
@@ -215,8 +234,9 @@ def reconstruct_acquisition(
     unusable_frames : {"skip", "refuse"}
         What to do with unusable frames of a series, see `foci3d.io.images.read_acquisition`.
     resume_folder : Path, optional
-        Keeps each frame of a series until all are reconstructed, so that an interrupted reconstruction resumes where it
-        stopped. The folder is removed at the end.
+        Keeps the frames of a series, and the tiles of a field larger than the model's, so that an interrupted
+        reconstruction resumes where it stopped. The frames of the result are read from it, so that they need no memory.
+        Remove it when the result is written, see `forget_frames`.
 
     Returns
     -------
@@ -235,31 +255,40 @@ def reconstruct_acquisition(
     specimen = acquisition.specimen or specimen
     if specimen == "cells":
         conditioning = conditioning.model_copy(update={"offset": False})
-    values, found = condition(measurements.values, model, conditioning, imager=imager, defects=measurements.defects)
-    name = acquisition.name
+    values, size = measurements.values, model.description.n_pixels
+    mean = values.mean(0, dtype=float).astype(np.float32)
+    found = find_conditioning(mean, model, conditioning, imager=imager, defects=measurements.defects)
+    name, predicting = acquisition.name, model
     if str(found):
         log.info("%s: %s", name, found)
+    frames: list[Reconstruction] | FrameStore = []
+    if resume_folder and len(values) > 1:
+        settings = describe_settings(model, specimen=specimen, threshold=threshold, n_layers=n_layers)
+        frames = FrameStore(resume_folder, settings)
+    if resume_folder and values.shape[2:] != (size, size):
+        predicting = ResumableModel.of(model, resume_folder / "tiles")
 
     def reconstruct_frame(measurement: npt.NDArray[Any], *variants: npt.NDArray[Any]) -> Reconstruction:
-        frame = reconstruct_specimen(measurement, model, specimen, threshold, n_layers)
+        frame = reconstruct_specimen(measurement, predicting, specimen, threshold, n_layers)
+        if isinstance(predicting, ResumableModel):
+            predicting.forget()
         return fit_depths(propagate_errors(frame, variants, model), model)
 
-    keep = resume_folder is not None and len(values) > 1
-    settings = describe_settings(model, specimen=specimen, threshold=threshold, n_layers=n_layers) if keep else ""
-    store = FrameStore(resume_folder, settings) if resume_folder and keep else None
-    frames, progress = [], Progress(progress_log, "frames", len(values))
-    for index, images in enumerate(zip(values, *found.variants, strict=True)):
-        frame = store.get(images, reconstruct_frame) if store else reconstruct_frame(*images)
-        frames.append(frame)
+    progress = Progress(progress_log, "frames", len(values))
+    for index, recorded in enumerate(values):
+        images = found.apply_with_variants(recorded)
+        if isinstance(frames, FrameStore):
+            frame = frames.add(images, reconstruct_frame)
+        else:
+            frame = reconstruct_frame(*images)
+            frames.append(frame)
         which = f", frame {index + 1} of {len(values)}" if len(values) > 1 else ""
         log.info("%s%s: %s", name, which, frame.summary)
         progress.report(index + 1)
-    if store:
-        store.remove()
     if truth:
         log.info("%s: %s", name, truth.compare(frames[0]))
     result = AcquisitionReconstruction(
-        tuple(frames),
+        frames,
         measurements.frame_interval_s,
         skipped=measurements.skipped,
         conditioning=found,
@@ -270,3 +299,8 @@ def reconstruct_acquisition(
     if tracking is None or len(frames) == 1:
         return result
     return replace(result, tracks=Tracks.from_foci(result.foci, tracking, result.frame_interval_s))
+
+
+def forget_frames(folder: str | Path) -> None:
+    """Remove what a reconstruction kept in the folder of its result, in `RESUME_FOLDER`, once that is written."""
+    shutil.rmtree(Path(folder) / RESUME_FOLDER, ignore_errors=True)

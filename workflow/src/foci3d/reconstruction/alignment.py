@@ -119,7 +119,7 @@ def align(
         )
     size = model.description.n_pixels
     measured = [read_acquisition(each, size) for each in acquisitions]
-    frames = [fill_defects(each.values[:1], each.defects)[0] for each in measured]
+    frames = [fill_defects(each.values[0], each.defects) for each in measured]
     if specimen == "layers":
         return align_measurements(frames, model)
     return align_single_cells(frames, model, fit or "separation")
@@ -146,7 +146,7 @@ def align_single_cells(
 def align_measurements(measurements: Sequence[npt.NDArray[np.float32]], model: Model) -> ImagerCorrection:
     """Find the deviations from `measurements` of layers, each `(2, Y, X)`."""
     fast = replace(model, average_symmetries=False)
-    images = [fill_defects(each[None], find_defects(each[None], model))[0] for each in measurements]
+    images = [fill_defects(each, find_defects(each, model)) for each in measurements]
     parameters, offsets = _starting_point(images, fast)
     parameters = _minimize(_criterion(images, offsets, fast), parameters, N_FIRST, RESIDUAL_ALONE)
     offsets = _fit_offsets(images, parameters, fast)

@@ -14,7 +14,7 @@ It is subtracted only if it exceeds what :math:`\beta` varies by among specimens
 determine it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +60,7 @@ RING = np.pad(np.zeros((3, 3), bool), 1, constant_values=True)
 
 @dataclass(frozen=True)
 class Conditioning:
-    """What was found and removed.
+    """What is removed from the measurements of an acquisition.
 
     Parameters
     ----------
@@ -68,19 +68,46 @@ class Conditioning:
         Subtracted from the images of each sensor [unit of the images]; 0 where none was determined.
     offset_sd : float
         Standard deviation of each [unit of the images]; NaN if none was fitted.
-    n_defects : tuple of S ints
-        Pixels of each sensor that were filled in.
+    defects : ndarray (S, Y, X)
+        Pixels of each sensor that are filled in.
     note : str
         Why an offset was not fitted or not subtracted.
-    variants : tuple of ndarrays (T, S, Y, X)
-        The measurements with one of the corrections changed by its standard error each.
+    imager : ImagerCorrection, optional
+        Deviations of the imager from its description.
     """
 
     offsets: tuple[float, ...]
     offset_sd: float
-    n_defects: tuple[int, ...]
+    defects: Mask
     note: str = ""
-    variants: tuple[Floats, ...] = ()
+    imager: ImagerCorrection | None = None
+
+    @property
+    def n_defects(self) -> tuple[int, ...]:
+        """Pixels of each sensor that are filled in."""
+        return tuple(int(mask.sum()) for mask in self.defects)
+
+    def apply(self, measurement: Floats) -> Floats:
+        """A `measurement (S, Y, X)` without defects, deviations and offsets."""
+        return self._correct(measurement)[1]
+
+    def apply_with_variants(self, measurement: Floats) -> tuple[Floats, ...]:
+        """What `apply` gives, and that with one of the corrections changed by its standard error each."""
+        filled, corrected = self._correct(measurement)
+        # The share of the specimen's light, which is not known well, is that of both sensors.
+        changes = np.where(np.array(self.offsets) > 0, self.offset_sd, 0).astype(np.float32)[:, None, None]
+        variants = [corrected - changes] if any(self.offsets) else []
+        if self.imager:
+            aligned = self.imager.apply(filled)
+            for other, interpolation in self.imager.alternatives():
+                variants.append(corrected + (other.apply(filled, interpolation) - aligned).astype(np.float32))
+        return corrected, *variants
+
+    def _correct(self, measurement: Floats) -> tuple[Floats, Floats]:
+        """A `measurement (S, Y, X)` without defects, and as `apply` gives it."""
+        filled = fill_defects(measurement, self.defects) if self.defects.any() else measurement
+        aligned = self.imager.apply(filled).astype(np.float32) if self.imager else filled
+        return filled, aligned - np.array(self.offsets, np.float32)[:, None, None] if any(self.offsets) else aligned
 
     def columns(self) -> dict[str, float | int | str]:
         """Columns of ``quality.csv``: offset_a, offset_b, offset_sd, defects_a, defects_b, conditioning."""
@@ -100,64 +127,55 @@ class Conditioning:
         return "; ".join([*parts, *([self.note] if self.note else [])])
 
 
-def condition(
-    values: Floats,
+def find_conditioning(
+    measurement: Floats,
     model: Model,
     config: ConditioningConfig = ConditioningConfig(),
     *,
     imager: ImagerCorrection | None = None,
     defects: Mask | None = None,
-) -> tuple[Floats, Conditioning]:
-    """Remove defects, the deviations of the imager, and offsets from the measurements of an acquisition.
+) -> Conditioning:
+    """Find defects and offsets of the sensors in a measurement.
 
     Parameters
     ----------
-    values : ndarray (T, S, Y, X)
-        Measurements of T frames, linear in light.
+    measurement : ndarray (S, Y, X)
+        Images of the sensors, linear in light: of a series, the mean over its frames.
     model : Model
         The model that is to reconstruct them, with the point-spread function of the imager.
     config : ConditioningConfig
         Which corrections to make.
     imager : ImagerCorrection, optional
-        Deviations of the imager from its description.
+        Deviations of the imager from its description, which are corrected before offsets are fitted.
     defects : ndarray (S, Y, X), optional
         Pixels that are known to be defective.
 
     Returns
     -------
-    ndarray (T, S, Y, X), Conditioning
-        Measurements, and what was removed. What the measurement does not determine is left as it is.
+    Conditioning
+        What is to be removed. What the measurement does not determine is left as it is.
     """
-    n_sensors = values.shape[1]
-    found = np.zeros(values.shape[1:], bool) if defects is None else defects.copy()
+    found = np.zeros(measurement.shape, bool) if defects is None else defects.copy()
     if config.defects:
-        found |= find_defects(values, model)
-    filled = fill_defects(values, found) if found.any() else values
-    aligned = filled if imager is None else imager.apply(filled).astype(np.float32)
-    problem = _why_no_offset(aligned, model) if config.offset else ""
-    offsets, sd, note = np.zeros(n_sensors), float("nan"), problem
-    if config.offset and not problem:
-        offsets, sd = estimate_offsets(aligned.mean(0), model.forward_model)
-        determined = offsets > MIN_DEVIATIONS * sd
-        offsets, note = np.where(determined, offsets, 0.0), "" if determined.any() else "no offset is determined"
-    conditioned = aligned - offsets.astype(np.float32)[:, None, None] if offsets.any() else aligned
-    # The share of the specimen's light, which is not known well, is that of both sensors.
-    changes = np.where(offsets > 0, sd, 0).astype(np.float32)[:, None, None]
-    variants = [conditioned - changes] if offsets.any() else []
-    for other, interpolation in imager.alternatives() if imager else ():
-        variants.append(conditioned + (other.apply(filled, interpolation) - aligned).astype(np.float32))
-    n_defects = tuple(int(mask.sum()) for mask in found)
-    return conditioned, Conditioning(tuple(offsets.tolist()), sd, n_defects, note, tuple(variants))
+        found |= find_defects(measurement, model)
+    without_offsets = Conditioning((0.0,) * len(measurement), float("nan"), found, imager=imager)
+    note = _why_no_offset(measurement, model) if config.offset else ""
+    if not config.offset or note:
+        return replace(without_offsets, note=note)
+    offsets, sd = estimate_offsets(without_offsets.apply(measurement), model.forward_model)
+    determined = offsets > MIN_DEVIATIONS * sd
+    note = "" if determined.any() else "no offset is determined"
+    return replace(without_offsets, offsets=tuple(np.where(determined, offsets, 0.0).tolist()), offset_sd=sd, note=note)
 
 
-def _why_no_offset(values: Floats, model: Model) -> str:
-    """Why offsets cannot be fitted; empty if they can."""
+def _why_no_offset(measurement: Floats, model: Model) -> str:
+    """Why offsets cannot be fitted to a `measurement (S, Y, X)`; empty if they can."""
     size = model.description.n_pixels
     if model.psf is None:
         return "offset not fitted: it needs the point-spread function"
-    if values.shape[1] == 1:
+    if len(measurement) == 1:
         return "offset not fitted: one sensor does not determine it"
-    if values.shape[2:] != (size, size):
+    if measurement.shape[1:] != (size, size):
         return f"offset not fitted: the field is larger than {size} x {size} pixels"
     return ""
 
@@ -187,10 +205,10 @@ def estimate_offsets(measurement: Floats, forward: ForwardModel) -> tuple[npt.ND
     return offsets, EVEN_SHARE_SD * light
 
 
-def find_defects(values: Floats, model: Model) -> Mask:
-    """Pixels `(S, Y, X)` that no light through the optics explains, in the mean of frames `(T, S, Y, X)`."""
+def find_defects(measurement: Floats, model: Model) -> Mask:
+    """Pixels `(S, Y, X)` that no light through the optics explains."""
     ratio = _narrowest_ratio(model)
-    found = [_defects(image.clip(0), ratio) for image in values.mean(0, dtype=float)]
+    found = [_defects(image.astype(float).clip(0), ratio) for image in measurement]
     return np.array([mask if mask.mean() <= MAX_DEFECTS else np.zeros_like(mask) for mask in found])
 
 
@@ -232,12 +250,11 @@ def _narrowest_ratio(model: Model) -> float:
     return float(kernel[middle, middle + 1] / kernel[middle, middle])
 
 
-def fill_defects(values: Floats, defects: Mask) -> Floats:
-    """Measurements `(T, S, Y, X)` with the pixels of `defects (S, Y, X)` replaced by a smooth surface around them."""
-    filled = values.copy()
-    for sensor, mask in enumerate(defects):
-        for frame in filled[:, sensor]:
-            weights = ndimage.gaussian_filter((~mask).astype(np.float32), 1.0)
-            smooth = ndimage.gaussian_filter(np.where(mask, 0, frame), 1.0) / np.maximum(weights, 1e-6)
-            frame[mask] = smooth[mask]
+def fill_defects(measurement: Floats, defects: Mask) -> Floats:
+    """A `measurement (S, Y, X)` with the pixels of `defects (S, Y, X)` replaced by a smooth surface around them."""
+    filled = measurement.copy()
+    for image, mask in zip(filled, defects, strict=True):
+        weights = ndimage.gaussian_filter((~mask).astype(np.float32), 1.0)
+        smooth = ndimage.gaussian_filter(np.where(mask, 0, image), 1.0) / np.maximum(weights, 1e-6)
+        image[mask] = smooth[mask]
     return filled

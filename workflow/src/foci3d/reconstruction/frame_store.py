@@ -1,16 +1,16 @@
-"""Frames of a series that are reconstructed, kept on the disk until the series is complete.
+"""Frames of a series that are reconstructed, kept on the disk until its result is written.
 
-An interrupted reconstruction finds there what it has already computed. A frame has the name of the digest of all that
-determines it, so that other images, models or settings find nothing, and its file is complete or absent.
+An interrupted reconstruction finds there what it has already computed, and the memory of one frame is enough for a
+series. A frame has the name of the digest of all that determines it, so that other images, models or settings find
+nothing, and its file is complete or absent.
 """
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +23,11 @@ from foci3d.reconstruction.volume import Reconstruction
 from foci3d.version import __version__
 
 ARRAYS = ("measurement", "probability", "tiles")
-TUPLES = ("depths_um", "depth_sds_um", "occupancy", "sensor_depths_um")
-"""Attributes of a frame that are arrays, and those that are tuples of numbers."""
+"""Attributes of a frame that are arrays; others are numbers, but for its table and its quality."""
 
 
-@dataclass(frozen=True)
-class FrameStore:
-    """Frames in a folder.
+class FrameStore(Sequence[Reconstruction]):
+    """The frames of a series in a folder, read when they are used.
 
     Parameters
     ----------
@@ -39,53 +37,67 @@ class FrameStore:
         All that determines a reconstruction beside the measurement, see `describe_settings`.
     """
 
-    folder: Path
-    settings: str
+    def __init__(self, folder: Path, settings: str) -> None:
+        self.folder = folder
+        self.settings = settings
+        self._paths: list[Path] = []
 
-    def get(self, measurements: Sequence[npt.NDArray[Any]], compute: Callable[..., Reconstruction]) -> Reconstruction:
-        """The frame with these measurements: read, or computed of them and written."""
+    def add(self, measurements: Sequence[npt.NDArray[Any]], compute: Callable[..., Reconstruction]) -> Reconstruction:
+        """Append the frame with these measurements: read, or computed of them and written."""
         path = self.path(measurements)
         frame = self.load(path)
         if frame is None:
             frame = compute(*measurements)
             self.save(path, frame)
+        self._paths.append(path)
+        return frame
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    @overload
+    def __getitem__(self, index: int) -> Reconstruction: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Reconstruction]: ...
+    def __getitem__(self, index: int | slice) -> Reconstruction | list[Reconstruction]:
+        """A frame, or several."""
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        frame = self.load(self._paths[index])
+        assert frame is not None, f"{self._paths[index]} was removed before the result was written"
         return frame
 
     def path(self, measurements: Sequence[npt.NDArray[Any]]) -> Path:
         """File of the frame with these measurements: the frame itself, and its variants."""
-        digest = hashlib.sha256(self.settings.encode())
-        for each in measurements:
-            digest.update(str((each.shape, each.dtype.str)).encode() + np.ascontiguousarray(each).tobytes())
-        return self.folder / f"{digest.hexdigest()[:32]}.npz"
+        return self.folder / f"{digest_arrays(self.settings, measurements)}.npz"
 
     def load(self, path: Path) -> Reconstruction | None:
         """A frame, or None if it is not there."""
         if not path.is_file():
             return None
         with np.load(path, allow_pickle=False) as file:
-            values: dict[str, Any] = {name: file[name] for name in file.files}
-        described = json.loads(str(values.pop("description")))
-        foci = {name.removeprefix("foci "): each for name, each in values.items() if name.startswith("foci ")}
-        arrays: dict[str, Any] = {name: values[name] for name in ARRAYS}
-        tuples: dict[str, Any] = {name: tuple(values[name].tolist()) for name in TUPLES}
+            values: dict[str, Any] = {name: file[name] for name in ARRAYS}
+            foci, described = pd.DataFrame.from_records(file["foci"]), json.loads(str(file["description"]))
         quality = Quality(**described.pop("quality"))
-        return Reconstruction(**arrays, **tuples, foci=pd.DataFrame(foci), quality=quality, **described)
+        values |= {name: tuple(value) if isinstance(value, list) else value for name, value in described.items()}
+        return Reconstruction(**values, foci=foci, quality=quality)
 
     def save(self, path: Path, frame: Reconstruction) -> None:
-        """Write a frame."""
-        described = {
-            "threshold": frame.threshold,
-            "pixel_pitch_um": frame.pixel_pitch_um,
-            "quality": asdict(frame.quality),
-        }
-        values: dict[str, Any] = {name: np.asarray(getattr(frame, name)) for name in (*ARRAYS, *TUPLES)}
-        values |= {f"foci {name}": frame.foci[name].to_numpy() for name in frame.foci}
+        """Write a frame; numbers keep all their digits."""
+        described = {each.name: getattr(frame, each.name) for each in fields(frame) if each.name not in ARRAYS}
+        foci: pd.DataFrame = described.pop("foci")
+        arrays: dict[str, Any] = {name: getattr(frame, name) for name in ARRAYS}
+        description = json.dumps({**described, "quality": asdict(frame.quality)})
         with atomic_path(path) as temporary:
-            np.savez(temporary, **values, description=np.array(json.dumps(described)))
+            np.savez(temporary, **arrays, foci=foci.to_records(index=False), description=np.array(description))
 
-    def remove(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+def digest_arrays(settings: str, arrays: Sequence[npt.NDArray[Any]]) -> str:
+    """Digest of settings and arrays: 32 hexadecimal digits."""
+    digest = hashlib.sha256(settings.encode())
+    for each in arrays:
+        digest.update(str((each.shape, each.dtype.str)).encode() + np.ascontiguousarray(each).tobytes())
+    return digest.hexdigest()[:32]
 
 
 def describe_settings(model: Model, **settings: Any) -> str:
@@ -98,6 +110,7 @@ def describe_settings(model: Model, **settings: Any) -> str:
             "psf": model.psf.digest if model.psf else None,
             "sensor_separation_um": model.sensor_separation_um,
             "average_symmetries": model.average_symmetries,
+            "precision": model.precision,
             "recalibration": recalibration.model_dump_json() if recalibration else None,
             **settings,
         },

@@ -70,7 +70,7 @@ def _frame(
 ) -> Reconstruction:
     """One frame that is usable."""
     layers = ~np.isnan(volume.depths_um[number])
-    probability = volume.probability[number, layers]
+    probability = np.asarray(volume.probability)[number, layers]
     depths_um, sds_um = (each[number, layers] for each in (volume.depths_um, volume.depth_sds_um))
     table = foci[foci["frame"] == number].drop(columns=["frame", CHANNEL], errors="ignore").reset_index(drop=True)
     if threshold is not None and "brightness" not in table:
@@ -78,7 +78,7 @@ def _frame(
     row = quality.iloc[number].to_dict()
     known = {each.name: row[each.name] for each in fields(Quality) if not pd.isna(row.get(each.name))}
     return Reconstruction(
-        measurement=volume.measurement[number],
+        measurement=np.asarray(volume.measurement)[number],
         probability=probability,
         depths_um=tuple(depths_um.tolist()),
         depth_sds_um=tuple(sds_um.tolist()),

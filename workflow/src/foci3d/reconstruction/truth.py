@@ -54,7 +54,7 @@ class Truth:
         if Path(path).suffix.lower() == ".csv":
             return cls(np.zeros((0, 1, 1), bool), (), read_table(path, POSITION)[POSITION])
         volume = read_volume(path)
-        return cls.of_layers(volume.mask[0], tuple(volume.depths_um[0].tolist()))
+        return cls.of_layers(np.asarray(volume.mask)[0], tuple(volume.depths_um[0].tolist()))
 
     def compare(self, result: Reconstruction) -> str:
         """How near a reconstruction is to the truth, in words."""
