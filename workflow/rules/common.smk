@@ -32,7 +32,7 @@ try:
     here = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
     project = Project(check_config(GIVEN, CONFIG_FILES), here.parent)
     config.update(project.values)  # with defaults, for captions and scripts
-    project.acquisitions
+    project.reconstructions.acquisitions
 except InputError as error:
     sys.exit(str(error))
 

@@ -9,17 +9,17 @@ rule align_imager:
     """Deviations of the imager from its description, from acquisitions of single cells or of layers."""
     input:
         **project.model(RECONSTRUCTING),
-        images=[file for acquisition in project.aligning.values() for file in acquisition.files],
+        images=[file for acquisition in project.reconstructions.aligning.values() for file in acquisition.files],
         psf=project.psf,
     output:
-        imager=project.alignment,
+        imager=project.reconstructions.alignment,
     log:
         project.log("align_imager"),
     conda:
         "../../envs/foci3d.yaml"
     threads: project.value("compute/threads")
     params:
-        acquisitions=[row.model_dump(exclude={"description"}) for row in project.aligning.values()],
+        acquisitions=[row.model_dump(exclude={"description"}) for row in project.reconstructions.aligning.values()],
         specimen=project.value("align/specimen"),
         fit=project.value("align/fit"),
         device=project.value("compute/device"),
@@ -32,28 +32,28 @@ rule reconstruct_sample:
     """3-D map of the cells in one acquisition: volume, foci, quality, overview, 3-D view, and tracks over time."""
     input:
         **project.model(RECONSTRUCTING),
-        images=lambda wildcards: project.acquisitions[wildcards.sample].files,
+        images=project.reconstructions.images,
         recalibration=project.recalibration(RECONSTRUCTING),
         psf=project.psf,
-        imager=project.imager_corrections(),
-        unmixing=project.unmixing,
+        imager=project.reconstructions.imager_corrections(),
+        unmixing=project.reconstructions.unmixing,
     output:
-        volume=project.reconstruction("volume.ome.tif"),
-        foci=project.reconstruction("foci.csv"),
-        regions=project.reconstruction("foci.roi.zip"),
-        quality=project.reconstruction("quality.csv"),
+        volume=project.reconstructions.file("volume.ome.tif"),
+        foci=project.reconstructions.file("foci.csv"),
+        regions=project.reconstructions.file("foci.roi.zip"),
+        quality=project.reconstructions.file("quality.csv"),
         overview=report(
-            project.reconstruction("overview.png"),
+            project.reconstructions.file("overview.png"),
             **RECONSTRUCTED,
             labels={"sample": "{sample}", "figure": "overview"},
         ),
         view=report(
-            project.reconstruction("view.html"),
+            project.reconstructions.file("view.html"),
             **RECONSTRUCTED,
             labels={"sample": "{sample}", "figure": "interactive 3-D view"},
         ),
         tracks=report(
-            directory(project.reconstruction("tracks")),
+            directory(project.reconstructions.file("tracks")),
             patterns=["{name}.png"],
             category="Reconstructions",
             caption=project.caption("tracks"),
@@ -62,14 +62,14 @@ rule reconstruct_sample:
     log:
         project.log("reconstruct_sample", "sample"),
     wildcard_constraints:
-        sample=wildcard_regex(project.acquisitions),
+        sample=wildcard_regex(project.reconstructions.acquisitions),
     conda:
         "../../envs/foci3d.yaml"
     threads: project.value("compute/threads")
     params:
         **project.inference(RECONSTRUCTING),
         name=lambda wildcards: wildcards.sample,
-        acquisitions=project.acquisition_values,
+        acquisitions=project.reconstructions.values,
         specimen=project.value("reconstruct/specimen"),
         n_layers=project.value("reconstruct/n_layers"),
         threshold=project.value("reconstruct/threshold"),
@@ -84,15 +84,15 @@ rule reconstruct_sample:
 rule join_channels:
     """Foci and quality of all channels of an acquisition in one table each."""
     input:
-        channel_foci=project.of_channels("foci.csv"),
-        channel_quality=project.of_channels("quality.csv"),
+        channel_foci=project.reconstructions.of_channels("foci.csv"),
+        channel_quality=project.reconstructions.of_channels("quality.csv"),
     output:
-        foci=project.reconstruction("foci.csv"),
-        quality=project.reconstruction("quality.csv"),
+        foci=project.reconstructions.file("foci.csv"),
+        quality=project.reconstructions.file("quality.csv"),
     log:
         project.log("join_channels", "sample"),
     wildcard_constraints:
-        sample=wildcard_regex(project.channels),
+        sample=wildcard_regex(project.reconstructions.channels),
     conda:
         "../../envs/foci3d.yaml"
     params:

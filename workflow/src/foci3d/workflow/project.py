@@ -12,17 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from foci3d.config.architectures import EncoderConfig, ResNetCnnConfig
-from foci3d.config.models import ALIGNED, Config, DatasetConfig, NetworkConfig
-from foci3d.config.samples import Acquisition, Fluorophore, read_samples
+from foci3d.config.models import Config, DatasetConfig, NetworkConfig
 from foci3d.config.tasks import DEPTH_COVERAGE, OutputKind
 from foci3d.errors import InputError
 from foci3d.io.model_files import ModelFiles
 from foci3d.workflow.provenance import code_digest
+from foci3d.workflow.reconstructions import Reconstructions, Wildcards
 
 SPLITS = ("train", "validation", "test")
-
-Wildcards = Any
-"""Wildcards of a job, as attributes."""
 
 
 @dataclass(frozen=True)
@@ -68,36 +65,9 @@ class Project:
         return value
 
     @cached_property
-    def samples(self) -> dict[str, Acquisition]:
-        """The rows of the table of samples, by name."""
-        return self._read_samples(self.config.reconstruct.samples)
-
-    @cached_property
-    def acquisitions(self) -> dict[str, Acquisition | Fluorophore]:
-        """The acquisitions to reconstruct, or the fluorophores of those in several channels, by name."""
-        if not self.config.reconstruct.unmixing:
-            return {**self.samples}
-        from foci3d.io.unmixing import unmix  # which reads a table by a large library
-
-        unmixed = unmix(self.samples.values(), self.config.reconstruct.unmixing)
-        mixed = {row.name for each in unmixed.values() for row in each.channels}
-        return {**{name: row for name, row in self.samples.items() if name not in mixed}, **unmixed}
-
-    @property
-    def channels(self) -> dict[str, list[str]]:
-        """Names of the channels, or fluorophores, of each sample in several."""
-        parts = [name.split("/") for name in self.acquisitions if "/" in name]
-        return {sample: [channel for each, channel in parts if each == sample] for sample, _ in parts}
-
-    @cached_property
-    def aligning(self) -> dict[str, Acquisition]:
-        """The acquisitions to align the imager from, by name; empty where `reconstruct.imager` is not aligned."""
-        is_aligned = self.config.reconstruct.imager == ALIGNED
-        return self._read_samples(self.config.align.samples) if is_aligned else {}
-
-    def _read_samples(self, table: str) -> dict[str, Acquisition]:
-        sensors = self.config.datasets[self.config.networks[self.config.reconstruct.network].dataset].sensors
-        return read_samples(table, self.config.imager, sensors)
+    def reconstructions(self) -> Reconstructions:
+        """The acquisitions of the user, and the files of their reconstructions."""
+        return Reconstructions(self.config)
 
     @property
     def copied(self) -> list[str]:
@@ -417,44 +387,6 @@ class Project:
     def environment(self) -> str:
         """The conda environment of all rules."""
         return str(self.workflow.parent / "envs" / "foci3d.yaml")
-
-    def reconstruction(self, name: str) -> str:
-        """A file or folder of the reconstruction of an acquisition."""
-        return f"{self.results}/reconstructions/{{sample}}/{name}"
-
-    @property
-    def alignment(self) -> str:
-        """The file of the deviations of the imager that the workflow finds."""
-        return f"{self.results}/alignment/imager.yaml"
-
-    def imager_corrections(self) -> list[str]:
-        """The file of the deviations of the imager to reconstruct with, if there is one."""
-        imager = self.config.reconstruct.imager
-        return [self.alignment if imager == ALIGNED else imager] if imager else []
-
-    def reconstructed(self) -> list[str]:
-        """The overview of each acquisition, and the foci of all channels of those in several."""
-        overview, foci = map(self.reconstruction, ("overview.png", "foci.csv"))
-        return [overview.format(sample=name) for name in self.acquisitions] + [
-            foci.format(sample=name) for name in self.channels
-        ]
-
-    def of_channels(self, name: str) -> Callable[[Wildcards], list[str]]:
-        """A function for the files with a name in the results of all channels of a sample."""
-        return lambda wildcards: [
-            self.reconstruction(name).format(sample=f"{wildcards.sample}/{channel}")
-            for channel in self.channels[wildcards.sample]
-        ]
-
-    def unmixing(self, wildcards: Wildcards) -> list[str]:
-        """The table of the light of fluorophores, for one of them."""
-        is_unmixed = isinstance(self.acquisitions[wildcards.sample], Fluorophore)
-        return [self.config.reconstruct.unmixing] if is_unmixed else []
-
-    def acquisition_values(self, wildcards: Wildcards) -> list[dict[str, Any]]:
-        """Plain values of all channels of the sample of an acquisition, without what changes no result."""
-        sample = wildcards.sample.partition("/")[0]
-        return [row.model_dump(exclude={"description"}) for row in self.samples.values() if row.sample == sample]
 
     def figure(self, name: str, suffix: str = "png") -> str:
         """A figure or panel."""
