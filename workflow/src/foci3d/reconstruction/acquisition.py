@@ -261,30 +261,23 @@ def reconstruct_acquisition(
     name, predicting = acquisition.name, model
     if str(found):
         log.info("%s: %s", name, found)
-    frames: list[Reconstruction] | FrameStore = []
-    if resume_folder and len(values) > 1:
-        settings = describe_settings(model, specimen=specimen, threshold=threshold, n_layers=n_layers)
-        frames = FrameStore(resume_folder, settings)
+    settings = describe_settings(model, specimen=specimen, threshold=threshold, n_layers=n_layers)
+    frames = FrameStore(resume_folder if len(values) > 1 else None, settings)
     if resume_folder and values.shape[2:] != (size, size):
         predicting = ResumableModel.of(model, resume_folder / "tiles")
 
     def reconstruct_frame(measurement: npt.NDArray[Any], *variants: npt.NDArray[Any]) -> Reconstruction:
         frame = reconstruct_specimen(measurement, predicting, specimen, threshold, n_layers)
-        if isinstance(predicting, ResumableModel):
-            predicting.forget()
         return fit_depths(propagate_errors(frame, variants, model), model)
 
     progress = Progress(progress_log, "frames", len(values))
-    for index, recorded in enumerate(values):
-        images = found.apply_with_variants(recorded)
-        if isinstance(frames, FrameStore):
-            frame = frames.add(images, reconstruct_frame)
-        else:
-            frame = reconstruct_frame(*images)
-            frames.append(frame)
-        which = f", frame {index + 1} of {len(values)}" if len(values) > 1 else ""
+    for number, recorded in enumerate(values, 1):
+        frame = frames.add(found.apply_with_variants(recorded), reconstruct_frame)
+        if isinstance(predicting, ResumableModel):
+            predicting.forget()
+        which = f", frame {number} of {len(values)}" if len(values) > 1 else ""
         log.info("%s%s: %s", name, which, frame.summary)
-        progress.report(index + 1)
+        progress.report(number)
     if truth:
         log.info("%s: %s", name, truth.compare(frames[0]))
     result = AcquisitionReconstruction(

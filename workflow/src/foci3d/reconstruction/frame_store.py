@@ -27,33 +27,35 @@ ARRAYS = ("measurement", "probability", "tiles")
 
 
 class FrameStore(Sequence[Reconstruction]):
-    """The frames of a series in a folder, read when they are used.
+    """The frames of a series in a folder, read when they are used, or in memory.
 
     Parameters
     ----------
-    folder : Path
-        Where they are.
+    folder : Path or None
+        Where they are; None keeps them in memory.
     settings : str
         All that determines a reconstruction beside the measurement, see `describe_settings`.
     """
 
-    def __init__(self, folder: Path, settings: str) -> None:
+    def __init__(self, folder: Path | None, settings: str) -> None:
         self.folder = folder
         self.settings = settings
-        self._paths: list[Path] = []
+        self._frames: list[Path | Reconstruction] = []
 
     def add(self, measurements: Sequence[npt.NDArray[Any]], compute: Callable[..., Reconstruction]) -> Reconstruction:
-        """Append the frame with these measurements: read, or computed of them and written."""
-        path = self.path(measurements)
-        frame = self.load(path)
-        if frame is None:
+        """Append the frame with these measurements, itself and its variants: read, or computed of them."""
+        if self.folder is None:
             frame = compute(*measurements)
-            self.save(path, frame)
-        self._paths.append(path)
-        return frame
+            self._frames.append(frame)
+            return frame
+        path = self.folder / f"{digest_arrays(self.settings, measurements)}.npz"
+        if not path.is_file():
+            _write_frame(path, compute(*measurements))
+        self._frames.append(path)
+        return _read_frame(path)
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._frames)
 
     @overload
     def __getitem__(self, index: int) -> Reconstruction: ...
@@ -63,33 +65,27 @@ class FrameStore(Sequence[Reconstruction]):
         """A frame, or several."""
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
-        frame = self.load(self._paths[index])
-        assert frame is not None, f"{self._paths[index]} was removed before the result was written"
-        return frame
+        frame = self._frames[index]
+        return _read_frame(frame) if isinstance(frame, Path) else frame
 
-    def path(self, measurements: Sequence[npt.NDArray[Any]]) -> Path:
-        """File of the frame with these measurements: the frame itself, and its variants."""
-        return self.folder / f"{digest_arrays(self.settings, measurements)}.npz"
 
-    def load(self, path: Path) -> Reconstruction | None:
-        """A frame, or None if it is not there."""
-        if not path.is_file():
-            return None
-        with np.load(path, allow_pickle=False) as file:
-            values: dict[str, Any] = {name: file[name] for name in ARRAYS}
-            foci, described = pd.DataFrame.from_records(file["foci"]), json.loads(str(file["description"]))
-        quality = Quality(**described.pop("quality"))
-        values |= {name: tuple(value) if isinstance(value, list) else value for name, value in described.items()}
-        return Reconstruction(**values, foci=foci, quality=quality)
+def _read_frame(path: Path) -> Reconstruction:
+    with np.load(path, allow_pickle=False) as file:
+        values: dict[str, Any] = {name: file[name] for name in ARRAYS}
+        foci, described = pd.DataFrame.from_records(file["foci"]), json.loads(str(file["description"]))
+    quality = Quality(**described.pop("quality"))
+    values |= {name: tuple(value) if isinstance(value, list) else value for name, value in described.items()}
+    return Reconstruction(**values, foci=foci, quality=quality)
 
-    def save(self, path: Path, frame: Reconstruction) -> None:
-        """Write a frame; numbers keep all their digits."""
-        described = {each.name: getattr(frame, each.name) for each in fields(frame) if each.name not in ARRAYS}
-        foci: pd.DataFrame = described.pop("foci")
-        arrays: dict[str, Any] = {name: getattr(frame, name) for name in ARRAYS}
-        description = json.dumps({**described, "quality": asdict(frame.quality)})
-        with atomic_path(path) as temporary:
-            np.savez(temporary, **arrays, foci=foci.to_records(index=False), description=np.array(description))
+
+def _write_frame(path: Path, frame: Reconstruction) -> None:
+    """Write a frame; numbers keep all their digits."""
+    described = {each.name: getattr(frame, each.name) for each in fields(frame) if each.name not in ARRAYS}
+    foci: pd.DataFrame = described.pop("foci")
+    arrays: dict[str, Any] = {name: getattr(frame, name) for name in ARRAYS}
+    description = json.dumps({**described, "quality": asdict(frame.quality)})
+    with atomic_path(path) as temporary:
+        np.savez(temporary, **arrays, foci=foci.to_records(index=False), description=np.array(description))
 
 
 def digest_arrays(settings: str, arrays: Sequence[npt.NDArray[Any]]) -> str:
