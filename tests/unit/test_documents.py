@@ -43,7 +43,7 @@ def test_every_number_is_used_once_defined_and_has_its_commit() -> None:
     sources = (PROJECT / "docs" / "numbers.csv", PROJECT / "docs" / "results" / "measurements.csv")
     names = [row["name"] for source in sources for row in fill_numbers.read_rows(source)]
     assert sorted(used) == sorted(names)
-    assert all(HASH.fullmatch(number.commit) for number in NUMBERS.values())
+    assert all(re.fullmatch("[0-9a-f]{7}", number.commit) for number in NUMBERS.values())
 
 
 def test_provenance_is_that_of_the_record_and_of_the_cards() -> None:
