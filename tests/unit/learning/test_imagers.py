@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from foci3d.config.training import ImagerRangesConfig
+from foci3d.learning import imagers
 from foci3d.learning.imagers import RandomImagers, add_noise
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 
@@ -36,6 +37,17 @@ def test_imagers_differ_and_depend_on_the_seed_alone(config):
     assert all(0.8 <= scale <= 1.2 for scale in scales)
     assert torch.equal(again[2].forward.kernels, first[2].forward.kernels)
     assert not torch.equal(other[2].forward.kernels, first[2].forward.kernels)
+
+
+def test_few_of_many_imagers_are_in_memory(config, monkeypatch):
+    monkeypatch.setattr(imagers, "MAX_KEPT", 2)
+    many = make_imagers(config, n_imagers=4)
+    first = many[0]
+    assert many[0] is first
+    scales = [many[index].depth_scale for index in range(4)]
+    assert len(set(scales)) == 4
+    assert many[0] is not first
+    assert torch.equal(many[0].forward.kernels, first.forward.kernels)
 
 
 def test_an_interval_of_one_value_gives_the_imager_of_these_optics(config):

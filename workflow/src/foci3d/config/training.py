@@ -10,7 +10,7 @@ from foci3d.config.fields import Count, Interval, NonNegative, Positive, Positiv
 class ImagerRangesConfig(Section):
     """Imagers that one network is trained for; each has its own optics, uniform in these intervals."""
 
-    n_imagers: Count = key("imagers; each step has one of them")
+    n_imagers: Count = key("imagers; each step has one of them in turn, so that as many as steps are never seen twice")
     fwhm_deg: PositiveInterval = key("full width at half maximum of the angular acceptance [degrees]")
     standoff_um: Interval = key("thickness of filter and passivation above the pixels [um]")
     linear_fill_factor: PositiveInterval = key("light-sensitive width of a pixel [pitches]")

@@ -20,6 +20,9 @@ from foci3d.optics.symmetries import Symmetry
 DEPTH_STEP_UM = 10.0
 """Largest step between the kernels of a random imager [um]."""
 
+MAX_KEPT = 64
+"""Imagers in memory. Of more, each is made when its step comes, in half a second."""
+
 TransferFunctions = Callable[[ForwardModel, float], Tensor]
 
 
@@ -80,7 +83,7 @@ class RandomImagers(Sequence[TrainingImager]):
         self.ranges, self.imager, self.dataset, self.device = ranges, imager, dataset, device
         self.transfer_functions = transfer_functions
         self.uniform = np.random.default_rng([seed, ranges.n_imagers]).random((ranges.n_imagers, 5))
-        self._make = functools.cache(self._make_imager)
+        self._make = functools.lru_cache(MAX_KEPT)(self._make_imager)
 
     def __len__(self) -> int:
         return self.ranges.n_imagers
