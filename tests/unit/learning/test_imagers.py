@@ -88,3 +88,17 @@ def test_variance_of_the_noise():
     electrons = add_noise(measurements, ranges, torch.Generator().manual_seed(0)) * 1e4
     np.testing.assert_allclose(electrons.mean((0, 2, 3)), [1e4, 2500], rtol=1e-3)
     np.testing.assert_allclose(electrons.var((0, 2, 3)), [1e4 + 50**2, 2500 + 50**2], rtol=0.03)
+
+
+@pytest.mark.parametrize("max_depth_um", [100.0, 200.0, 201.0, 1950.0])
+def test_kernels_of_a_random_imager_are_close_enough_to_interpolate(max_depth_um):
+    depths_um = imagers.kernel_depths_um(max_depth_um)
+    assert depths_um[[0, -1]].tolist() == [0, max_depth_um]
+    assert (depths_um.diff() > 0).all()
+    between_um = (depths_um[1:] + depths_um[:-1]) / 2
+    kernels, exact = (
+        acceptance_kernels(AngularAcceptance(30.0, 0.0, 0.8), depths, N_PIXELS, 55.0)
+        for depths in (depths_um, between_um)
+    )
+    error = (torch.lerp(kernels[1:], kernels[:-1], 0.5) - exact).abs().amax((1, 2)) / exact.amax((1, 2))
+    assert error.max() < 0.005

@@ -1,6 +1,7 @@
 """The imagers that a network is trained for: the configured one, or many with random optics and noise."""
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,10 +19,13 @@ from foci3d.optics.sensor import detect_electrons
 from foci3d.optics.symmetries import Symmetry
 
 DEPTH_STEP_UM = 10.0
-"""Largest step between the kernels of a random imager [um]."""
+"""Smallest step between the kernels of a random imager [um]."""
+
+DEPTH_STEP_SHARE = 0.05
+"""Step between distant kernels, relative to their depth. Kernels widen with depth: it is as exact as the small step."""
 
 MAX_KEPT = 64
-"""Imagers in memory. Of more, each is made when its step comes, in half a second."""
+"""Imagers in memory. Of more, each is made when its step comes, in a fifth of a second."""
 
 TransferFunctions = Callable[[ForwardModel, float], Tensor]
 
@@ -50,6 +54,14 @@ class TrainingImager:
     def measure(self, layers: Tensor, depths_um: Tensor) -> Tensor:
         """Measurements `(N, S, Y, X)` of `layers (N, L, Y, X)`, whose depths `(N, L)` are those of the dataset [um]."""
         return self.forward(layers, self.depth_scale * depths_um)
+
+
+def kernel_depths_um(max_depth_um: float) -> Tensor:
+    """Depths `(D,)` of the kernels of a random imager, from 0 to the largest [um], float64."""
+    even = depth_grid((0, min(DEPTH_STEP_UM / DEPTH_STEP_SHARE, max_depth_um)), DEPTH_STEP_UM)
+    last_um = even[-1].item()
+    n_steps = math.ceil(math.log(max_depth_um / last_um) / math.log1p(DEPTH_STEP_SHARE))
+    return torch.cat([even[:-1], torch.from_numpy(np.geomspace(last_um, max_depth_um, n_steps + 1))])
 
 
 class RandomImagers(Sequence[TrainingImager]):
@@ -99,7 +111,7 @@ class RandomImagers(Sequence[TrainingImager]):
         pitch_um, separation_um = values.pop("pixel_pitch_um"), values.pop("sensor_separation_um")
         depth_scale = separation_um / self.imager.sensor_separation_um if self.dataset.n_sensors > 1 else 1.0
         max_distance_um = max(separation_um, depth_scale * self.dataset.depth_range_um[1])
-        depths_um = depth_grid((0, max_distance_um), DEPTH_STEP_UM)
+        depths_um = kernel_depths_um(max_distance_um)
         kernels = acceptance_kernels(AngularAcceptance(**values), depths_um, self.imager.n_pixels, pitch_um)
         psf = PSF(kernels.float(), depths_um.float(), pitch_um)
         forward = ForwardModel(psf, self.imager.n_pixels, self.dataset.n_sensors, separation_um).to(self.device)
