@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 from descriptions import of_four_layers
+from torch import nn
 
 from foci3d.config.architectures import PhysicsEncoderConfig, PhysicsUNetConfig
 from foci3d.errors import InputError
 from foci3d.learning.model import load_model
 from foci3d.learning.model_file import save_model
 from foci3d.learning.networks import build_network
-from foci3d.learning.networks.physics import Bank, WienerBank
+from foci3d.learning.networks.physics import Bank, Upsampling, WienerBank
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.symmetric_filters import padded_size
 
@@ -157,3 +158,10 @@ def test_an_imager_that_the_model_was_not_trained_for_is_named(forward, make_psf
     assert len(caplog.messages) == 2
     assert "trained for pixel_pitch_um from 55 to 55, and 80 of this imager is outside" in caplog.messages[0]
     assert "sensor_separation_um from 1000 to 1000, and 900" in caplog.messages[1]
+
+
+def test_upsampling_is_the_transposed_convolution_of_the_library():
+    upsampling, library = Upsampling(6, 4, (2, 3), (2, 3)), nn.ConvTranspose2d(6, 4, (2, 3), (2, 3))
+    library.load_state_dict(upsampling.state_dict())
+    images = torch.randn(2, 6, 5, 7)
+    torch.testing.assert_close(upsampling(images), library(images))

@@ -31,6 +31,9 @@ UInts = npt.NDArray[np.uint64]
 N_QUANTILES = 2**16
 """Values that the intensity of a pixel can take, all equally likely: quantiles of its distribution."""
 
+N_LATTICES = 32
+"""Images whose noise is computed at once, of about the same number of lattice cells."""
+
 LAYER_VARIABLES = ("lattice_cells", "x", "y", "threshold", "ratio", "gain", "depth")
 """Uniform random variables of a layer; x, y and depth are between 0 and 1."""
 
@@ -110,7 +113,7 @@ def draw_layers(
         field = draw_fields(generators, n_layers, scene, extent).flatten(0, 1)
     elif scene.perlin_backend == "batched":
         codes = _small_integers(for_lattice, np.uint8, n_layers, n_nodes)
-        field = perlin.perlin_noise(_gradients(codes, sizes), cells, corner, extent, persistence)
+        field = _lattice_noise(codes, sizes, cells, corner, extent, persistence)
     else:
         field = perlin.package_noise(cells, corner * perlin.PERIOD, extent, scene.octaves, persistence)
     ranks = _small_integers(for_ranks, np.uint16, n_layers, extent**2)
@@ -157,12 +160,29 @@ def _small_integers(words: UInts, dtype: type[np.unsignedinteger], n_layers: int
     return torch.from_numpy(integers.astype(np.int32)).view(-1, count)
 
 
-def _gradients(codes: Tensor, sizes: Sequence[int]) -> list[Tensor]:
-    """Gradients `(N, 2, G, G)` of each octave from random bytes `(N, nodes of all octaves)`."""
+def _lattice_noise(
+    codes: Tensor, sizes: Sequence[int], cells: Tensor, corner: Tensor, extent: int, persistence: Tensor
+) -> Tensor:
+    """Perlin noise `(N, extent, extent)`, the images with few `cells (N,)` apart: they need few nodes.
+
+    Gradients follow from random bytes `(N, nodes of all octaves)`, for `sizes` nodes along an axis in each octave.
+    """
+    lattices = codes.split([size**2 for size in sizes], -1)
+    field = torch.empty(len(codes), extent, extent)
+    for images in cells.argsort().split(N_LATTICES):
+        needed = perlin.lattice_sizes(cells[images].max().item(), len(sizes))
+        gradients = [
+            _gradients(lattice[images].view(-1, size, size)[:, :count, :count])
+            for lattice, size, count in zip(lattices, sizes, needed, strict=True)
+        ]
+        field[images] = perlin.perlin_noise(gradients, cells[images], corner[images], extent, persistence[images])
+    return field
+
+
+def _gradients(codes: Tensor) -> Tensor:
+    """Gradients `(N, 2, G, G)` from random bytes `(N, G, G)`."""
     indices = (codes & (len(perlin.GRADIENTS) - 1)).flatten()
-    gradients = torch.stack([part.index_select(0, indices).view_as(codes) for part in perlin.GRADIENTS.T], 1)
-    parts = gradients.split([size**2 for size in sizes], -1)
-    return [part.unflatten(-1, (size, size)) for part, size in zip(parts, sizes, strict=True)]
+    return torch.stack([part.index_select(0, indices).view_as(codes) for part in perlin.GRADIENTS.T], 1)
 
 
 @functools.cache
@@ -222,7 +242,8 @@ def _gaussian_filter(images: Tensor, sigmas_px: Tensor, norm: float) -> Tensor:
     pixels = torch.arange(images.shape[-1], dtype=torch.float32)
     # A filter of almost no width leaves an image as it is.
     offsets = (pixels[:, None] - pixels) / sigmas_px.flatten().clamp_min(1e-3)[:, None, None]
-    weights = functional.normalize((-(offsets**2) / 2).exp(), norm, dim=-1)
+    # Beyond 9 standard deviations, weights are too small to count, and then denormal, which is slow to multiply.
+    weights = functional.normalize((-(offsets**2) / 2).masked_fill(offsets.abs() > 9, -torch.inf).exp(), norm, dim=-1)
     return batched_matmul(batched_matmul(weights, images.flatten(0, 1)), weights.mT).view_as(images)
 
 
