@@ -15,6 +15,7 @@ from foci3d.config.training import TrainingConfig
 from foci3d.errors import InputError
 from foci3d.io.samples import Samples
 from foci3d.learning.batches import Batch
+from foci3d.learning.checkpoint import load_checkpoint
 from foci3d.learning.networks import build_network
 from foci3d.learning.tasks import make_task
 from foci3d.learning.training import TrainingSetup, TrainingState, fit, validate
@@ -128,14 +129,30 @@ def test_validation_is_a_mean_over_all_samples() -> None:
     assert network.training
 
 
-@pytest.mark.parametrize("last", [7, 9])
-def test_resumes_exactly(tmp_path: Path, run: Callable[..., TrainingState], last: int) -> None:
-    whole = run()
+def means_of_batches(state: TrainingState) -> torch.Tensor:
+    return torch.cat([values for name, values in state.best_weights.items() if name.endswith("running_mean")])
+
+
+def test_frozen_statistics_are_those_of_the_steps_before(tmp_path: Path, run: Callable[..., TrainingState]) -> None:
+    whole = run(validation_interval=6, frozen_statistics=0.5, weight_averaging=0.9)
     (tmp_path / "checkpoint").unlink()
     with pytest.raises(KeyboardInterrupt):
-        run(batches=interrupted_at(last))
+        run(validation_interval=6, frozen_statistics=0.5, weight_averaging=0.9, batches=interrupted_at(7))
+    before = load_checkpoint(tmp_path / "checkpoint", CPU)["parts"][-1]
+    means = torch.cat([values for name, values in before.items() if name.endswith("running_mean")])
+    assert whole.best["step"] == 12
+    torch.testing.assert_close(means_of_batches(whole), means)
+
+
+@pytest.mark.parametrize("change", [{}, {"weight_averaging": 0.9, "frozen_statistics": 2 / 3}])
+@pytest.mark.parametrize("last", [7, 9])
+def test_resumes_exactly(tmp_path: Path, run: Callable[..., TrainingState], last: int, change: dict[str, Any]) -> None:
+    whole = run(**change)
+    (tmp_path / "checkpoint").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        run(batches=interrupted_at(last), **change)
     seen: list[int] = []
-    resumed = run(batches=lambda step: seen.append(step) or samples_of(step), seed=1)
+    resumed = run(batches=lambda step: seen.append(step) or samples_of(step), seed=1, **change)
     assert seen == list(range(last // 4 * 4, 12))
     assert without_seconds(resumed) == without_seconds(whole)
     assert all(torch.equal(resumed.best_weights[name], values) for name, values in whole.best_weights.items())

@@ -30,6 +30,12 @@ class TrainingConfig(Section):
     max_learning_rate: Positive = key("peak of the one-cycle schedule", 0.002)
     weight_decay: NonNegative = key("weight decay", 0.01)
     weight_averaging: float = key("decay per step of the weights' moving average, or 0", 0.0, ge=0, lt=1)
+    frozen_statistics: float = key(
+        "share of the steps, the last ones, in which batch normalization has the statistics of predictions",
+        0.0,
+        ge=0,
+        le=1,
+    )
     augment: bool = key("flips, rotations and, where it is exact, the exchange of the sensors", True)
     resample_stacks: bool = key("new combinations and depths of the stored layers in each step", True)
     imagers: ImagerRangesConfig | None = key("imagers to train for, or null: the configured one alone", None)

@@ -178,7 +178,10 @@ def _run_steps(setup: TrainingSetup, fabric: Fabric, parts: _Parts, state: Train
     evaluated_model = make_fabric(setup.device, 1, state.precision).setup_module(parts.evaluated, move_to_device=False)
     start, progress = time.perf_counter() - state.seconds, Progress(log, "steps", config.max_steps, state.step)
     losses: list[Tensor] = []
+    first_frozen = round((1 - config.frozen_statistics) * config.max_steps)
     while state.step < config.max_steps and state.validations_since_best < config.patience:
+        if state.step >= first_frozen:
+            freeze_statistics(parts.network, parts.averaged if state.step == first_frozen else None)
         batch, transfer = setup.batches(state.step)
         samples = take_share(batch, fabric)
         loss = setup.task.loss(compute_logits(model, samples.measurements, transfer), samples)
@@ -203,6 +206,19 @@ def _run_steps(setup: TrainingSetup, fabric: Fabric, parts: _Parts, state: Train
             if fabric.is_global_zero:
                 save_checkpoint(setup.checkpoint, {"parts": parts.state_dicts(), "state": vars(state)})
             losses.clear()
+
+
+def freeze_statistics(network: nn.Module, averaged: AveragedModel | None = None) -> None:
+    """Normalize as in predictions from now on, with the statistics of `averaged` where it is given.
+
+    The samples of a step are of one imager. A network that sees the statistics of the batch learns to read the imager
+    from them, which fails for single measurements.
+    """
+    if averaged:
+        network.load_state_dict(dict(averaged.module.named_buffers()), strict=False)
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
 
 
 @torch.inference_mode()
