@@ -32,6 +32,7 @@ TRAINING = {
     "max_learning_rate": 0.002,
     "weight_averaging": 0.0,
     "maximum_offset": 0.0,
+    "frozen_statistics": 0.0,
     "margin_pixels": 0,
     "weight_decay": 0.01,
     "augment": True,
@@ -165,7 +166,7 @@ def test_from_shards_to_predictions(
         "evaluate_network",
         input={"weights": model["weights"], "model": model["model"], "psf": psf_file, "test": files["test"]},
         output=output,
-        params={"device": "cpu", "average_symmetries": False, **evaluation_params("mine")},
+        params={"inference": {"device": "cpu", "average_symmetries": False}, **evaluation_params("mine")},
     )
     found = Predictions.load(output["predictions"][0])
     assert set(pd.read_csv(output["summary"][0])["network"]) == {name}
@@ -197,8 +198,7 @@ def test_robustness_of_networks_for_masks_and_depths(
                 "robustness": tested.model_dump(mode="json"),
                 "sensor": config.sensor.model_dump(mode="json"),
                 "max_depth_um": 1000.0,
-                "device": "cpu",
-                "average_symmetries": False,
+                "inference": {"device": "cpu", "average_symmetries": False},
                 "n_bootstrap": 10,
                 "seed": 1,
             },

@@ -25,8 +25,8 @@ for network in project.networks:
             "../../envs/foci3d.yaml"
         threads: project.value("compute/threads")
         params:
-            **project.inference(network),
             **SCORING,
+            inference=project.inference(network),
             depth_ranges_um=project.depth_ranges_um(project.test_datasets([network])),
             code=project.code("evaluate_network"),
         script:

@@ -67,7 +67,7 @@ rule reconstruct_sample:
         "../../envs/foci3d.yaml"
     threads: project.value("compute/threads")
     params:
-        **project.inference(RECONSTRUCTING),
+        inference=project.inference(RECONSTRUCTING),
         name=lambda wildcards: wildcards.sample,
         acquisitions=project.reconstructions.values,
         specimen=project.value("reconstruct/specimen"),

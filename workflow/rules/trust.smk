@@ -20,7 +20,7 @@ rule recalibrate_network:
         "../../envs/foci3d.yaml"
     threads: project.value("compute/threads")
     params:
-        **project.inference(),
+        inference=lambda wildcards: project.inference(wildcards.network),
         trust=project.value("trust"),
         appearances=project.appearance_shares,
         code=project.code("recalibrate_network"),
@@ -47,7 +47,7 @@ rule assess_trust:
     params:
         note=table_note("trust"),
         n_samples=project.value("trust/n_samples"),
-        device=project.value("compute/device"),
+        inference=project.inference(project.value("trust/network")),
         n_bootstrap=project.value("n_bootstrap"),
         seed=project.value("seed"),
         code=project.code("assess_trust"),

@@ -6,6 +6,7 @@ writes the reliability diagram, the risk by coverage and the scores of out-of-di
 """
 
 from pathlib import Path
+from typing import Any
 
 from foci3d.confidence.assessment import assess_trust, reliability_diagrams, score_inputs, trust_page
 from foci3d.confidence.reliability import risk_coverage
@@ -22,7 +23,7 @@ def main(
     psf: Path,
     predictions: Path,
     n_samples: int,
-    device: str,
+    inference: dict[str, Any],
     n_bootstrap: int,
     seed: int,
     reliability: Path,
@@ -34,7 +35,7 @@ def main(
     markdown: Path,
 ) -> None:
     test = Predictions.load(predictions)
-    trained = load_model(model, psf=psf, device=device, recalibration=recalibration)
+    trained = load_model(model, psf=psf, recalibration=recalibration, **inference)
     fitted = Recalibration.load(recalibration, trained.description.digests.weights)
     inputs = score_inputs(trained, fitted, test.samples[:n_samples], test.outputs[:n_samples], seed)
     curve = risk_coverage(fitted.probabilities(test.outputs.output), test.target > 0)

@@ -7,6 +7,7 @@ probabilities of cells the ROC curves (CSV).
 
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from foci3d.evaluation.score_files import save_scores
 from foci3d.io.shards import group_by_dataset
@@ -20,8 +21,7 @@ def main(
     psf: Path,
     test: list[Path],
     depth_ranges_um: dict[str, tuple[float, float]],
-    device: str,
-    average_symmetries: bool,
+    inference: dict[str, Any],
     n_bootstrap: int,
     seed: int,
     predictions: list[Path],
@@ -29,7 +29,7 @@ def main(
     summary: list[Path],
     roc: list[Path] = [],  # noqa: B006
 ) -> None:
-    trained = load_model(model, psf=psf, device=device, average_symmetries=average_symmetries, recalibration=None)
+    trained = load_model(model, psf=psf, recalibration=None, **inference)
     splits = group_by_dataset(test)
     files = zip_longest(depth_ranges_um.items(), predictions, samples, summary, roc)
     for (dataset, depth_range_um), path, *tables in files:

@@ -5,6 +5,7 @@ probabilities and depths, the confidence below which to abstain, and the referen
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,11 +23,10 @@ def main(
     validation: list[Path],
     trust: TrustConfig,
     appearances: list[float],
-    device: str,
-    average_symmetries: bool,
+    inference: dict[str, Any],
     recalibration: Path,
 ) -> None:
-    trained = load_model(model, psf=psf, device=device, average_symmetries=average_symmetries, recalibration=None)
+    trained = load_model(model, psf=psf, recalibration=None, **inference)
     samples = read_shards(validation)
     generators = appearance_numbers(torch.from_numpy(samples.index), appearances).numpy()
     recalibrate_network(trained, samples, trust, generators).save(recalibration)

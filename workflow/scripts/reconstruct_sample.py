@@ -4,6 +4,7 @@ Reads images (y, x), a model and its recalibration (JSON); writes volume (OME-TI
 """
 
 from pathlib import Path
+from typing import Any
 
 from foci3d.config.fields import Specimen, UnusableFrames
 from foci3d.config.models import ConditioningConfig, TrackingConfig
@@ -29,16 +30,13 @@ def main(
     conditioning: ConditioningConfig,
     tracking: TrackingConfig,
     unusable_frames: UnusableFrames,
-    device: str,
-    average_symmetries: bool,
+    inference: dict[str, Any],
     volume: Path,
     tracks: Path,
 ) -> None:
     correction = ImagerCorrection.load(imager[0]) if imager else None
     fitted = recalibration[0] if recalibration else None
-    trained = load_corrected_model(
-        model, correction, psf=psf, device=device, average_symmetries=average_symmetries, recalibration=fitted
-    )
+    trained = load_corrected_model(model, correction, psf=psf, recalibration=fitted, **inference)
     result = reconstruct_acquisition(
         find_sources(acquisitions, *unmixing)[name],
         trained,

@@ -103,7 +103,7 @@ def test_networks_of_the_guide_are_trained_applied_scored_and_compared(
         "evaluate_network",
         input={**model, "psf": files["psf"], "test": files["test"]},
         output=output,
-        params={"device": "cpu", "average_symmetries": False, **evaluation_params("stack2")},
+        params={"inference": {"device": "cpu", "average_symmetries": False}, **evaluation_params("stack2")},
         config=plugins,
     )
     (summary,) = output["summary"]

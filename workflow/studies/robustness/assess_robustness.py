@@ -7,6 +7,7 @@ bootstrap resamples are the same for all perturbations.
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -33,13 +34,12 @@ def main(
     robustness: RobustnessConfig,
     sensor: SensorConfig,
     max_depth_um: float,
-    device: str,
-    average_symmetries: bool,
+    inference: dict[str, Any],
     n_bootstrap: int,
     seed: int,
     scores: Path,
 ) -> None:
-    trained = load_model(model, psf=psf, device=device, average_symmetries=average_symmetries, recalibration=None)
+    trained = load_model(model, psf=psf, recalibration=None, **inference)
     first = read_shards(test)[: robustness.n_samples].map(torch.from_numpy)
     noisy = sensor.model_copy(update={"read_noise_electrons": robustness.read_noise_electrons})
     parts = []

@@ -70,6 +70,7 @@ MatFile = Annotated[str, Field(pattern=r"\.mat$", description="a MATLAB file (.m
 UnusableFrames = Literal["skip", "refuse"]
 Specimen = Literal["auto", "layers", "cells", "volume"]
 Precision = Literal["float32", "bfloat16"]
+PrecisionChoice = Literal["auto", "float32", "bfloat16"]
 
 
 class Section(BaseModel):

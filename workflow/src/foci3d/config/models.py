@@ -32,6 +32,7 @@ from foci3d.config.fields import (
     NonNegative,
     Positive,
     PositiveInterval,
+    PrecisionChoice,
     Section,
     Shares,
     Some,
@@ -403,7 +404,7 @@ class ComputeConfig(Section):
     """The machine."""
 
     device: Literal["auto", "cpu", "cuda"] = key("where networks run; auto: on a GPU if there is one", "auto")
-    precision: Literal["auto", "float32", "bfloat16"] = key("arithmetic; auto: bfloat16 where it is faster", "auto")
+    precision: PrecisionChoice = key("arithmetic; auto: bfloat16 where it is faster", "auto")
     threads: Count = key("threads of each job; two jobs with one thread each are faster than in turn with two", 1)
     devices: Count = key("GPUs of one training, or processes on the CPU, which share its threads", 1)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from foci3d.config.fields import Precision
+from foci3d.config.fields import Precision, PrecisionChoice
 from foci3d.errors import InputError
 
 BFLOAT16_INSTRUCTIONS = {"AuthenticAMD": frozenset({"avx512_bf16"}), "GenuineIntel": frozenset({"amx_bf16"})}
@@ -41,7 +41,7 @@ def resolve_device(requested: str) -> torch.device:
     return torch.device(requested)
 
 
-def resolve_precision(requested: str, device: torch.device) -> Precision:
+def resolve_precision(requested: PrecisionChoice, device: torch.device) -> Precision:
     """Precision for a request: ``float32``, ``bfloat16``, or ``auto`` for bfloat16 where it is faster on `device`.
 
     The choice depends on the hardware alone, so that it is the same in every run on a machine.

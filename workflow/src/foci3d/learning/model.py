@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from foci3d.config.fields import Precision
+from foci3d.config.fields import Precision, PrecisionChoice
 from foci3d.errors import InputError
 from foci3d.io.hdf5 import NUMBERS
 from foci3d.io.progress import Progress
 from foci3d.io.samples import NumpyOutputs, Outputs
-from foci3d.learning.device import resolve_device
+from foci3d.learning.device import resolve_device, resolve_precision
 from foci3d.learning.layer_counts import head, select_layers
 from foci3d.learning.model_file import ModelDescription, read_model
 from foci3d.learning.networks import PhysicsNetwork
@@ -297,7 +297,7 @@ def load_model(
     average_symmetries: bool | None = None,
     recalibration: str | Path | None = "auto",
     sensor_separation_um: float | None = None,
-    precision: Precision = "float32",
+    precision: PrecisionChoice = "float32",
 ) -> Model:
     """Load a trained model.
 
@@ -318,9 +318,9 @@ def load_model(
         ``MODEL.recalibration.json`` beside the model if there is one.
     sensor_separation_um : float, optional
         Distance between the sensors of the imager [um]; by default that of the imager of the training data.
-    precision : {"float32", "bfloat16"}
+    precision : {"float32", "bfloat16", "auto"}
         Precision of the convolutions. On a processor that computes in bfloat16, it halves the time, and changes
-        probabilities by about 0.001.
+        probabilities by about 0.001; with ``auto``, it is used there.
 
     Returns
     -------
@@ -347,7 +347,14 @@ def load_model(
     if average_symmetries is None:
         average_symmetries = fitted.average_symmetries if fitted else True
     model = Model(
-        network.eval(), description, kernels, depth_scale, chosen_device, average_symmetries, fitted, precision
+        network.eval(),
+        description,
+        kernels,
+        depth_scale,
+        chosen_device,
+        average_symmetries,
+        fitted,
+        resolve_precision(precision, chosen_device),
     )
     if isinstance(network, PhysicsNetwork):
         network.set_optics(model.forward_model, depth_scale)

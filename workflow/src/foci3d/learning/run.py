@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from foci3d.config.architectures import Architecture
+from foci3d.config.fields import PrecisionChoice
 from foci3d.config.models import DatasetConfig, ImagerConfig
 from foci3d.config.training import TrainingConfig
 from foci3d.errors import InputError
@@ -78,7 +79,7 @@ class TrainingRun:
     dataset: DatasetConfig
     imager: ImagerConfig
     device: str
-    precision: str
+    precision: PrecisionChoice
     seed: int
 
     def make_task(self) -> Task:

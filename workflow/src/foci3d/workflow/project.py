@@ -116,14 +116,10 @@ class Project:
         values = {key: self.values[key] for key in ("imager", "specimen", "illumination", "sensor")}
         return {**values, "psf_width_relative_sd": self.config.psf.width_relative_sd}
 
-    def inference(self, network: str = "") -> dict[str, Any]:
-        """Params of all that applies a network: that of the wildcard, or the one named."""
-
-        def average_symmetries(wildcards: Wildcards) -> bool:
-            return self.network(wildcards.network).average_symmetries
-
-        averages = self.network(network).average_symmetries if network else average_symmetries
-        return {"device": self.config.compute.device, "average_symmetries": averages}
+    def inference(self, network: str) -> dict[str, Any]:
+        """Options of `load_model` for all that applies a network."""
+        averages, compute = self.network(network).average_symmetries, self.config.compute
+        return {"device": compute.device, "precision": compute.precision, "average_symmetries": averages}
 
     def kernel_grid(self) -> dict[str, Any]:
         """Params of all that makes a point-spread function: the depths and pixels of its kernels."""
