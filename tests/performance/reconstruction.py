@@ -4,15 +4,18 @@ It needs the point-spread function, the validation and test splits of stack2 and
 `stack2_physics` and `deblur_physics` of a run, for example of `make demo`. Everything runs in one thread. Each network
 is compared with a classical method that is given the depths of the layers, and whose number of iterations has the
 lowest error on validation samples: layered non-negative least squares for stacks, scikit-image's Richardson-Lucy for
-single layers. Both methods take turns, a sample each; the fastest turn of each counts.
+single layers. Both methods take turns, a sample each or a batch each; the fastest turn of each counts.
 
 ==========================  ========  ================================================================================
-sample_ms                             time of the network for a sample: the images of one sensor or two
-sample_vs_classical         >= 30     time of the classical method over that of the network
-symmetries_vs_classical               the same with the average over the symmetries of the imager
-error, ..._symmetries                 mean error of the network on test samples, without and with that average; below
-                                      classical_error
-images_per_s                          images that the network takes in a second, in batches
+sample_ms                             time of the network for a sample: the images of one sensor or two, in float32
+sample_vs_classical                   time of the classical method over that of the network
+reduced_vs_classical                  the same in bfloat16, where the processor computes in it
+symmetries_vs_classical               the same in float32 with the average over the symmetries of the imager
+batch_sample_ms                       time of the network for a sample of a batch of 16, in bfloat16 where the processor
+                                      computes in it
+batch_vs_classical          >= 30     time of the classical method for this batch over that of the network
+error, ..._reduced,                   mean error of the network on test samples, in float32, in bfloat16, and with the
+..._symmetries                        average; below classical_error
 ==========================  ========  ================================================================================
 """
 
@@ -32,12 +35,14 @@ from foci3d.classical.tuning import tune
 from foci3d.config.models import Config
 from foci3d.io.samples import NumpySamples
 from foci3d.io.shards import read_shards
-from foci3d.learning.model import BATCH_SIZE, load_model
+from foci3d.learning.device import resolve_precision
+from foci3d.learning.model import load_model
 from foci3d.learning.tasks import Task, make_task
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
 
 CONFIG = Config.model_validate(yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text()))
+N_BATCH = 16
 COMPARISONS = {"stack2_physics": "stack2_least_squares", "deblur_physics": "deblur_richardson_lucy"}
 """Networks, and the classical method that each is compared with."""
 
@@ -78,6 +83,7 @@ def compare(
     path = results / "models" / f"{network}.json"
     model = load_model(path, psf=psf, device="cpu", average_symmetries=False, recalibration=None)
     averaged = replace(model, average_symmetries=True)
+    reduced = replace(model, precision=resolve_precision("auto", model.device))
     method = baseline.method.model_copy(update={"iterations": tuple(iterations)})
     classical = tune(method, baseline.spec, baseline.smoothing_sigma_px, forward, validation)
 
@@ -85,8 +91,10 @@ def compare(
     works = {
         "network": lambda: model.predict(sensors[:1]),
         "symmetries": lambda: averaged.predict(sensors[:1]),
+        "reduced": lambda: reduced.predict(sensors[:1]),
         "classical": lambda: classical.predict(forward, sensors[:1], depths_um[:1]),
-        "batch": lambda: model.predict(sensors[:BATCH_SIZE]),
+        "batch": lambda: reduced.predict(sensors[:N_BATCH]),
+        "classical_batch": lambda: classical.predict(forward, sensors[:N_BATCH], depths_um[:N_BATCH]),
     }
     seconds = fastest(works, n_turns)
     symmetric = averaged.predict(sensors).output
@@ -94,9 +102,12 @@ def compare(
         "sample_ms": 1e3 * seconds["network"],
         "classical_sample_ms": 1e3 * seconds["classical"],
         "sample_vs_classical": seconds["classical"] / seconds["network"],
+        "reduced_vs_classical": seconds["classical"] / seconds["reduced"],
         "symmetries_vs_classical": seconds["classical"] / seconds["symmetries"],
-        "images_per_s": sensors[:BATCH_SIZE].shape[0] * sensors.shape[1] / seconds["batch"],
+        "batch_sample_ms": 1e3 * seconds["batch"] / N_BATCH,
+        "batch_vs_classical": seconds["classical_batch"] / seconds["batch"],
         "error": mean_error(model.predict(sensors).output, test, task),
+        "error_reduced": mean_error(reduced.predict(sensors).output, test, task),
         "error_symmetries": mean_error(symmetric, test, task),
         "classical_error": mean_error(classical.predict(forward, sensors, depths_um), test, task),
         "classical_iterations": classical.parameters["iterations"],
