@@ -120,6 +120,19 @@ def test_prediction_for_another_measurement_is_flagged(forward):
     assert wrong > 0.9
 
 
+def test_a_smaller_residual_deviates_only_where_the_number_of_layers_is_fixed():
+    rng = np.random.default_rng(0)
+    usual = rng.normal(size=(200, 10))
+    smaller, larger = (rng.normal(size=(50, 10)) + shift * (np.arange(10) > 1) for shift in (-5, 5))
+
+    def flagged(statistics: np.ndarray, only_excess: bool) -> float:
+        reference = consistency.fit_reference(usual, 0.05, only_excess=only_excess)
+        return (consistency.consistency_scores(reference, statistics).max(1) > reference.threshold).mean()
+
+    assert [flagged(smaller, only_excess) for only_excess in (False, True)] == pytest.approx([1.0, 0.05], abs=0.1)
+    assert [flagged(larger, only_excess) for only_excess in (False, True)] == [1.0, 1.0]
+
+
 @pytest.mark.parametrize("n_sensors", [1, 2])
 @pytest.mark.parametrize("depths_um", [DEPTHS_UM, [-500.0, -400.0, -300.0]], ids=["within", "beyond"])
 @pytest.mark.parametrize("probability", [0.0, 0.5])

@@ -13,6 +13,7 @@ from foci3d.confidence.consistency import DEVIATIONS, relative_residual
 from foci3d.confidence.quality import Quality, assess_quality, quality_table
 from foci3d.confidence.recalibration import as_in_training, prediction_statistics, recalibrate_network
 from foci3d.config.models import TrustConfig
+from foci3d.config.training import ImagerRangesConfig
 from foci3d.io.samples import Outputs, Samples
 from foci3d.learning.model import Model, bound_depths
 from foci3d.learning.model_file import ModelDescription
@@ -288,3 +289,23 @@ def test_light_from_beyond_leaves_the_noise_of_a_sample(model: Model) -> None:
     np.testing.assert_allclose(alone, samples.measurements, rtol=1e-5)
     of_ideal = as_in_training(replace(SAMPLES, measurements=ideal), model, 6, 1.0).measurements
     np.testing.assert_allclose(lit - alone, 3 * (of_ideal - ideal), rtol=1e-3, atol=1e-3)
+
+
+def test_the_reference_of_tiles_is_fitted_to_samples_that_have_no_noise_yet(model: Model) -> None:
+    """Noise on readings that are negative by noise would have no meaning."""
+    imagers = ImagerRangesConfig(
+        n_imagers=1,
+        fwhm_deg=(36.0, 36.0),
+        standoff_um=(20.0, 20.0),
+        linear_fill_factor=(1.0, 1.0),
+        pixel_pitch_um=(55.0, 55.0),
+        sensor_separation_um=(1000.0, 1000.0),
+        noisy_share=1.0,
+        full_well_electrons=(10.0, 10.0),
+        read_noise_electrons=(50.0, 50.0),
+    )
+    training = model.description.training.model_copy(update={"imagers": imagers, "margin_pixels": 3})
+    noisy = replace(model, description=model.description.model_copy(update={"training": training}))
+    assert (as_in_training(SAMPLES, noisy, 3).measurements < 0).any()
+    fitted = recalibrate_network(noisy, SAMPLES, TRUST)
+    assert fitted.tile_reference not in (None, fitted.reference)

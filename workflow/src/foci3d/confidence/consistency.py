@@ -282,8 +282,13 @@ def consistency_statistics(
     return np.concatenate(results)
 
 
-def fit_reference(statistics: FloatArray, false_alarm_rate: float) -> ConsistencyReference:
-    """Fit to the `consistency_statistics (N, F)` of validation samples, of which a share is flagged."""
+def fit_reference(
+    statistics: FloatArray, false_alarm_rate: float, *, only_excess: bool = False
+) -> ConsistencyReference:
+    """Fit to the `consistency_statistics (N, F)` of validation samples, of which a share is flagged.
+
+    Where the number of layers varies, `only_excess` counts: few layers leave a small residual, and are as they should.
+    """
     from sklearn.covariance import LedoitWolf  # slow to import, and whoever applies a model needs it not
 
     covariance = LedoitWolf().fit(statistics[:, 2:])
@@ -294,6 +299,7 @@ def fit_reference(statistics: FloatArray, false_alarm_rate: float) -> Consistenc
         means=(0.0, 0.0, 0.0),
         sds=(1.0, 1.0, 1.0),
         threshold=0.0,
+        only_excess=only_excess,
     )
     deviations = _deviations(reference, statistics)
     means, sds = (tuple(values.tolist()) for values in (deviations.mean(0), deviations.std(0)))
@@ -319,5 +325,7 @@ def _deviations(reference: ConsistencyReference, statistics: FloatArray) -> Floa
             "the recalibration has another number of bands than the residual. Recalibrate the model again."
         )
     offsets = bands - np.array(reference.band_means)
+    if reference.only_excess:
+        offsets = np.maximum(offsets, 0)
     distances = np.einsum("ni,ij,nj->n", offsets, np.array(reference.band_precision), offsets)
     return np.column_stack([abs(widths - reference.width_mean), entropies, np.log1p(distances)])

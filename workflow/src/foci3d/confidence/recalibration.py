@@ -60,7 +60,8 @@ def recalibrate_network(
         If the point-spread function is not known.
     """
     training = model.description.training
-    samples = as_in_training(samples[: trust.n_samples], model, training.margin_pixels)
+    given = samples[: trust.n_samples]
+    samples = as_in_training(given, model, training.margin_pixels)
     raw = model.predict_all(samples.measurements)
     counts = CountRecalibration()
     if raw.count_probabilities is not None:
@@ -90,8 +91,8 @@ def recalibrate_network(
         counts=counts,
         coverage=trust.coverage,
         confidence_threshold=confidence_threshold(outputs.output[~np.isnan(depths_um)], trust.coverage),
-        reference=fit_reference(statistics, trust.false_alarm_rate),
-        tile_reference=_tile_reference(model, samples, counts, trust),
+        reference=fit_reference(statistics, trust.false_alarm_rate, only_excess=model.task.spec.counts_layers),
+        tile_reference=_tile_reference(model, given, counts, trust),
         false_alarm_rate=trust.false_alarm_rate,
         mask_errors=ErrorReference.fit(*mask_errors, trust.false_alarm_rate),
         depth_errors_um=ErrorReference.fit(*depth_errors_um, trust.false_alarm_rate),
@@ -125,7 +126,8 @@ def _tile_reference(
     raw = model.predict_all(surrounded)
     if raw.count_probabilities is not None:
         raw = replace(raw, count_probabilities=counts(raw.count_probabilities))
-    return fit_reference(prediction_statistics(model, surrounded, model.select(raw)), trust.false_alarm_rate)
+    statistics = prediction_statistics(model, surrounded, model.select(raw))
+    return fit_reference(statistics, trust.false_alarm_rate, only_excess=model.task.spec.counts_layers)
 
 
 def _fit_layers(

@@ -208,7 +208,8 @@ class ConsistencyReference(Section):
     """Distribution of the statistics of `foci3d.confidence.consistency` on validation samples.
 
     Means of the width errors and of the residual bands, with the inverse of the covariance of these; means and standard
-    deviations of the deviations of width, entropy and residual; and the score above which a sample is flagged.
+    deviations of the deviations of width, entropy and residual; and the score above which a sample is flagged. Where
+    `only_excess` is set, a residual that is smaller than usual is no deviation.
     """
 
     width_mean: float
@@ -217,6 +218,7 @@ class ConsistencyReference(Section):
     means: tuple[float, float, float]
     sds: tuple[float, float, float]
     threshold: float
+    only_excess: bool = False
 
 
 class Recalibration(Section):
