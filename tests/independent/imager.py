@@ -53,18 +53,19 @@ def pixel_light(y_um: np.ndarray, x_um: np.ndarray, height_um: float, fwhm_deg: 
 
 
 @cache
-def light_per_point(height_um: float) -> float:
+def light_per_point(height_um: float, fwhm_deg: float = FWHM_DEG) -> float:
     """Light that all pixels together receive of a point, to normalize by."""
     extent = int(np.ceil(FARTHEST_SLOPE * height_um / PITCH_UM)) + 1
     centres_um = np.arange(-extent, extent + 1) * PITCH_UM
-    return float(pixel_light(centres_um, centres_um, height_um).sum())
+    return float(pixel_light(centres_um, centres_um, height_um, fwhm_deg).sum())
 
 
 @cache
-def kernel(height_um: float, radius_px: int, shift_px: tuple[float, float]) -> np.ndarray:
+def kernel(height_um: float, radius_px: int, shift_px: tuple[float, float], fwhm_deg: float = FWHM_DEG) -> np.ndarray:
     """Light of a point in the pixels up to `radius_px` away, of a sensor shifted by `shift_px`; in all, 1."""
     centres = np.arange(-radius_px, radius_px + 1)
-    return pixel_light(*((centres + shift) * PITCH_UM for shift in shift_px), height_um) / light_per_point(height_um)
+    light = pixel_light(*((centres + shift) * PITCH_UM for shift in shift_px), height_um, fwhm_deg)
+    return light / light_per_point(height_um, fwhm_deg)
 
 
 def heights_um(depths_um: np.ndarray, flaws: Imperfections) -> np.ndarray:
@@ -73,12 +74,18 @@ def heights_um(depths_um: np.ndarray, flaws: Imperfections) -> np.ndarray:
     return flaws.psf_width * (distances + STANDOFF_UM)
 
 
-def project(layers: np.ndarray, heights: np.ndarray, shift_px: tuple[float, float], n_pixels: int) -> np.ndarray:
+def project(
+    layers: np.ndarray,
+    heights: np.ndarray,
+    shift_px: tuple[float, float],
+    n_pixels: int,
+    fwhm_deg: float = FWHM_DEG,
+) -> np.ndarray:
     """Image of one sensor of n_pixels in the middle of `layers (L, Y, X)` at `heights (L,)`."""
     extent = layers.shape[-1]
     radius = (extent + n_pixels) // 2
     size = fft.next_fast_len(extent + 2 * radius, real=True)
-    kernels = np.stack([kernel(float(height), radius, shift_px) for height in heights])
+    kernels = np.stack([kernel(float(height), radius, shift_px, fwhm_deg) for height in heights])
     spectrum = (fft.rfft2(layers, (size, size)) * fft.rfft2(kernels, (size, size))).sum(0)
     first = radius + (extent - n_pixels) // 2
     return fft.irfft2(spectrum, (size, size))[first : first + n_pixels, first : first + n_pixels]
