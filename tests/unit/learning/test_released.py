@@ -14,7 +14,8 @@ from foci3d.learning.model_file import read_model
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 from foci3d.optics.psf import PSF, depth_grid
 
-NAMES = ("any_layers", "any_layers_one_sensor", "deblurring", "depth_map", "one_sensor", "two_sensors")
+NAMES = ("any_layers", "any_layers_one_sensor", "deblurring", "depth_classes", "depth_map", "one_sensor", "two_sensors")
+WITHOUT_MASKS = ("deblurring", "depth_classes", "depth_map")
 OTHER_IMAGER = {"fwhm_deg": 30.0, "standoff_um": 60.0, "linear_fill_factor": 0.9}
 
 
@@ -35,7 +36,7 @@ def model(request: pytest.FixtureRequest, psf: PSF, caplog: pytest.LogCaptureFix
 
 def test_models_are_small_and_have_cards() -> None:
     files = {f"{name}.{suffix}" for name in NAMES for suffix in ("json", "safetensors", "csv", "md")}
-    files |= {f"{name}.recalibration.json" for name in NAMES if name not in ("deblurring", "depth_map")}
+    files |= {f"{name}.recalibration.json" for name in NAMES if name not in WITHOUT_MASKS}
     assert {path.name for path in released.FOLDER.iterdir()} == files
     assert sum(path.stat().st_size for path in released.FOLDER.iterdir()) < 15e6
     for name in NAMES:
