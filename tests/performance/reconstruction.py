@@ -14,6 +14,7 @@ symmetries_vs_classical               the same in float32 with the average over 
 batch_sample_ms                       time of the network for a sample of a batch of 16, in bfloat16 where the processor
                                       computes in it
 batch_vs_classical          >= 30     time of the classical method for this batch over that of the network
+error_ratio                           error of the classical method over that of the network in float32
 error, ..._reduced,                   mean error of the network on test samples, in float32, in bfloat16, and with the
 ..._symmetries                        average; below classical_error
 ==========================  ========  ================================================================================
@@ -98,6 +99,8 @@ def compare(
     }
     seconds = fastest(works, n_turns)
     symmetric = averaged.predict(sensors).output
+    error = mean_error(model.predict(sensors).output, test, task)
+    classical_error = mean_error(classical.predict(forward, sensors, depths_um), test, task)
     return {
         "sample_ms": 1e3 * seconds["network"],
         "classical_sample_ms": 1e3 * seconds["classical"],
@@ -106,10 +109,11 @@ def compare(
         "symmetries_vs_classical": seconds["classical"] / seconds["symmetries"],
         "batch_sample_ms": 1e3 * seconds["batch"] / N_BATCH,
         "batch_vs_classical": seconds["classical_batch"] / seconds["batch"],
-        "error": mean_error(model.predict(sensors).output, test, task),
+        "error": error,
         "error_reduced": mean_error(reduced.predict(sensors).output, test, task),
         "error_symmetries": mean_error(symmetric, test, task),
-        "classical_error": mean_error(classical.predict(forward, sensors, depths_um), test, task),
+        "classical_error": classical_error,
+        "error_ratio": classical_error / error,
         "classical_iterations": classical.parameters["iterations"],
     }
 
