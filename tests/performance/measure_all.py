@@ -39,7 +39,8 @@ class Script:
         arguments = self.arguments.format(results=results, before=before)
         command = [sys.executable, str(HERE / self.name), *arguments.split()]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        return json.loads(done.stdout), f"tests/performance/{self.name} {self.arguments}".strip()
+        described = self.arguments.format(results="RESULTS", before="CHECKOUT")
+        return json.loads(done.stdout), f"tests/performance/{self.name} {described}".strip()
 
 
 SCRIPTS = (
@@ -57,7 +58,7 @@ SCRIPTS = (
     ),
     Script(
         "reconstruction.py",
-        "{results}",
+        "{results} --iterations 30 100 300 --validation-samples 40 --test-samples 60",
         (
             ("speed.stack.ms", "stack2_physics sample_ms", "ms"),
             ("speed.stack", "stack2_physics sample_vs_classical", "times"),
