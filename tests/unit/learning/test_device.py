@@ -101,3 +101,8 @@ def test_instructions_from_linux(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert device.cpu_vendor(cpuinfo) == "AuthenticAMD"
     assert device.cpu_instructions(tmp_path / "missing") == frozenset()
     assert device.cpu_vendor(tmp_path / "missing") == ""
+
+
+def test_an_unknown_precision_is_no_choice_of_the_processor():
+    with pytest.raises(InputError, match="precision bf16: expected auto, float32, bfloat16"):
+        device.resolve_precision("bf16", torch.device("cpu"))

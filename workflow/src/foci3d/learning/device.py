@@ -1,6 +1,7 @@
 """Device and precision of a computation."""
 
 from pathlib import Path
+from typing import get_args
 
 import torch
 
@@ -45,7 +46,14 @@ def resolve_precision(requested: PrecisionChoice, device: torch.device) -> Preci
     """Precision for a request: ``float32``, ``bfloat16``, or ``auto`` for bfloat16 where it is faster on `device`.
 
     The choice depends on the hardware alone, so that it is the same in every run on a machine.
+
+    Raises
+    ------
+    InputError
+        If there is no such precision.
     """
+    if requested not in get_args(PrecisionChoice):
+        raise InputError(f"precision {requested}: expected {', '.join(get_args(PrecisionChoice))}.")
     if requested == "float32":
         return "float32"
     if requested == "bfloat16":
