@@ -157,6 +157,10 @@ def test_problem_of_a_key(base: Any, overlay: str, parts: list[str], tmp_path: P
             "networks: {stack2_physics: {task: counted_stacks}}",
             ["trust.network is stack2_physics", "a network whose task is masks or stacks"],
         ),
+        (
+            "networks: {deblur_physics: {architecture: {name: staged_unet}}}",
+            ["networks.deblur_physics.task is deblurring", "stacks for architecture staged_unet"],
+        ),
         ("datasets: {stack2: {minimum_gap_um: 400}}", ["datasets.stack2.minimum_gap_um is 400", "at most 333.333"]),
         ("datasets: {moving: {n_layers: 1}}", ["datasets.moving.n_layers is 1", "at least 2"]),
         (

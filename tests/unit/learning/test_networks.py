@@ -129,7 +129,7 @@ def test_a_network_of_ones_own_is_built_and_configured(config: Config, monkeypat
 
 def test_every_architecture_of_the_configuration_can_be_built() -> None:
     names = {"cnn_fc", "conv_deconv", "resnet_cnn", "physics_unet", "physics_encoder"}
-    names |= {"joint_unet", "unrolled_unet", "multiwiener", "sbrnet"}
+    names |= {"joint_unet", "unrolled_unet", "staged_unet", "multiwiener", "sbrnet"}
     assert {*ARCHITECTURES.classes} == names
     assert {*NETWORKS.classes} == {*ARCHITECTURES.classes, "encoder"}
 

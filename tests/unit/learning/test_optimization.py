@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from foci3d.learning.optimization import KernelMuon, average_weights, make_optimizers
+from foci3d.config.training import TrainingConfig
+from foci3d.learning.optimization import KernelMuon, average_weights, make_optimizers, one_cycle
 
 
 @pytest.fixture
@@ -92,3 +93,22 @@ def test_a_kernel_that_is_no_view_of_a_matrix_is_refused():
     kernel = nn.Parameter(torch.rand(4, 3, 3, 3))  # its matrix would be a copy, which is trained in vain
     with pytest.raises(RuntimeError, match="view"):
         KernelMuon([kernel], lr=0.01, weight_decay=0.0)
+
+
+@pytest.mark.parametrize("max_steps", [1, 2, 20, 500])
+@pytest.mark.parametrize("warmup", [0.0, 0.05, 0.3, 0.9])
+def test_learning_rate_peaks_after_the_warmup(network, max_steps, warmup):
+    config = TrainingConfig(max_steps=max_steps, warmup=warmup, max_learning_rate=0.01)
+    optimizer = torch.optim.AdamW(network.parameters())
+    schedule = one_cycle(optimizer, config)
+    rates = []
+    for _ in range(max_steps):
+        rates.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        if len(rates) < max_steps:
+            schedule.step()
+    assert max(rates) <= 0.01
+    assert rates[-1] < 1e-5
+    if max_steps == 500:
+        assert abs(rates.index(max(rates)) - warmup * max_steps) <= 1
+        assert max(rates) == pytest.approx(0.01, rel=0.01)

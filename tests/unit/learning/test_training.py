@@ -17,6 +17,7 @@ from foci3d.io.samples import Samples
 from foci3d.learning.batches import Batch
 from foci3d.learning.checkpoint import load_checkpoint
 from foci3d.learning.networks import build_network
+from foci3d.learning.optimization import one_cycle
 from foci3d.learning.tasks import make_task
 from foci3d.learning.training import TrainingSetup, TrainingState, fit, validate
 
@@ -98,7 +99,7 @@ def test_curves(run: Callable[..., TrainingState]) -> None:
     assert [list(row) for row in curves] == [CURVES] * 3
     assert [row["step"] for row in curves] == [4, 8, 10]
     assert [row["samples"] for row in curves] == [32, 64, 80]
-    schedule = torch.optim.lr_scheduler.OneCycleLR(torch.optim.AdamW([torch.zeros(1)]), 0.01, total_steps=10)
+    schedule = one_cycle(torch.optim.AdamW([torch.zeros(1)]), TRAINING.model_copy(update={"max_steps": 10}))
     rates = []
     for _ in range(9):
         rates.append(schedule.get_last_lr()[0])

@@ -19,6 +19,9 @@ class Architecture(Section):
     is_dense: ClassVar[bool | None] = None
     """Whether the outputs have pixels; None for a network that gives what the task needs."""
 
+    needs_depths: ClassVar[bool] = False
+    """Whether it is for tasks that give masks and depths of the layers alone."""
+
     name: str = key("architecture")
 
 
@@ -97,6 +100,19 @@ class JointUNetConfig(PhysicsUNetConfig):
     """U-Net behind inverses of the forward operator that combine the sensors."""
 
     name: Literal["joint_unet"] = key("architecture")  # type: ignore[assignment]
+
+
+@ARCHITECTURES.add("staged_unet")
+class StagedUNetConfig(PhysicsUNetConfig):
+    """U-Net behind inverses at depths that a first stage estimates, beside those at a grid of depths."""
+
+    needs_depths = True
+
+    name: Literal["staged_unet"] = key("architecture")  # type: ignore[assignment]
+    n_joint_regularizations: Count = key("trained regularizations of the inverses at estimated depths", 2)
+    first_channels: Some[Count] = key(
+        "channels of each level of the first stage, from half the resolution", (32, 64, 128)
+    )
 
 
 @ARCHITECTURES.add("unrolled_unet")

@@ -211,6 +211,8 @@ def _tasks(config: Config) -> Iterator[ConfigProblem]:
             expected = f"{' or '.join(fitting)} for task {spec.name}"
             path = ("networks", name, "architecture", "name")
             yield problem(path, architecture.name, expected, "change it or the task")
+        elif architecture.needs_depths and (spec.kind is not OutputKind.CELL_PROBABILITIES or not spec.layer_values):
+            yield problem(path, spec.name, f"stacks for architecture {architecture.name}", "change one of them")
 
 
 def _fits(settings: type[Any], is_dense: bool) -> bool:

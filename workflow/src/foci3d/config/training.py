@@ -28,6 +28,7 @@ class TrainingConfig(Section):
     batch_size: Count = key("samples in a step", 16)
     optimizer: Literal["adamw", "muon"] = key("optimizer; muon: Muon for hidden layers, AdamW beside it", "adamw")
     max_learning_rate: Positive = key("peak of the one-cycle schedule", 0.002)
+    warmup: float = key("share of the steps in which the learning rate rises to its peak", 0.3, ge=0, lt=1)
     weight_decay: NonNegative = key("weight decay", 0.01)
     weight_averaging: float = key("decay per step of the weights' moving average, or 0", 0.0, ge=0, lt=1)
     frozen_statistics: float = key(

@@ -150,9 +150,9 @@ def _copy_network(model: Model) -> nn.Module:
     network.load_state_dict(model.network.state_dict())
     if isinstance(network, PhysicsNetwork) and isinstance(model.network, PhysicsNetwork):
         bank = model.network.bank
-        if not isinstance(bank, WienerBank):
+        if type(bank) is not WienerBank:
             raise InputError(
-                f"export: the network {model.description.network} has no Wiener filters; expected physics_unet, "
+                f"export: the network {model.description.network} has more than Wiener filters; expected physics_unet, "
                 "physics_encoder or a network without optics. Choose another model."
             )
         network.bank = MatrixWienerBank(bank.cpu(), model.description.n_pixels)  # type: ignore[assignment]

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Muon, Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
 from foci3d.config.training import TrainingConfig
@@ -79,6 +80,17 @@ def make_optimizers(network: nn.Module, config: TrainingConfig) -> list[Optimize
     }
     rest = [parameter for name, parameter in network.named_parameters() if name not in hidden]
     return [KernelMuon([*hidden.values()], **settings), AdamW(rest, fused=True, **settings)]
+
+
+def one_cycle(optimizer: Optimizer, config: TrainingConfig) -> OneCycleLR:
+    """The schedule of an optimizer: its learning rate rises in the first steps, and falls in the others.
+
+    The momentum changes in the opposite direction (Smith and Topin, arXiv:1708.07120).
+    """
+    # Half a step more: where the rise takes exactly one step, the scheduler divides by zero.
+    n_rising = int(config.warmup * config.max_steps) + 0.5
+    share = n_rising / config.max_steps
+    return OneCycleLR(optimizer, config.max_learning_rate, total_steps=config.max_steps, pct_start=share)
 
 
 def average_weights(network: nn.Module, decay: float) -> AveragedModel:

@@ -276,11 +276,15 @@ class Stacks(Masks):
         depths_loss = (depth_loss(depths_mm, variances, samples.depths_um) * occupied).mean()
         occupancy_loss = functional.binary_cross_entropy_with_logits(occupancy, occupied)
         masks_loss = super().loss(logits[:, : self.n_layers], samples)
-        return masks_loss + self.depth_weight * (depths_loss + occupancy_loss)
+        loss = masks_loss + self.depth_weight * (depths_loss + occupancy_loss)
+        if logits.shape[1] == self.n_outputs:
+            return loss
+        deviations_mm = logits[:, self.n_outputs :, 0, 0] - samples.depths_um / UM_PER_MM
+        return loss + (deviations_mm.abs() * occupied).mean()
 
     def _pool(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Depths [mm], their variances [mm^2] and logits of occupancy, each `(N, L)`."""
-        *images, occupancy = logits.float().flatten(2).split(self.n_layers, 1)
+        *images, occupancy = logits[:, : self.n_outputs].float().flatten(2).split(self.n_layers, 1)
         return (*pool_depths(*images), occupancy.mean(-1))
 
 

@@ -23,7 +23,7 @@ from foci3d.io.samples import Samples
 from foci3d.learning.batches import Batch
 from foci3d.learning.checkpoint import load_checkpoint, save_checkpoint
 from foci3d.learning.distributed import average, launched, make_fabric, synchronize_batch_norm, take_share
-from foci3d.learning.optimization import average_weights, make_optimizers
+from foci3d.learning.optimization import average_weights, make_optimizers, one_cycle
 from foci3d.learning.tasks import Task, compute_logits
 
 log = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ class _Parts:
         # On CPUs, convolutions are a fifth faster in this memory format.
         network = setup.network.to(setup.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizers = make_optimizers(network, config)
-        schedules = [OneCycleLR(each, config.max_learning_rate, total_steps=config.max_steps) for each in optimizers]
+        schedules = [one_cycle(each, config) for each in optimizers]
         averaged = average_weights(network, config.weight_averaging) if config.weight_averaging else None
         return cls(network, optimizers, schedules, averaged)
 

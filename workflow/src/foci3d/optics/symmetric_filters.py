@@ -85,6 +85,28 @@ def filter_images(images: Tensor, filters: Tensor) -> Tensor:
     return filtered
 
 
+def filter_jointly(images: Tensor, filters: Tensor) -> Tensor:
+    """Apply filters of each sample, and add those of all sensors.
+
+    Parameters
+    ----------
+    images : Tensor (N, S, P, P), float32
+        Images of S sensors, which are zero beyond their edges.
+    filters : Tensor (N, S, C, F, F), float32
+        Real, even transfer functions of C filters for each sample and sensor, as for `filter_images`.
+
+    Returns
+    -------
+    Tensor (N, C, P, P)
+        Sums over the sensors, differentiable in both.
+    """
+    basis = fourier_basis(images.shape[-1], images.device)
+    n_frequencies = filters.shape[-1]
+    spectra = (basis @ images @ basis.mT).unflatten(-1, (2, n_frequencies)).unflatten(-3, (2, n_frequencies))
+    filtered = (spectra[:, :, None] * filters[..., None, :, None, :]).sum(1)
+    return basis.mT @ (filtered.flatten(-4, -3).flatten(-2) @ basis)
+
+
 class _FilterSpectra(torch.autograd.Function):
     """Filtered images of `spectra (N, S, 2, F, 2, F)`, on CPUs one sample at a time: its products stay in the cache."""
 

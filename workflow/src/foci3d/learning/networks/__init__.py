@@ -10,6 +10,7 @@ name               network                                                      
 `physics_encoder`  its encoder, with a fully connected head                               `(N, out_channels)`
 `joint_unet`       `physics_unet` with inverses that combine the sensors                  `(N, out_channels, Y, X)`
 `unrolled_unet`    `physics_unet` with unrolled proximal gradient steps                   `(N, out_channels, Y, X)`
+`staged_unet`      `physics_unet` with inverses at depths that a first stage estimates    `(N, out_channels, Y, X)`
 `multiwiener`      MultiWienerNet: Wiener filters with trained kernels, then a U-Net      `(N, out_channels, Y, X)`
 `sbrnet`           SBR-Net: residual blocks for the measurements and for their adjoint    `(N, out_channels, Y, X)`
 `encoder`          ResNet-18 with a linear head, to pretrain the encoder of `resnet_cnn`  `(N, out_channels)`
@@ -20,6 +21,7 @@ their meaning.
 """
 
 from foci3d.learning.networks import peers as peers
+from foci3d.learning.networks import staged as staged
 from foci3d.learning.networks import variants as variants
 from foci3d.learning.networks.cnn import ConvDeconv
 from foci3d.learning.networks.physics import PhysicsNetwork

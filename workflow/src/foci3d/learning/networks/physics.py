@@ -271,7 +271,7 @@ class PhysicsUNet(WienerNetwork):
     ) -> None:
         super().__init__(settings, in_channels)
         channels = settings.channels
-        self.encoder = Encoder(self.n_features, channels)
+        self.encoder = Encoder(self.count_inputs(settings, out_channels), channels)
         self.bottom = SelfAttention(channels[-1]) if settings.attention else nn.Identity()
         self.upsampling = nn.ModuleList(
             Upsampling(coarse, fine, 2, 2) for fine, coarse in reversed([*pairwise(channels)])
@@ -280,13 +280,20 @@ class PhysicsUNet(WienerNetwork):
         self.head = nn.Conv2d(channels[0], out_channels, 3, padding=1)
         self.multiple = 2 ** (len(channels) - 1)
 
+    def count_inputs(self, settings: PhysicsUNetConfig | UnrolledUNetConfig, out_channels: int) -> int:
+        """Channels of the input of the U-Net."""
+        return self.n_features
+
     def forward(self, measurements: Tensor, transfer: Tensor | None = None) -> Tensor:
         """Map `(N, S, P, P)` to `(N, out_channels, P, P)`."""
-        n_pixels = measurements.shape[-1]
+        return self.apply_unet(self.features(measurements, transfer))
+
+    def apply_unet(self, inputs: Tensor) -> Tensor:
+        """Map the input of the U-Net, `(N, inputs, P, P)`, to `(N, out_channels, P, P)`."""
+        n_pixels = inputs.shape[-1]
         padding = -n_pixels % self.multiple
         first = padding // 2
-        images = functional.pad(self.features(measurements, transfer), (first, padding - first) * 2, mode="reflect")
-        *skipped, features = self.encoder(images)
+        *skipped, features = self.encoder(functional.pad(inputs, (first, padding - first) * 2, mode="reflect"))
         features = self.bottom(features)
         for upsample, level in zip(self.upsampling, self.decoder, strict=True):
             features = level(torch.cat([upsample(features), skipped.pop()], 1))
