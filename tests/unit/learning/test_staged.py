@@ -1,5 +1,7 @@
 """The U-Net in two stages: its joint inverses against closed forms, its depths, and its training."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -55,6 +57,17 @@ def test_depths_beyond_the_table_are_its_ends(forward, measurements):
     images = bank.joint_images(transfer, measurements, beyond)
     torch.testing.assert_close(images, bank.joint_images(transfer, measurements, ends))
     assert images.isfinite().all()
+
+
+@pytest.mark.parametrize("separation_um", [812.07, 1094.23, 1187.91])
+def test_the_table_stays_within_the_point_spread_function(make_psf, separation_um):
+    psf = make_psf(N_PIXELS)
+    depths_um = torch.linspace(0, separation_um, len(psf.depths_um))
+    forward = ForwardModel(replace(psf, depths_um=depths_um), N_PIXELS, 2, separation_um)
+    bank = StagedBank(SETTINGS, 2)
+    transfer = bank.transfer_functions(forward, depth_scale=separation_um / 1000)
+    first, last = transfer[:, bank.n_grid], transfer[:, -1]
+    torch.testing.assert_close(first, last.flip(0))  # one sensor sees the first depth as the other sees the last
 
 
 def test_depths_of_the_first_stage_are_outputs_of_training_alone(network, measurements):

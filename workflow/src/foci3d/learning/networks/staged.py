@@ -25,7 +25,7 @@ from foci3d.learning.networks.physics import (
 )
 from foci3d.learning.networks.registry import register
 from foci3d.learning.tasks import UM_PER_MM
-from foci3d.optics.forward import FourierOperator
+from foci3d.optics.forward import ForwardModel, FourierOperator
 from foci3d.optics.symmetric_filters import filter_jointly
 
 STEPS_PER_DEPTH = 8
@@ -54,6 +54,15 @@ class StagedBank(WienerBank):
         self.n_grid, self.depths_um = len(grid_um), torch.cat([grid_um, table_um])
         initial = initial_log_regularizations(settings.n_joint_regularizations)
         self.joint_log_regularization = nn.Parameter(initial[:, None].repeat(1, n_sensors))
+
+    def _depths_of(self, forward: ForwardModel, depth_scale: float) -> Tensor:
+        """For depths of the table that the point-spread function does not have, the nearest that it has."""
+        grid_um, table_um = super()._depths_of(forward, depth_scale).tensor_split([self.n_grid], 1)
+        first, last = forward.depths_um[0], forward.depths_um[-1]
+        if forward.n_sensors > 1:
+            seen_from_b = forward.sensor_separation_um - forward.depths_um
+            first, last = torch.maximum(first, seen_from_b[-1]), torch.minimum(last, seen_from_b[0])
+        return torch.cat([grid_um, table_um.clamp(first, last)], 1)
 
     def images(self, transfer: Tensor, measurements: Tensor) -> Tensor:
         """Images of `WienerBank`, at the grid."""
