@@ -108,3 +108,9 @@ def test_inverses_are_computed_in_float32_under_autocast(network, measurements):
     with torch.autocast("cpu", torch.bfloat16):
         images = network.bank.joint_images(network.bank.transfer, measurements, DEPTHS_UM)
     torch.testing.assert_close(images, expected, rtol=0, atol=0)
+
+
+def test_is_described_without_memory():
+    with torch.device("meta"):
+        described = build_network(SETTINGS, 2, 12, N_PIXELS)
+    assert described.state_dict().keys() == build_network(SETTINGS, 2, 12, N_PIXELS).state_dict().keys()

@@ -79,8 +79,7 @@ def filter_images(images: Tensor, filters: Tensor) -> Tensor:
         Filtered images, differentiable in both.
     """
     basis = fourier_basis(images.shape[-1], images.device)
-    n_frequencies = filters.shape[-1]
-    spectra = (basis @ images @ basis.mT).unflatten(-1, (2, n_frequencies)).unflatten(-3, (2, n_frequencies))
+    spectra = _spectra(images, basis)
     filtered: Tensor = _FilterSpectra.apply(spectra, filters, basis)
     return filtered
 
@@ -101,10 +100,14 @@ def filter_jointly(images: Tensor, filters: Tensor) -> Tensor:
         Sums over the sensors, differentiable in both.
     """
     basis = fourier_basis(images.shape[-1], images.device)
-    n_frequencies = filters.shape[-1]
-    spectra = (basis @ images @ basis.mT).unflatten(-1, (2, n_frequencies)).unflatten(-3, (2, n_frequencies))
+    spectra = _spectra(images, basis)
     filtered = (spectra[:, :, None] * filters[..., None, :, None, :]).sum(1)
     return basis.mT @ (filtered.flatten(-4, -3).flatten(-2) @ basis)
+
+
+def _spectra(images: Tensor, basis: Tensor) -> Tensor:
+    """Cosines and sines `(..., 2, F, 2, F)` of `images (..., P, P)`, by the `fourier_basis`."""
+    return (basis @ images @ basis.mT).unflatten(-1, (2, -1)).unflatten(-3, (2, -1))
 
 
 class _FilterSpectra(torch.autograd.Function):

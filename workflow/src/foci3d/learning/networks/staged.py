@@ -50,7 +50,7 @@ class StagedBank(WienerBank):
         super().__init__(grid_um, n_sensors, settings.n_regularizations)
         half_step = float(grid_um[1] - grid_um[0]) / 2
         self.first_um, self.last_um = max(0.0, float(grid_um[0]) - half_step), float(grid_um[-1]) + half_step
-        table_um = torch.linspace(self.first_um, self.last_um, STEPS_PER_DEPTH * len(grid_um) + 1)
+        table_um = torch.linspace(self.first_um, self.last_um, STEPS_PER_DEPTH * len(grid_um) + 1, device="cpu")
         self.n_grid, self.depths_um = len(grid_um), torch.cat([grid_um, table_um])
         initial = initial_log_regularizations(settings.n_joint_regularizations)
         self.joint_log_regularization = nn.Parameter(initial[:, None].repeat(1, n_sensors))
