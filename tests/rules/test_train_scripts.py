@@ -30,6 +30,7 @@ TRAINING = {
     "batch_size": 4,
     "optimizer": "adamw",
     "max_learning_rate": 0.002,
+    "warmup": 0.3,
     "weight_averaging": 0.0,
     "maximum_offset": 0.0,
     "frozen_statistics": 0.0,

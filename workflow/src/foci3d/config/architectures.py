@@ -109,7 +109,7 @@ class StagedUNetConfig(PhysicsUNetConfig):
     needs_depths = True
 
     name: Literal["staged_unet"] = key("architecture")  # type: ignore[assignment]
-    n_joint_regularizations: Count = key("trained regularizations of the inverses at estimated depths", 2)
+    n_joint_regularizations: Count = key("regularizations of the inverses at estimated depths", 2)
     first_channels: Some[Count] = key(
         "channels of each level of the first stage, from half the resolution", (32, 64, 128)
     )

@@ -2,12 +2,13 @@ r"""`physics_unet` in two stages: where the layers are, then what they hold.
 
 Inverses at a grid of depths are sharp where a layer happens to be near one of these. The first stage, a small encoder,
 estimates the depths of the L layers. With the S x L matrix H of the transfer functions of all sensors at these depths,
-the layers that explain the measurement y are, at each spatial frequency and for each trained regularization,
+the layers that explain the measurement y are, at each spatial frequency and for each regularization,
 
 .. math:: \hat x_r = H^* (H H^* + \operatorname{diag}(\lambda_r))^{-1} y ,
 
-and the U-Net sees them beside the inverses at the grid. In training, the estimated depths are outputs, too, from which
-the first stage learns: no gradient reaches it through the inverses.
+and the U-Net sees them beside the inverses at the grid. These regularizations are not trained: their gradient takes a
+sixth of a step and gains nothing. In training, the estimated depths are outputs, too, from which the first stage
+learns: no gradient passes the inverses.
 """
 
 import torch
@@ -45,6 +46,8 @@ class StagedBank(WienerBank):
         Sensors S of a measurement, 1 or 2.
     """
 
+    joint_log_regularization: Tensor
+
     def __init__(self, settings: StagedUNetConfig, n_sensors: int) -> None:
         grid_um = depth_grid_um(settings)
         super().__init__(grid_um, n_sensors, settings.n_regularizations)
@@ -53,7 +56,7 @@ class StagedBank(WienerBank):
         table_um = torch.linspace(self.first_um, self.last_um, STEPS_PER_DEPTH * len(grid_um) + 1, device="cpu")
         self.n_grid, self.depths_um = len(grid_um), torch.cat([grid_um, table_um])
         initial = initial_log_regularizations(settings.n_joint_regularizations)
-        self.joint_log_regularization = nn.Parameter(initial[:, None].repeat(1, n_sensors))
+        self.register_buffer("joint_log_regularization", initial[:, None].repeat(1, n_sensors))
 
     def _depths_of(self, forward: ForwardModel, depth_scale: float) -> Tensor:
         """For depths of the table that the point-spread function does not have, the nearest that it has."""
