@@ -14,13 +14,15 @@ from foci3d.config.architectures import (
     PhysicsEncoderConfig,
     PhysicsUNetConfig,
     ResNetCnnConfig,
+    StagedUNetConfig,
 )
 from foci3d.config.tasks import TASKS
 from foci3d.errors import InputError
 from foci3d.learning.bioimageio_package import write_package
-from foci3d.learning.export import MatrixWienerBank, export_onnx
+from foci3d.learning.export import MatrixStagedBank, MatrixWienerBank, export_onnx
 from foci3d.learning.model import Model
-from foci3d.learning.networks.physics import WienerBank
+from foci3d.learning.networks.physics import Bank, WienerBank
+from foci3d.learning.networks.staged import StagedBank
 from foci3d.learning.tasks import make_task
 from foci3d.optics.forward import ForwardModel
 
@@ -35,6 +37,10 @@ ARCHITECTURES = {
     "physics_unet, deblurring": (
         PhysicsUNetConfig(name="physics_unet", channels=(4, 8), attention=False, **DEPTHS),
         "deblurring",
+    ),
+    "staged_unet": (
+        StagedUNetConfig(name="staged_unet", channels=(4, 8), first_channels=(4, 8), **DEPTHS),
+        "stacks",
     ),
     "physics_encoder": (
         PhysicsEncoderConfig(name="physics_encoder", channels=(4, 8), hidden_features=6, **DEPTHS),
@@ -77,6 +83,17 @@ def test_the_bank_of_matrices_equals_the_one_of_fourier_transforms(forward: Forw
     bank.transfer = torch.fft.rfft2(kernels, (size, size))[0]  # sizes of both parities
     measurements = torch.rand(3, 2, N_PIXELS, N_PIXELS)
     torch.testing.assert_close(MatrixWienerBank(bank, N_PIXELS)(measurements), bank(measurements), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_sensors", [1, 2])
+def test_joint_inverses_by_matrices_equal_those_of_fourier_transforms(make_psf, n_sensors: int) -> None:
+    forward = ForwardModel(make_psf(N_PIXELS), N_PIXELS, n_sensors, 1000.0)
+    bank = StagedBank(StagedUNetConfig(name="staged_unet", **DEPTHS), n_sensors)
+    bank.transfer = Bank.transfer_functions(bank, forward)  # complex
+    measurements, depths_um = torch.rand(2, n_sensors, N_PIXELS, N_PIXELS), torch.tensor([[110.0, 505.0], [310, 740]])
+    exported = MatrixStagedBank(bank, N_PIXELS).joint_images(None, measurements, depths_um)
+    expected = bank.joint_images(bank.transfer, measurements, depths_um)
+    torch.testing.assert_close(exported, expected, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

@@ -8,7 +8,7 @@ numbers, hence the regularized inverses are computed with products of real matri
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -19,7 +19,8 @@ from foci3d.errors import InputError
 from foci3d.io.atomic import atomic_path
 from foci3d.io.samples import Outputs
 from foci3d.learning.model import Model, decode_outputs
-from foci3d.learning.networks.physics import PhysicsNetwork, WienerBank
+from foci3d.learning.networks.physics import Bank, PhysicsNetwork, WienerBank
+from foci3d.learning.networks.staged import StagedBank
 from foci3d.learning.tasks import Task
 from foci3d.optics.symmetric_filters import padded_size
 
@@ -30,6 +31,10 @@ OUTPUTS = {
     "count_probabilities": "probability of 0, 1, ... layers (sample, number of layers)",
 }
 """What the outputs beside the first are, by name."""
+
+
+Pair = tuple[Tensor, Tensor]
+"""Real and imaginary parts of complex numbers."""
 
 
 class MatrixWienerBank(nn.Module):
@@ -64,7 +69,7 @@ class MatrixWienerBank(nn.Module):
 
     def __init__(self, bank: WienerBank, n_pixels: int) -> None:
         super().__init__()
-        transfer = _complex_transfer(bank.transfer, n_pixels)
+        transfer = _complex_transfer(bank.transfer[:, : bank.log_regularization.shape[1]], n_pixels)
         size, half = transfer.shape[-2:]
         pixels, frequencies = torch.arange(n_pixels), torch.arange(size)
         shifted = pixels + n_pixels - 1  # where the bank puts the measurement
@@ -84,15 +89,64 @@ class MatrixWienerBank(nn.Module):
 
     def forward(self, measurements: Tensor, transfer: None = None) -> Tensor:
         """Deconvolved images `(N, S * D * R, P, P)` of `measurements (N, S, P, P)`."""
-        rows = (self.to_rows_real @ measurements, self.to_rows_imag @ measurements)
-        spectra = _matmul(rows, (self.to_columns_real, self.to_columns_imag))
-        real, imag = (part[:, :, None, None] for part in spectra)
-        filtered = (
-            real * self.inverse_real - imag * self.inverse_imag,
-            real * self.inverse_imag + imag * self.inverse_real,
-        )
-        real, imag = _matmul((self.from_rows_real, self.from_rows_imag), filtered)
-        return (real @ self.from_columns_real - imag @ self.from_columns_imag).flatten(1, 3)
+        real, imag = self._spectra(measurements)
+        spectra = (real[:, :, None, None], imag[:, :, None, None])
+        return self._images(_multiply(spectra, (self.inverse_real, self.inverse_imag))).flatten(1, 3)
+
+    def _spectra(self, images: Tensor) -> Pair:
+        rows = (self.to_rows_real @ images, self.to_rows_imag @ images)
+        return _multiply(rows, (self.to_columns_real, self.to_columns_imag), torch.matmul)
+
+    def _images(self, spectra: Pair) -> Tensor:
+        real, imag = _multiply((self.from_rows_real, self.from_rows_imag), spectra, torch.matmul)
+        return real @ self.from_columns_real - imag @ self.from_columns_imag
+
+
+class MatrixStagedBank(MatrixWienerBank):
+    """A `StagedBank` at fixed optics by products of real matrices.
+
+    Parameters
+    ----------
+    bank : StagedBank
+        The bank, with its optics set.
+    n_pixels : int
+        Pixels P of a measurement in y and in x.
+    """
+
+    table_real: Tensor
+    table_imag: Tensor
+    transfer: None = None
+
+    def __init__(self, bank: StagedBank, n_pixels: int) -> None:
+        super().__init__(bank, n_pixels)
+        self.bank = bank
+        transfer = _complex_transfer(bank.transfer, n_pixels)
+        self.register_buffer("table_real", transfer.real.contiguous())
+        self.register_buffer("table_imag", transfer.imag.contiguous())
+
+    def joint_images(self, transfer: None, measurements: Tensor, depths_um: Tensor) -> Tensor:
+        """Those of `StagedBank`: with ``(H H* + noise)^-1 y`` first, as numbers of a sample, then H*."""
+        layers = (self.bank.interpolate(self.table_real, depths_um), self.bank.interpolate(self.table_imag, depths_um))
+        noise = self.bank.joint_log_regularization.exp().T[:, :, None, None]  # (S, R, 1, 1)
+        real, imag = self._spectra(measurements)
+        explained = _solve((real[:, :, None], imag[:, :, None]), layers, noise)  # (N, S, R, F, F')
+        conjugate = (layers[0][:, :, None], -layers[1][:, :, None])
+        real, imag = _multiply((explained[0][:, :, :, None], explained[1][:, :, :, None]), conjugate)
+        return self._images((real.sum(1), imag.sum(1))).flatten(1, 2)
+
+
+def _solve(spectra: Pair, layers: Pair, noise: Tensor) -> Pair:
+    """``(H H* + noise)^-1`` times spectra `(N, S, 1, F, F')`, of H `(N, S, L, F, F')` and noise `(S, R, 1, 1)`."""
+    power = (layers[0].square() + layers[1].square()).sum(2)[:, :, None] + noise  # (N, S, R, F, F')
+    if len(noise) == 1:
+        return spectra[0] / power, spectra[1] / power
+    (first, second), (first_imag, second_imag) = layers[0].unbind(1), layers[1].unbind(1)
+    real, imag = (part.sum(1)[:, None] for part in _multiply((first, first_imag), (second, -second_imag)))
+    determinant = (power[:, 0] * power[:, 1] - real.square() - imag.square())[:, None]
+    mixed = (torch.cat([real, real], 1)[:, :, None], torch.cat([imag, -imag], 1)[:, :, None])
+    by_other = _multiply((spectra[0].flip(1), spectra[1].flip(1)), mixed)
+    real, imag = (part * power.flip(1) - change for part, change in zip(spectra, by_other, strict=True))
+    return real / determinant, imag / determinant
 
 
 def _complex_transfer(transfer: Tensor, n_pixels: int) -> Tensor:
@@ -111,10 +165,13 @@ def _phases(rows: Tensor, columns: Tensor, size: int) -> Tensor:
     return torch.polar(torch.ones_like(angle), angle)
 
 
-def _matmul(left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Product of complex matrices as real and imaginary parts."""
+def _multiply(left: Pair, right: Pair, product: Callable[[Tensor, Tensor], Tensor] = torch.mul) -> Pair:
+    """Product of complex numbers, or of matrices of them."""
     (a, b), (c, d) = left, right
-    return a @ c - b @ d, a @ d + b @ c
+    return product(a, c) - product(b, d), product(a, d) + product(b, c)
+
+
+MATRIX_BANKS: dict[type[Bank], Callable[..., nn.Module]] = {WienerBank: MatrixWienerBank, StagedBank: MatrixStagedBank}
 
 
 class ExportedModel(nn.Module):
@@ -150,12 +207,12 @@ def _copy_network(model: Model) -> nn.Module:
     network.load_state_dict(model.network.state_dict())
     if isinstance(network, PhysicsNetwork) and isinstance(model.network, PhysicsNetwork):
         bank = model.network.bank
-        if type(bank) is not WienerBank:
+        if type(bank) not in MATRIX_BANKS:
             raise InputError(
                 f"export: the network {model.description.network} has more than Wiener filters; expected physics_unet, "
-                "physics_encoder or a network without optics. Choose another model."
+                "staged_unet, physics_encoder or a network without optics. Choose another model."
             )
-        network.bank = MatrixWienerBank(bank.cpu(), model.description.n_pixels)  # type: ignore[assignment]
+        network.bank = MATRIX_BANKS[type(bank)](bank.cpu(), model.description.n_pixels)  # type: ignore[assignment]
     return network.cpu().eval()
 
 

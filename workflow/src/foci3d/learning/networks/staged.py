@@ -75,13 +75,13 @@ class StagedBank(WienerBank):
         """Layers `(N, R * L, P, P)` that explain `measurements (N, S, P, P)`, at `depths_um (N, L)`, in float32."""
         with torch.autocast(measurements.device.type, enabled=False):
             measurements = measurements.float()
-            filters = joint_inverse(self._interpolate(transfer, depths_um), self.joint_log_regularization.exp())
+            filters = joint_inverse(self.interpolate(transfer, depths_um), self.joint_log_regularization.exp())
             if not transfer.is_complex():
                 return filter_jointly(measurements, filters)
             operator = FourierOperator(transfer[None], measurements.shape[-1])
             return operator.layers((filters * operator.spectra(measurements)[:, :, None]).sum(1))
 
-    def _interpolate(self, transfer: Tensor, depths_um: Tensor) -> Tensor:
+    def interpolate(self, transfer: Tensor, depths_um: Tensor) -> Tensor:
         """Transfer functions `(N, S, L, F, F')` at `depths_um (N, L)`, of those of the table."""
         table = transfer[:, self.n_grid :]
         n_steps = table.shape[1] - 1
