@@ -31,7 +31,8 @@ import yaml
 from scipy.signal import fftconvolve
 from threadpoolctl import threadpool_limits
 
-from foci3d.config.models import Config, SceneConfig
+from foci3d.config.datasets import SceneConfig
+from foci3d.config.models import Config
 from foci3d.io import shards
 from foci3d.io.samples import NumpySamples
 from foci3d.optics import linalg

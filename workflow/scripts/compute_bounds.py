@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from foci3d.config.models import SensorConfig, SpecimenConfig
+from foci3d.config.imager import SensorConfig, SpecimenConfig
 from foci3d.io.atomic import atomic_path
 from foci3d.io.shards import read_shards
 from foci3d.optics import bounds

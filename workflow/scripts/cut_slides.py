@@ -6,14 +6,8 @@ measurements (sample, sensor, y, x) and depths [um] to HDF5.
 
 from pathlib import Path
 
-from foci3d.config.models import (
-    DatasetConfig,
-    IlluminationConfig,
-    ImagerConfig,
-    SensorConfig,
-    SlidesConfig,
-    SpecimenConfig,
-)
+from foci3d.config.datasets import DatasetConfig, SlidesConfig
+from foci3d.config.imager import IlluminationConfig, ImagerConfig, SensorConfig, SpecimenConfig
 from foci3d.io import shards
 from foci3d.optics.psf import PSF
 from foci3d.simulation.dataset import Split, generate_slides

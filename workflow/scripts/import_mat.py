@@ -7,7 +7,8 @@ depths [um] to HDF5.
 import logging
 from pathlib import Path
 
-from foci3d.config.models import DatasetConfig, ImagerConfig
+from foci3d.config.datasets import DatasetConfig
+from foci3d.config.imager import ImagerConfig
 from foci3d.io import matlab, shards
 from foci3d.optics.psf import PSF
 from foci3d.workflow.job import run_job

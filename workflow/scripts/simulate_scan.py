@@ -10,7 +10,7 @@ import pandas as pd
 import tifffile
 
 from foci3d.calibration import bead_scan
-from foci3d.config.models import ScanSimulationConfig
+from foci3d.config.imager import ScanSimulationConfig
 from foci3d.io.atomic import atomic_path
 from foci3d.optics.acceptance import AngularAcceptance
 from foci3d.workflow.job import run_job

@@ -7,14 +7,8 @@ HDF5, block by block.
 import logging
 from pathlib import Path
 
-from foci3d.config.models import (
-    DatasetConfig,
-    IlluminationConfig,
-    ImagerConfig,
-    SceneConfig,
-    SensorConfig,
-    SpecimenConfig,
-)
+from foci3d.config.datasets import DatasetConfig, SceneConfig
+from foci3d.config.imager import IlluminationConfig, ImagerConfig, SensorConfig, SpecimenConfig
 from foci3d.io import shards
 from foci3d.optics.psf import PSF
 from foci3d.simulation.dataset import Split, generate_samples

@@ -12,7 +12,7 @@ from ray_sum import BEADS, PITCH_UM
 from foci3d.calibration.acceptance_fit import fit_acceptance
 from foci3d.calibration.bead_scan import find_beads, read_scan, simulate_scan
 from foci3d.calibration.frame_model import Frame
-from foci3d.config.models import ScanSimulationConfig
+from foci3d.config.imager import ScanSimulationConfig
 from foci3d.errors import InputError
 from foci3d.optics.acceptance import AngularAcceptance
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from foci3d.config.models import ImagerConfig
+from foci3d.config.imager import ImagerConfig
 from foci3d.config.samples import read_samples, split_array_name
 from foci3d.errors import InputError
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from foci3d.config.models import Config, DatasetConfig
+from foci3d.config.datasets import DatasetConfig
+from foci3d.config.models import Config
 from foci3d.io.samples import Samples
 from foci3d.io.shards import ShardedArray
 from foci3d.learning import batches

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import signal
 
-from foci3d.config.models import SpecimenConfig
+from foci3d.config.imager import SpecimenConfig
 from foci3d.errors import InputError
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 from foci3d.optics.forward import ForwardModel, FourierOperator, TransformedModel, periodic_transfer, separable_terms

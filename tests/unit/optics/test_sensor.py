@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from foci3d.calibration.bead_scan import simulate_scan
-from foci3d.config.models import ScanSimulationConfig, SensorConfig
+from foci3d.config.imager import ScanSimulationConfig, SensorConfig
 from foci3d.config.training import ImagerRangesConfig
 from foci3d.learning.imagers import add_noise
 from foci3d.optics.acceptance import AngularAcceptance

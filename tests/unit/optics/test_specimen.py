@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.ndimage import shift
 
-from foci3d.config.models import SpecimenConfig
+from foci3d.config.imager import SpecimenConfig
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.specimen import apply_specimen, beam_profile, motion_blur, scatter_sd_um
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from foci3d.config.models import IlluminationConfig, SensorConfig, SpecimenConfig
+from foci3d.config.imager import IlluminationConfig, SensorConfig, SpecimenConfig
 from foci3d.optics.forward import ForwardModel
 from foci3d.simulation.dataset import Split, appearance_numbers, generate_samples, generate_slides, resample_stacks
 from foci3d.simulation.imager import Imager

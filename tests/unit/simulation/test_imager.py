@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from foci3d.config.models import IlluminationConfig, SensorConfig, SpecimenConfig
+from foci3d.config.imager import IlluminationConfig, SensorConfig, SpecimenConfig
 from foci3d.simulation.imager import Imager, perturb_distances, simulate_measurements
 
 N_PIXELS = 51

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from foci3d.config.models import SensorConfig, SpecimenConfig
+from foci3d.config.imager import SensorConfig, SpecimenConfig
 from foci3d.config.perturbations import PERTURBATIONS
 from foci3d.io.samples import Samples
 from foci3d.optics.forward import ForwardModel

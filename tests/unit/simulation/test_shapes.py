@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from foci3d.config.models import DatasetConfig, SceneConfig
+from foci3d.config.datasets import DatasetConfig, SceneConfig
 from foci3d.errors import InputError
 from foci3d.simulation.scene import draw_stacks
 from foci3d.simulation.shapes import SHAPES, draw_fields

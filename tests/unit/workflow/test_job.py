@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from foci3d.config.models import OpticsConfig
+from foci3d.config.imager import OpticsConfig
 from foci3d.errors import InputError
 from foci3d.io import hdf5
 from foci3d.io.digests import digest

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from foci3d.config.models import DatasetConfig
+from foci3d.config.datasets import DatasetConfig
 from foci3d.config.tasks import TASKS, OutputKind, TaskSpec
 from foci3d.errors import InputError
 from foci3d.evaluation.score_files import save_scores

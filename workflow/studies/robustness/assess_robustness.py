@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from foci3d.config.models import SensorConfig
+from foci3d.config.imager import SensorConfig
 from foci3d.config.studies import RobustnessConfig
 from foci3d.evaluation.scores import score
 from foci3d.io.atomic import write_csv

@@ -16,7 +16,7 @@ from scipy import ndimage, stats
 from skimage.feature import peak_local_max
 
 from foci3d.calibration.frame_model import Floats, Frame
-from foci3d.config.models import ScanSimulationConfig
+from foci3d.config.imager import ScanSimulationConfig
 from foci3d.errors import InputError
 from foci3d.io.image_formats import read_image_file
 from foci3d.io.tables import read_table

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from foci3d.config.architectures import ARCHITECTURES, Architecture, ConvDeconvConfig, ResNetCnnConfig
-from foci3d.config.models import BaselineConfig, Config, DatasetConfig, MatFiles, NetworkConfig
+from foci3d.config.datasets import DatasetConfig, MatFiles
+from foci3d.config.models import BaselineConfig, Config, NetworkConfig
 from foci3d.config.problems import ConfigProblem, KeyPath, dotted, missing_file, problem, unknown_name
 from foci3d.config.target_checks import check_targets
 from foci3d.config.tasks import OutputKind, tasks_of_kind

@@ -1,40 +1,31 @@
-"""The configuration as typed models: the one definition of every key, with its type, range and meaning.
+"""The configuration as typed models, the one definition of every key, with its type, range and meaning; here its root.
 
 `config.yaml` holds what the paper says; other keys have a default here. No others are allowed. Models are frozen.
 Numbers are strict: 64.0 is no integer, "1e4" and infinity are no numbers. `foci3d.config.cross_checks` and
 `foci3d.config.target_checks` say how entries must fit each other. `workflow/schemas/config.schema.yaml` and
 `docs/reference/configuration.md` are generated from here.
-
-The sections of all three PSF sources are always present: an overlay is merged into `config.yaml` key by key, so a
-union on `psf.source` would refuse the keys that `config.yaml` holds for the other sources.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import model_validator
 
 from foci3d.config.architectures import ARCHITECTURES, Architecture
 from foci3d.config.classical_methods import CLASSICAL_METHODS, ClassicalMethod
+from foci3d.config.datasets import DatasetConfig, SampleCounts, SceneConfig, ShardCounts, SlidesConfig
 from foci3d.config.fields import (
     Count,
     Fraction,
-    FractionInterval,
-    Interval,
     Many,
-    MatFile,
     Named,
     Names,
     NonNegative,
     Positive,
-    PositiveInterval,
     PrecisionChoice,
     Section,
-    Shares,
     Some,
     Specimen,
     TestDatasets,
@@ -43,227 +34,10 @@ from foci3d.config.fields import (
     key,
 )
 from foci3d.config.figures import FiguresConfig
+from foci3d.config.imager import IlluminationConfig, ImagerConfig, PsfConfig, SensorConfig, SpecimenConfig
 from foci3d.config.studies import RobustnessConfig, SeedReplicatesConfig
 from foci3d.config.tasks import TASKS, ClassicalTask, NetworkTask, TaskSpec
 from foci3d.config.training import TrainingConfig
-
-SCAN_DEPTHS_UM = (25.0, 50.0, 100.0, 150.0, *(100.0 * step for step in (2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 18, 20)))
-
-
-class ImagerConfig(Section):
-    """The imager."""
-
-    n_pixels: int = key("pixels of a measurement in y and in x", ge=16)
-    pixel_pitch_um: Positive = key("distance between neighbouring pixels [um]")
-    sensor_separation_um: Positive = key("distance between sensor A and sensor B [um]")
-
-
-class OpticsConfig(Section):
-    """Optics of the imager as designed: the angular acceptance of its pixels."""
-
-    fwhm_deg: float = key("full width at half maximum of the angular acceptance [degrees]", gt=0, lt=180)
-    standoff_um: NonNegative = key("thickness of filter and passivation above the pixels [um]")
-    linear_fill_factor: float = key("light-sensitive width of a pixel [pitches] [assumed]", 1.0, gt=0, le=1)
-
-
-class ScanConfig(Section):
-    """A z-scan of beads or pinholes."""
-
-    stack: Text = key("TIFF stack, one frame per depth, or `simulated`: a pinhole scan of psf.optics", "simulated")
-    depths: Text = key("CSV file with the column depth_um, one row per frame, or `simulated`", "simulated")
-    pixel_pitch_um: Positive = key("pixel pitch of the frames, also another than the imager's [um] [assumed]", 55.0)
-    saturation: Positive = key("reading at which a pixel is saturated, as of a 12-bit ADC", 4095.0)
-
-
-class ScanSimulationConfig(Section):
-    """The simulated scan."""
-
-    depths_um: Annotated[Many[Positive], Field(min_length=2)] = key("depth of each frame [um]", SCAN_DEPTHS_UM)
-    frame_pixels: int = key("pixels of a frame in y and in x; more show the tails of the kernels", 101, ge=16)
-    n_beads: Count = key("pinholes in a frame", 3)
-    peak_electrons: Positive = key("electrons in the brightest pixel of each frame", 500.0)
-    read_noise_electrons: NonNegative = key("standard deviation of the read noise [electrons]", 20.0)
-    background_electrons: NonNegative = key("mean background [electrons]", 100.0)
-
-
-class PsfConfig(Section):
-    """The point-spread function."""
-
-    source: Literal["scan", "optics", "file"] = key("a z-scan of beads, the designed optics, or your kernels", "scan")
-    kernel_model: Literal["parametric", "radial", "empirical"] = key(
-        "kernels of a scan: fitted, or measured profile or image, which need depth_range_um inside the scan",
-        "parametric",
-    )
-    depth_range_um: Interval = key("depths that the kernels cover [um]")
-    depth_step_um: Positive = key("depth between kernels, interpolated in between [um]", 5.0)
-    scan: ScanConfig = key("a bead or pinhole scan", ScanConfig)
-    simulation: ScanSimulationConfig = key("the simulated scan", ScanSimulationConfig)
-    optics: OpticsConfig = key("the imager's optics as designed")
-    file: Text = key("HDF5 file of kernels (depth, y, x) and depths_um for the source `file`, or `none`", "none")
-    width_relative_sd: float = key("relative standard deviation of the real PSF's width", 0.0, ge=0, lt=0.3)
-
-
-class SceneConfig(Section):
-    """Appearance of a synthetic layer of cells; intervals are sampled uniformly, anew for each layer."""
-
-    shape: Literal["perlin", "ellipses", "filaments"] = key("shape of the cells: thresholded Perlin noise", "perlin")
-    cell_radius_px: PositiveInterval = key(
-        "radius of ellipses, or half the width of a filament; not used by perlin [pixels] [assumed]", (1.5, 7.5)
-    )
-    coverage: FractionInterval = key(
-        "share of a layer that holds cells, in the mean; not used by perlin [assumed]", (0.05, 0.5)
-    )
-    perlin_backend: Literal["batched", "noise_package"] = key(
-        "Perlin noise: a new lattice for each image, or one of the package `noise` (slow)", "batched"
-    )
-    octaves: int = key("octaves of the noise", ge=1, le=8)
-    persistence: FractionInterval = key("amplitude of an octave relative to the one before; low: round foci")
-    lattice_cells: PositiveInterval = key("lattice cells across the image")
-    threshold: Interval = key("noise (0 to 1) above which there are cells")
-    intensity_cv: Interval = key("coefficient of variation of a cell pixel, log-normal")
-    tumour_to_background: PositiveInterval = key("ratio of the means")
-    background_cv: Interval = key("coefficient of variation of a background pixel, log-normal")
-    texture_sigma_px: Interval = key(
-        "standard deviation of the Gaussian filter that correlates pixels [pixels] [measured]", (0.0, 0.0)
-    )
-    edge_sigma_px: Interval = key(
-        "standard deviation of the Gaussian filter that softens borders of cells, not of masks [pixels]", (0.0, 0.0)
-    )
-    gain: PositiveInterval = key("mean of the cell pixels [a.u.]")
-    cluster_coverage: Fraction = key("largest share of the image that a moving cluster covers [assumed]", 0.1)
-
-    @property
-    def intervals(self) -> dict[str, tuple[float, float]]:
-        """The keys that are intervals."""
-        return {key: value for key, value in self if isinstance(value, tuple)}
-
-    @property
-    def has_independent_pixels(self) -> bool:
-        """Whether borders are sharp and pixels independent, with the same coefficients of variation in all layers."""
-        filters = max(self.texture_sigma_px[1], self.edge_sigma_px[1])
-        return filters == 0 and all(low == high for low, high in (self.intensity_cv, self.background_cv))
-
-
-class SpecimenConfig(Section):
-    """What happens to light in the specimen, and its motion; 0 turns an effect off."""
-
-    scatter_per_mm: NonNegative = key("reduced scattering coefficient; valid for depths up to its inverse [1/mm]", 0.0)
-    absorption_per_mm: NonNegative = key("absorption coefficient, attenuates far layers [1/mm]", 0.0)
-    motion_um: NonNegative = key("longest path of the specimen during an exposure, uniform from 0 [um]", 0.0)
-    margin_pixels: int = key("scene beyond each edge of the image [pixels]", 0, ge=0, le=200)
-
-
-class IlluminationConfig(Section):
-    """The laser beam that excites the specimen."""
-
-    beam_radius_um: NonNegative = key("radius at which the beam has fallen to 1/e^2, or 0: even light [um]", 0.0)
-    beam_offset_um: NonNegative = key("standard deviation of the beam's centre in x and in y [um]", 0.0)
-
-
-class SensorConfig(Section):
-    """Noise and read-out of a sensor."""
-
-    full_scale: Positive = key("image value of a full pixel; cells have a mean of gain [a.u.]", 8.0)
-    full_well_electrons: NonNegative = key("electrons of a full pixel, or 0: no noise, saturation or ADC", 0.0)
-    read_noise_electrons: NonNegative = key("standard deviation of the read noise [electrons]", 0.0)
-    adc_bits: int = key("bits of the analogue-to-digital converter", 12, ge=1, le=24)
-
-
-class SampleCounts(Section):
-    """Samples in each split of each dataset."""
-
-    train: Count = key("training samples of each dataset")
-    validation: Count = key("validation samples of each dataset")
-    test: Count = key("test samples of each dataset")
-    sequences: Count = key("moving clusters in the test")
-
-
-class ShardCounts(Section):
-    """Files that each split is written to."""
-
-    train: Count = key("files of a training split; the samples do not depend on it", 5)
-    validation: Count = key("files of a validation split", 2)
-    test: Count = key("files of a test split", 2)
-
-
-class MatFiles(Section):
-    """MATLAB files that take the place of synthetic samples."""
-
-    train: Many[MatFile] = key("MATLAB files to train on")
-    validation: Many[MatFile] = key("MATLAB files to validate on")
-    test: Some[MatFile] = key("MATLAB files to test on")
-
-
-def _parse_source(value: Any) -> Any:
-    """A plain validator, as a union would add its tags to the location of errors."""
-    if value == "synthetic" or isinstance(value, MatFiles):
-        return value
-    if isinstance(value, Mapping):
-        return MatFiles.model_validate(value)
-    raise PydanticCustomError("source", "neither `synthetic` nor MATLAB files by split")
-
-
-Source = Annotated[
-    Literal["synthetic"] | MatFiles,
-    PlainValidator(_parse_source, json_schema_input_type=Literal["synthetic"] | MatFiles),
-]
-
-
-class DatasetConfig(Section):
-    """A dataset."""
-
-    source: Source = key("`synthetic`, or MATLAB files (.mat) by split", "synthetic")
-    scene: Literal["layers", "moving", "slides"] = key(
-        "independent layers, or for tests a cluster or real images", "layers"
-    )
-    appearance: Shares = key(
-        "appearance of synthetic layers, one of appearances, or several with their shares of the samples",
-        {"paper": 1.0},
-        json_schema_extra={"default": "paper"},
-    )
-    n_layers: Count = key("layers of a sample, or the most of them")
-    minimum_layers: int | None = key(
-        "fewest layers of a sample, whose number is uniform up to n_layers, or null: n_layers in each; the first of no "
-        "layers is background without cells, others are dark",
-        None,
-        ge=0,
-    )
-    sensors: Literal["A", "AB"] = key("sensors that measure a sample")
-    depth_range_um: Interval = key("depths of the layers [um]")
-    depth_step_um: NonNegative = key("step of the depths from the start of the range [um]; 0: continuous", 0.0)
-    minimum_gap_um: NonNegative = key("least distance between neighbouring layers [um]", 0.0)
-    overlap: Literal["keep", "remove"] = key("what happens to cells where layers overlap", "keep")
-    empty_layers: float = key("probability that a layer holds no cells; such layers come last", 0.0, ge=0, lt=1)
-
-    @property
-    def is_synthetic(self) -> bool:
-        """Whether samples are synthesized, not read from MATLAB files."""
-        return self.source == "synthetic"
-
-    @property
-    def varies_layers(self) -> bool:
-        """Whether the number of layers varies from sample to sample."""
-        return self.minimum_layers is not None
-
-    @property
-    def n_sensors(self) -> int:
-        """Number of sensors."""
-        return len(self.sensors)
-
-    @property
-    def depth_classes_um(self) -> tuple[float, ...]:
-        """Depths of a dataset whose depths come in steps, empty where they are continuous [um]."""
-        low, high = self.depth_range_um
-        step = self.depth_step_um
-        return tuple(low + index * step for index in range(math.floor((high - low) / step) + 1)) if step else ()
-
-
-class SlidesConfig(Section):
-    """Real microscope images as layers."""
-
-    image: Literal["human_mitosis", "ihc"] = key("nuclei, or colon tissue (resources/README.md)", "human_mitosis")
-    binning: Count = key("pixels of the image averaged into one of the imager, along each axis", 2)
-    n_stacks: Count = key("stacks of crops, of which no two overlap; 25 crops of 51 x 51 pixels fit side by side", 6)
 
 
 class MethodConfig(Section):

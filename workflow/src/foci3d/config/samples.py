@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from foci3d.config.fields import Positive, Section, key
-from foci3d.config.models import ImagerConfig
+from foci3d.config.imager import ImagerConfig
 from foci3d.config.problems import is_file
 from foci3d.errors import InputError
 

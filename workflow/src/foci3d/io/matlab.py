@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from foci3d.config.models import DatasetConfig
+from foci3d.config.datasets import DatasetConfig
 from foci3d.errors import InputError
 from foci3d.io import matlab_arrays
 from foci3d.io.hdf5 import MAX_COMPRESSION, Arrays

@@ -19,7 +19,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from foci3d.config.models import DatasetConfig, ImagerConfig
+from foci3d.config.datasets import DatasetConfig
+from foci3d.config.imager import ImagerConfig
 from foci3d.errors import InputError
 from foci3d.io import hdf5
 from foci3d.io.samples import NumpySamples, Samples

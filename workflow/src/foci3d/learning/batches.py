@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foci3d.config.models import DatasetConfig
+from foci3d.config.datasets import DatasetConfig
 from foci3d.config.training import TrainingConfig
 from foci3d.io.samples import Samples
 from foci3d.io.shards import ShardedArray

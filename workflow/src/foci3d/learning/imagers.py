@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from foci3d.config.models import DatasetConfig, ImagerConfig
+from foci3d.config.datasets import DatasetConfig
+from foci3d.config.imager import ImagerConfig
 from foci3d.config.training import ImagerRangesConfig
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 from foci3d.optics.forward import ForwardModel

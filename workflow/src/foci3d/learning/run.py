@@ -15,8 +15,9 @@ from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from foci3d.config.architectures import Architecture
+from foci3d.config.datasets import DatasetConfig
 from foci3d.config.fields import PrecisionChoice
-from foci3d.config.models import DatasetConfig, ImagerConfig
+from foci3d.config.imager import ImagerConfig
 from foci3d.config.training import TrainingConfig
 from foci3d.errors import InputError
 from foci3d.io import hdf5, shards

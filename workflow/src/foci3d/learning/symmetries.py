@@ -13,7 +13,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from foci3d.config.models import DatasetConfig
+from foci3d.config.datasets import DatasetConfig
 from foci3d.io.samples import Outputs, Samples
 from foci3d.learning.layer_counts import opposite_channels
 from foci3d.optics.symmetries import Symmetry

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foci3d.config.models import SensorConfig
+from foci3d.config.imager import SensorConfig
 
 
 def detect_electrons(

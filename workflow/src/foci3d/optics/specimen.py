@@ -9,7 +9,7 @@ from scipy.special import ive
 from torch import Tensor
 from torch.nn import functional
 
-from foci3d.config.models import SpecimenConfig
+from foci3d.config.imager import SpecimenConfig
 from foci3d.optics.psf import PSF
 
 POINTS_PER_PIXEL = 8

@@ -13,7 +13,7 @@ from numpy.random import SFC64, Generator, SeedSequence
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
-from foci3d.config.models import DatasetConfig, SceneConfig, SlidesConfig
+from foci3d.config.datasets import DatasetConfig, SceneConfig, SlidesConfig
 from foci3d.io.progress import Progress
 from foci3d.io.samples import NumpySamples, Samples, Scenes
 from foci3d.simulation.imager import Imager, simulate_measurements

@@ -13,7 +13,7 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
-from foci3d.config.models import IlluminationConfig, ImagerConfig, SensorConfig, SpecimenConfig
+from foci3d.config.imager import IlluminationConfig, ImagerConfig, SensorConfig, SpecimenConfig
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF
 from foci3d.optics.sensor import Sensor

@@ -7,7 +7,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from foci3d.config.models import SensorConfig, SpecimenConfig
+from foci3d.config.imager import SensorConfig, SpecimenConfig
 from foci3d.config.perturbations import (
     LATERAL_OFFSET,
     LAYER_SPACING,

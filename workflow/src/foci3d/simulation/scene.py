@@ -20,7 +20,7 @@ from scipy.special import ndtri
 from torch import Tensor
 from torch.nn import functional
 
-from foci3d.config.models import DatasetConfig, SceneConfig
+from foci3d.config.datasets import DatasetConfig, SceneConfig
 from foci3d.io.samples import Scenes
 from foci3d.optics.linalg import batched_matmul
 from foci3d.simulation import perlin

@@ -13,7 +13,7 @@ from numpy.random import Generator
 from scipy import ndimage
 from torch import Tensor
 
-from foci3d.config.models import SceneConfig
+from foci3d.config.datasets import SceneConfig
 from foci3d.config.registry import NameRegistry
 
 Field = npt.NDArray[np.float32]

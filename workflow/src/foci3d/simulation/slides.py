@@ -17,7 +17,7 @@ from skimage.filters import threshold_otsu
 from skimage.transform import downscale_local_mean
 from torch import Tensor
 
-from foci3d.config.models import DatasetConfig, SlidesConfig
+from foci3d.config.datasets import DatasetConfig, SlidesConfig
 from foci3d.errors import InputError
 from foci3d.io.image_formats import read_image_file
 from foci3d.io.samples import Scenes

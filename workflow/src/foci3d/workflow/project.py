@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from foci3d.config.architectures import EncoderConfig, ResNetCnnConfig
-from foci3d.config.models import Config, DatasetConfig, NetworkConfig
+from foci3d.config.datasets import DatasetConfig
+from foci3d.config.models import Config, NetworkConfig
 from foci3d.config.tasks import DEPTH_COVERAGE, OutputKind
 from foci3d.errors import InputError
 from foci3d.io.model_files import ModelFiles
