@@ -14,6 +14,7 @@ from evaluated import evaluation_files, evaluation_params
 from safetensors.torch import load_file
 
 from foci3d.config.models import Config
+from foci3d.config.training import TrainingConfig
 from foci3d.evaluation.scores import score
 from foci3d.io import shards
 from foci3d.io.predictions import Predictions
@@ -25,23 +26,7 @@ from foci3d.optics.psf import PSF
 
 N_PIXELS = 17
 SAMPLES = {"train": 12, "validation": 6, "test": 6}
-TRAINING = {
-    "max_steps": 4,
-    "batch_size": 4,
-    "optimizer": "adamw",
-    "max_learning_rate": 0.002,
-    "warmup": 0.3,
-    "weight_averaging": 0.0,
-    "maximum_offset": 0.0,
-    "frozen_statistics": 0.0,
-    "margin_pixels": 0,
-    "weight_decay": 0.01,
-    "augment": True,
-    "resample_stacks": True,
-    "imagers": None,
-    "validation_interval": 2,
-    "patience": 10,
-}
+TRAINING = {"max_steps": 4, "batch_size": 4, "validation_interval": 2}
 ONE_LAYER = {
     "source": "synthetic",
     "scene": "layers",
@@ -241,7 +226,8 @@ def test_the_description_says_what_the_model_was_made_from(
     ]
     names = ("network", "dataset", "task", "in_channels", "out_channels", "n_layers", "n_pixels")
     assert [model[name] for name in names] == ["stack", "mine", "masks", 2, 2, 2, N_PIXELS]
-    assert (model["training"], model["precision"]) == (TRAINING, "float32")
+    assert TrainingConfig.model_validate(model["training"]) == TrainingConfig(**TRAINING)
+    assert model["precision"] == "float32"
     assert (model["digests"]["psf"], model["digests"]["code"]) == (PSF.load(psf_file).digest, "abc")
     assert model["best_step"] in (2, 4)
 
