@@ -86,7 +86,7 @@ def measure_checkout(checkout: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Steps and predictions of a network that knows the optics")
+    parser = argparse.ArgumentParser(description="Steps and predictions of a network that uses the PSF")
     parser.add_argument("--before", type=Path, help="another checkout of foci3d, to compare with")
     parser.add_argument("--turns", type=int, default=5, help="turns of each checkout")
     parser.add_argument("--measure", action="store_true", help="measure the foci3d that is imported, and nothing else")

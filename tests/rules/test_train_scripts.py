@@ -347,7 +347,7 @@ PHYSICS_UNET = {
 
 @pytest.fixture
 def many_imagers(train: Callable[..., Files], split_files: Any) -> Files:
-    """A network that knows the optics, trained over two imagers with noise and empty layers."""
+    """A network that uses the PSF, trained over two imagers with noise and empty layers."""
     change = {"architecture": PHYSICS_UNET, "dataset": {**STACK, "empty_layers": 0.3}}
     return train("depths", split_files(STACK), training={"imagers": IMAGERS}, **change)
 

@@ -1,4 +1,4 @@
-"""Networks that know the optics: their inverses against a dense matrix, and their dependence on the PSF."""
+"""Networks that use the PSF: their inverses against a dense matrix, and their dependence on the PSF."""
 
 from dataclasses import replace
 

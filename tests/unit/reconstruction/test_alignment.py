@@ -39,7 +39,7 @@ def test_standard_errors_are_those_of_the_spread():
 
 def test_a_model_without_optics_is_refused(config):
     description = small_description(config)
-    with pytest.raises(InputError, match="network of two sensors that knows the optics"):
+    with pytest.raises(InputError, match="network of two sensors that uses the PSF"):
         foci3d.align([], Model(description.build_network(), description))
 
 

@@ -38,7 +38,7 @@ Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Folder = Annotated[Path, Parameter(help="Folder of the results.")]
 PsfFile = Annotated[
     Path | None,
-    Parameter(help="Point-spread function of the imager (HDF5); networks that know the optics need it."),
+    Parameter(help="Point-spread function of the imager (HDF5); networks that use the PSF need it."),
 ]
 Separation = Annotated[
     Length | None,

@@ -138,7 +138,7 @@ def export(*, model: Path, out: Path, psf: PsfFile = None, sensor_separation_um:
     of the task, which its metadata describe. The recalibration of the model, if
     it has one, is copied beside it. With a file name that ends in .zip, a package of the BioImage
     Model Zoo is written around it. The point-spread function of a network that
-    knows the optics becomes a constant of the file. Needs the extras `onnx` and,
+    uses the PSF becomes a constant of the file. Needs the extras `onnx` and,
     for a package, `bioimageio`: pip install '.[onnx,bioimageio]' in a clone.
 
     For example:

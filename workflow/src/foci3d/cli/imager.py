@@ -126,7 +126,7 @@ def align(
     mirrored
         The images of sensor B are mirrored in x against those of sensor A.
     model
-        Trained model (JSON) of two sensors that knows the optics; by default the released one.
+        Trained model (JSON) of two sensors that uses the PSF; by default the released one.
     specimen
         Layers of cells, or a few single cells or beads that are smaller than a pixel, which determine more.
     fit

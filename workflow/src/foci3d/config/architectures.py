@@ -62,7 +62,7 @@ class ResNetCnnConfig(Architecture):
 
 
 class DepthGridConfig(Architecture):
-    """Settings that the networks which know the optics share."""
+    """Settings that the networks which use the PSF share."""
 
     is_dense = True
 

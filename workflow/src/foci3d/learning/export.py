@@ -1,7 +1,7 @@
 """Trained models as ONNX, for programs without Python or PyTorch.
 
 The file computes what `Model.predict_all` computes without the average over symmetries: the measurements are
-normalized, passed through the network and decoded. A network that knows the optics is exported for one point-spread
+normalized, passed through the network and decoded. A network that uses the PSF is exported for one point-spread
 function, which becomes a constant of the graph: another imager needs another export. ONNX Runtime has no complex
 numbers, hence the regularized inverses are computed with products of real matrices.
 """
@@ -222,7 +222,7 @@ def export_onnx(model: Model, path: str | Path) -> None:
     Parameters
     ----------
     model : Model
-        The model, with its optics set if it knows them.
+        The model, with its optics set if it needs them.
     path : str or Path
         File to write. Input: `measurements` (sample, sensor, y, x), float32, linear in light, in any unit that the
         sensors of a sample share; the number of samples is free. Outputs: those of `Model.predict_all` by name. The

@@ -42,7 +42,7 @@ class TrainingImager:
     depth_scale : float
         Factor on the depths of the dataset: the separation of its sensors over that of the configured imager.
     transfer : Tensor, optional
-        What a network that knows the optics needs of it, see `foci3d.learning.networks.physics.PhysicsNetwork`.
+        What a network that uses the PSF needs of it, see `foci3d.learning.networks.physics.PhysicsNetwork`.
     symmetries : tuple of Symmetry
         Symmetries of its point-spread function; an angular acceptance has all.
     """
@@ -81,7 +81,7 @@ class RandomImagers(Sequence[TrainingImager]):
     device : torch.device
         Device of the forward operators.
     transfer_functions : callable, optional
-        What a network that knows the optics needs of a forward operator and a depth scale.
+        What a network that uses the PSF needs of a forward operator and a depth scale.
     """
 
     def __init__(

@@ -306,7 +306,7 @@ def load_model(
     path : str or Path
         JSON file; the weights are the safetensors file of the same name beside it.
     psf : PSF, str or Path, optional
-        Point-spread function of the imager, or its file; needed by networks that know the optics, and to judge
+        Point-spread function of the imager, or its file; needed by networks that use the PSF, and to judge
         reconstructions.
     device : str
         Where to compute: ``cpu``, ``cuda``, ``cuda:1``, or ``auto`` for a GPU where there is one.

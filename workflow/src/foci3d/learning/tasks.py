@@ -44,7 +44,7 @@ def mean_intensity(measurements: Tensor) -> Tensor:
 def compute_logits(network: nn.Module, measurements: Tensor, transfer: Tensor | None = None) -> Tensor:
     """Output of a network for measurements `(N, S, Y, X)` in any unit, which it sees normalized to a mean of 1.
 
-    `transfer` are the transfer functions of the imager for a network that knows the optics, if not those it was set to.
+    `transfer` are the transfer functions of the imager for a network that uses the PSF, if not those it was set to.
     """
     normalized = measurements / mean_intensity(measurements)
     return network(normalized) if transfer is None else network(normalized, transfer)

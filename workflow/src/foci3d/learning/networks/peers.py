@@ -1,4 +1,4 @@
-r"""Published networks that know the optics, to compare with on the same data; written from their papers.
+r"""Published networks that use the PSF, to compare with on the same data; written from their papers.
 
 `multiwiener` is MultiWienerNet (Yanny et al., Optica 9, 96 (2022)). The measurement of sensor s is deconvolved for each
 depth z of a grid by a Wiener filter whose kernel starts as the point-spread function and is trained, as is its

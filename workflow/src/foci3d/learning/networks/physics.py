@@ -1,4 +1,4 @@
-r"""Networks that know the optics: an encoder-decoder behind regularized inverses of the forward operator.
+r"""Networks that use the PSF: an encoder-decoder behind regularized inverses of the forward operator.
 
 The measurement of sensor s is deconvolved for each depth z of a fixed grid, in the Fourier domain and in float32,
 
@@ -130,7 +130,7 @@ class WienerBank(Bank):
 
 
 class PhysicsNetwork(nn.Module):
-    """Base of the networks that know the optics.
+    """Base of the networks that use the PSF.
 
     Parameters
     ----------
