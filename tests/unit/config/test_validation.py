@@ -16,6 +16,7 @@ from foci3d.config.validation import check_config, read_config
 from foci3d.errors import InputError
 
 CONFIG = Path(__file__).parents[3] / "config"
+NOISE = "{noisy_share: 0.5, full_well_electrons: [1000, 10000], read_noise_electrons: [0, 20]}"
 
 
 @cache
@@ -159,7 +160,7 @@ def test_problem_of_a_key(base: Any, overlay: str, parts: list[str], tmp_path: P
         ),
         (
             "networks: {deblur_physics: {architecture: {name: staged_unet}}}",
-            ["networks.deblur_physics.task is deblurring", "stacks for architecture staged_unet"],
+            ["networks.deblur_physics.architecture.name is staged_unet", "physics_unet", "for task deblurring"],
         ),
         ("datasets: {stack2: {minimum_gap_um: 400}}", ["datasets.stack2.minimum_gap_um is 400", "at most 333.333"]),
         ("datasets: {moving: {n_layers: 1}}", ["datasets.moving.n_layers is 1", "at least 2"]),
@@ -207,6 +208,14 @@ def test_problem_of_a_key(base: Any, overlay: str, parts: list[str], tmp_path: P
         (
             "networks: {depth_cnn: {training: {batch_size: 20000}}}",
             ["training.batch_size is 20000", "at most n_samples.train, 10000"],
+        ),
+        (
+            "networks: {stack2_cnn: {training: {resample_stacks: false, noise: " + NOISE + "}}}",
+            ["networks.stack2_cnn.training.noise is set", "null because stored measurements have noise of their own"],
+        ),
+        (
+            "networks: {stack2_cnn: {training: {noise: " + NOISE.replace("[1000", "[100000") + "}}}",
+            ["networks.stack2_cnn.training.noise.full_well_electrons is [100000, 10000]", "the lower value first"],
         ),
         (
             "networks: {depth_cnn: {training: {max_steps: 50}}}",

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from foci3d.config.datasets import DatasetConfig
 from foci3d.config.models import Config
+from foci3d.config.training import NoiseRangesConfig
 from foci3d.io.samples import Samples
 from foci3d.io.shards import ShardedArray
 from foci3d.learning import batches
@@ -63,9 +64,10 @@ def draw(split: ShardDataset, dataset: DatasetConfig, forward: ForwardModel, con
         augment: bool = True,
         maximum_offset: float = 0.0,
         margin_pixels: int = 0,
+        noise: NoiseRangesConfig | None = None,
     ) -> Samples[Tensor]:
         update = {"resample_stacks": resample_stacks, "augment": augment}
-        update |= {"maximum_offset": maximum_offset, "margin_pixels": margin_pixels}
+        update |= {"maximum_offset": maximum_offset, "margin_pixels": margin_pixels, "noise": noise}
         training = config.networks["stack2_cnn"].training.model_copy(update={"batch_size": 6, **update})
         return batches.TrainingBatches(split, training, dataset, [TrainingImager(forward)], SEPARATION_UM, seed)(
             step
@@ -128,6 +130,17 @@ def test_stacks_of_any_number_of_layers_hold_those_of_one_appearance(
     assert (brightest[is_bright].nan_to_num(11) > 10).all()
     assert (brightest[~is_bright].nan_to_num(0) < 1).all()
     torch.testing.assert_close(drawn.measurements, forward(drawn.layers, drawn.depths_um), rtol=1e-4, atol=1e-5)
+
+
+def test_noise_of_the_training_is_on_the_measurements_alone(draw: Draw) -> None:
+    noise = NoiseRangesConfig(noisy_share=0.5, full_well_electrons=(1e3, 1e4), read_noise_electrons=(0.0, 5.0))
+    plain, noisy = draw(0), draw(0, noise=noise)
+    difference = (noisy.measurements - plain.measurements).abs()
+    is_noisy = difference.amax((1, 2, 3)) > 0
+    assert 0 < is_noisy.sum() < len(difference)
+    assert difference.amax() < 0.2 * plain.measurements.amax()
+    torch.testing.assert_close(noisy.layers, plain.layers)
+    torch.testing.assert_close(noisy.depths_um, plain.depths_um)
 
 
 def test_half_of_the_samples_have_an_offset_on_each_sensor(draw: Draw) -> None:

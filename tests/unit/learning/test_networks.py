@@ -21,6 +21,7 @@ from foci3d.config.fields import Count
 from foci3d.config.models import Config, NetworkConfig
 from foci3d.errors import InputError
 from foci3d.learning.networks import NETWORKS, build_network, count_parameters, load_encoder, register
+from foci3d.learning.run import TrainingRun
 
 CNN_FC = CnnFcConfig(name="cnn_fc", channels=(4, 8), kernel_size=3, hidden_features=16)
 CONV_DECONV = ConvDeconvConfig(name="conv_deconv", channels=(4, 6, 8), strides=(1, 2, 2), kernel_size=7)
@@ -132,6 +133,25 @@ def test_every_architecture_of_the_configuration_can_be_built() -> None:
     names |= {"joint_unet", "unrolled_unet", "staged_unet", "multiwiener", "sbrnet"}
     assert {*ARCHITECTURES.classes} == names
     assert {*NETWORKS.classes} == {*ARCHITECTURES.classes, "encoder"}
+
+
+def test_an_architecture_that_does_not_fit_the_task(config: Config) -> None:
+    network, dataset = config.networks["stack2_physics"], config.datasets["stack2"]
+    with pytest.raises(
+        InputError, match=r"architecture\.name is staged_unet; expected .*physics_unet.* for task masks"
+    ):
+        TrainingRun(
+            network="mine",
+            dataset_name="stack2",
+            task="masks",
+            architecture=network.architecture,
+            training=network.training,
+            dataset=dataset,
+            imager=config.imager,
+            device="cpu",
+            precision="fp32",
+            seed=config.seed,
+        )
 
 
 def test_pretrained_encoder_starts_the_dense_network(tmp_path: Path, encoder: nn.Module) -> None:

@@ -16,7 +16,12 @@ from foci3d.optics.forward import ForwardModel
 
 N_PIXELS = 17
 SETTINGS = StagedUNetConfig(
-    name="staged_unet", depth_range_um=(100.0, 900.0), n_depths=5, channels=(4, 8), first_channels=(4, 8)
+    name="staged_unet",
+    depth_range_um=(100.0, 900.0),
+    n_depths=5,
+    channels=(4, 8),
+    joint_regularizations=(3e-2, 1e-4),
+    first_channels=(4, 8),
 )
 DEPTHS_UM = torch.tensor([[50.0, 410.0, 990.0], [122.0, 300.0, 877.0]])
 
@@ -45,7 +50,9 @@ def test_joint_inverses_are_layered_wiener_filters(forward, measurements, is_sym
     transfer = bank.transfer_functions(forward) if is_symmetric else Bank.transfer_functions(bank, forward)
     assert transfer.is_complex() != is_symmetric
     operator = forward.at(DEPTHS_UM)
-    expected = [METHODS["layered_wiener"](measurements, operator, epsilon) for epsilon in (1e-2, 1e-4)]
+    expected = [
+        METHODS["layered_wiener"](measurements, operator, epsilon) for epsilon in SETTINGS.joint_regularizations
+    ]
     images = bank.joint_images(transfer, measurements, DEPTHS_UM)
     torch.testing.assert_close(images.detach(), torch.cat(expected, 1), rtol=0.02, atol=0.02)
 

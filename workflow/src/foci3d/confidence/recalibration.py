@@ -113,8 +113,8 @@ def as_in_training(samples: NumpySamples, model: Model, margin_pixels: int, shar
         from_beyond = model.forward_model(surround(layers, margin_pixels, generator, share), depths_um) - ideal
         means = [images.mean((1, 2, 3), keepdim=True) for images in (measurements, ideal)]
         measurements = measurements + from_beyond * (means[0] / means[1].clamp(min=torch.finfo().tiny))
-    if training.imagers:
-        measurements = add_noise(measurements, training.imagers, generator)
+    if training.noise_ranges:
+        measurements = add_noise(measurements, training.noise_ranges, generator)
     return replace(samples, measurements=measurements.numpy())
 
 

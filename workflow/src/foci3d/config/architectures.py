@@ -6,8 +6,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from foci3d.config.fields import Count, Interval, KernelSize, Section, Some, StemStride, Stride, key
+from foci3d.config.fields import Count, Interval, KernelSize, Positive, Section, Some, StemStride, Stride, key
 from foci3d.config.registry import Registry
+from foci3d.config.tasks import OutputKind, TaskSpec
 
 ARCHITECTURES = Registry("architecture")
 FiveCounts = Annotated[Some[Count], Field(min_length=5, max_length=5)]
@@ -19,10 +20,18 @@ class Architecture(Section):
     is_dense: ClassVar[bool | None] = None
     """Whether the outputs have pixels; None for a network that gives what the task needs."""
 
-    needs_depths: ClassVar[bool] = False
-    """Whether it is for tasks that give masks and depths of the layers alone."""
-
     name: str = key("architecture")
+
+    @classmethod
+    def fits(cls, task: TaskSpec) -> bool:
+        """Whether its outputs are those of a task."""
+        return cls.is_dense in (None, task.is_dense)
+
+
+def names_of_architectures(task: TaskSpec) -> list[str]:
+    """Names of the architectures that fit a task."""
+    classes = ARCHITECTURES.classes.items()
+    return [name for name, settings in classes if issubclass(settings, Architecture) and settings.fits(task)]
 
 
 @ARCHITECTURES.add("cnn_fc")
@@ -106,13 +115,16 @@ class JointUNetConfig(PhysicsUNetConfig):
 class StagedUNetConfig(PhysicsUNetConfig):
     """U-Net behind inverses at depths that a first stage estimates, beside those at a grid of depths."""
 
-    needs_depths = True
-
     name: Literal["staged_unet"] = key("architecture")  # type: ignore[assignment]
-    n_joint_regularizations: Count = key("regularizations of the inverses at estimated depths", 2)
+    joint_regularizations: Some[Positive] = key("regularizations of the inverses at estimated depths", (0.1, 0.01))
     first_channels: Some[Count] = key(
         "channels of each level of the first stage, from half the resolution", (32, 64, 128)
     )
+
+    @classmethod
+    def fits(cls, task: TaskSpec) -> bool:
+        """It is for tasks that give masks and depths of a known number of layers."""
+        return task.kind is OutputKind.CELL_PROBABILITIES and bool(task.layer_values)
 
 
 @ARCHITECTURES.add("unrolled_unet")

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from foci3d.config.architectures import ARCHITECTURES, Architecture, ConvDeconvConfig, ResNetCnnConfig
+from foci3d.config.architectures import ConvDeconvConfig, ResNetCnnConfig, names_of_architectures
 from foci3d.config.datasets import DatasetConfig, MatFiles
 from foci3d.config.models import BaselineConfig, Config, NetworkConfig
 from foci3d.config.problems import ConfigProblem, KeyPath, dotted, missing_file, problem, unknown_name
@@ -98,9 +98,10 @@ def _intervals(config: Config) -> Iterator[ConfigProblem]:
     for name, dataset in config.datasets.items():
         intervals["datasets", name, "depth_range_um"] = dataset.depth_range_um
     for name, network in config.networks.items():
-        for key, value in network.training.imagers or ():
-            if isinstance(value, tuple):
-                intervals["networks", name, "training", "imagers", key] = value
+        for section in ("imagers", "noise"):
+            for key, value in getattr(network.training, section) or ():
+                if isinstance(value, tuple):
+                    intervals["networks", name, "training", section, key] = value
     for path, (low, high) in intervals.items():
         if low > high:
             yield problem(path, f"[{low:g}, {high:g}]", "the lower value first", "swap them")
@@ -207,18 +208,10 @@ def _tasks(config: Config) -> Iterator[ConfigProblem]:
             yield problem(path, spec.name, "depths in steps", f"set depth_step_um {whose} above 0")
         if spec.kind is OutputKind.DEPTH_MAP and dataset.n_layers > 1 and dataset.overlap != "remove":
             yield problem(path, spec.name, "layers that do not overlap", f"set overlap {whose} to remove")
-        if architecture.is_dense not in (None, spec.is_dense):
-            fitting = [name for name, settings in ARCHITECTURES.classes.items() if _fits(settings, spec.is_dense)]
-            expected = f"{' or '.join(fitting)} for task {spec.name}"
+        if not architecture.fits(spec):
+            expected = f"{' or '.join(names_of_architectures(spec))} for task {spec.name}"
             path = ("networks", name, "architecture", "name")
             yield problem(path, architecture.name, expected, "change it or the task")
-        elif architecture.needs_depths and (spec.kind is not OutputKind.CELL_PROBABILITIES or not spec.layer_values):
-            yield problem(path, spec.name, f"stacks for architecture {architecture.name}", "change one of them")
-
-
-def _fits(settings: type[Any], is_dense: bool) -> bool:
-    """Whether an architecture has outputs with pixels, or without."""
-    return issubclass(settings, Architecture) and settings.is_dense in (None, is_dense)
 
 
 def _test_datasets(config: Config) -> Iterator[ConfigProblem]:
@@ -269,6 +262,11 @@ def _training(config: Config) -> Iterator[ConfigProblem]:
         if training.imagers and not training.resample_stacks:
             expected = "null because stored measurements are those of the configured imager"
             yield problem((*inside, "imagers"), "set", expected, "remove them or set resample_stacks to true")
+        if training.noise and (training.imagers or not training.resample_stacks):
+            expected = (
+                f"null because {'imagers' if training.imagers else 'stored measurements'} have noise of their own"
+            )
+            yield problem((*inside, "noise"), "set", expected, "set it to null")
         if training.margin_pixels and not training.resample_stacks:
             expected = "0 because stored measurements have no light from beyond the edges"
             yield problem((*inside, "margin_pixels"), training.margin_pixels, expected, "set resample_stacks to true")

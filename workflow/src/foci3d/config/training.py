@@ -7,7 +7,15 @@ from typing import Literal
 from foci3d.config.fields import Count, Interval, NonNegative, Positive, PositiveInterval, Section, key
 
 
-class ImagerRangesConfig(Section):
+class NoiseRangesConfig(Section):
+    """Noise that the measurements of a training have, different in each sample."""
+
+    noisy_share: float = key("share of samples with shot noise and read noise", ge=0, le=1)
+    full_well_electrons: PositiveInterval = key("electrons of the brightest pixel, log-uniform")
+    read_noise_electrons: Interval = key("standard deviation of the read noise [electrons]")
+
+
+class ImagerRangesConfig(NoiseRangesConfig):
     """Imagers that one network is trained for; each has its own optics, uniform in these intervals."""
 
     n_imagers: Count = key("imagers; each step has one of them in turn, so that as many as steps are never seen twice")
@@ -16,9 +24,6 @@ class ImagerRangesConfig(Section):
     linear_fill_factor: PositiveInterval = key("light-sensitive width of a pixel [pitches]")
     pixel_pitch_um: PositiveInterval = key("distance between neighbouring pixels [um]")
     sensor_separation_um: PositiveInterval = key("distance between two sensors, which scales the depths [um]")
-    noisy_share: float = key("share of samples with shot noise and read noise", ge=0, le=1)
-    full_well_electrons: PositiveInterval = key("electrons of the brightest pixel, log-uniform")
-    read_noise_electrons: Interval = key("standard deviation of the read noise [electrons]")
 
 
 class TrainingConfig(Section):
@@ -40,6 +45,7 @@ class TrainingConfig(Section):
     augment: bool = key("flips, rotations and, where it is exact, the exchange of the sensors", True)
     resample_stacks: bool = key("new combinations and depths of the stored layers in each step", True)
     imagers: ImagerRangesConfig | None = key("imagers to train for, or null: the configured one alone", None)
+    noise: NoiseRangesConfig | None = key("noise of the configured imager, or null: none; imagers have their own", None)
     maximum_offset: NonNegative = key(
         "largest constant light that half of the samples have added, uniform from 0 for each sensor [mean signal]", 0.0
     )
@@ -48,3 +54,8 @@ class TrainingConfig(Section):
     )
     validation_interval: Count = key("steps between validations", 250)
     patience: Count = key("validations without a new best before stopping", 30)
+
+    @property
+    def noise_ranges(self) -> NoiseRangesConfig | None:
+        """Noise of the training, be it of the configured imager or of many."""
+        return self.imagers or self.noise

@@ -78,8 +78,8 @@ class TrainingBatches:
         if self.training.maximum_offset:
             measurements = add_offset(samples.measurements, self.training.maximum_offset, generator)
             samples = replace(samples, measurements=measurements)
-        if self.training.imagers:
-            samples = replace(samples, measurements=add_noise(samples.measurements, self.training.imagers, generator))
+        if noise := self.training.noise_ranges:
+            samples = replace(samples, measurements=add_noise(samples.measurements, noise, generator))
         return Batch(samples, imager.transfer)
 
     @cached_property

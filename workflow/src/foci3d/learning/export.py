@@ -127,7 +127,7 @@ class MatrixStagedBank(MatrixWienerBank):
     def joint_images(self, transfer: None, measurements: Tensor, depths_um: Tensor) -> Tensor:
         """Those of `StagedBank`: with ``(H H* + noise)^-1 y`` first, as numbers of a sample, then H*."""
         layers = (self.bank.interpolate(self.table_real, depths_um), self.bank.interpolate(self.table_imag, depths_um))
-        noise = self.bank.joint_log_regularization.exp().T[:, :, None, None]  # (S, R, 1, 1)
+        noise = self.bank.joint_regularization.T[:, :, None, None]  # (S, R, 1, 1)
         real, imag = self._spectra(measurements)
         explained = _solve((real[:, :, None], imag[:, :, None]), layers, noise)  # (N, S, R, F, F')
         conjugate = (layers[0][:, :, None], -layers[1][:, :, None])

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from foci3d.config.datasets import DatasetConfig
 from foci3d.config.imager import ImagerConfig
-from foci3d.config.training import ImagerRangesConfig
+from foci3d.config.training import ImagerRangesConfig, NoiseRangesConfig
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
 from foci3d.optics.forward import ForwardModel
 from foci3d.optics.psf import PSF, depth_grid
@@ -145,14 +145,14 @@ def add_offset(measurements: Tensor, maximum: float, generator: torch.Generator)
     return measurements + is_offset * maximum * uniform * measurements.mean((1, 2, 3), keepdim=True)
 
 
-def add_noise(measurements: Tensor, ranges: ImagerRangesConfig, generator: torch.Generator) -> Tensor:
+def add_noise(measurements: Tensor, ranges: NoiseRangesConfig, generator: torch.Generator) -> Tensor:
     """Measurements with shot noise and read noise in a share of the samples.
 
     Parameters
     ----------
     measurements : Tensor (N, S, Y, X)
         Light on the pixels [a.u.].
-    ranges : ImagerRangesConfig
+    ranges : NoiseRangesConfig
         Share of the samples, electrons of their brightest pixel (log-uniform) and read noise (uniform).
     generator : torch.Generator
         Source of the random numbers, on the device of `measurements`.

@@ -14,10 +14,11 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from foci3d.config.architectures import Architecture
+from foci3d.config.architectures import Architecture, names_of_architectures
 from foci3d.config.datasets import DatasetConfig
 from foci3d.config.fields import PrecisionChoice
 from foci3d.config.imager import ImagerConfig
+from foci3d.config.tasks import TASKS
 from foci3d.config.training import TrainingConfig
 from foci3d.errors import InputError
 from foci3d.io import hdf5, shards
@@ -82,6 +83,11 @@ class TrainingRun:
     device: str
     precision: PrecisionChoice
     seed: int
+
+    def __post_init__(self) -> None:
+        if not self.architecture.fits(task := TASKS[self.task]):
+            names = " or ".join(names_of_architectures(task))
+            raise InputError(f"architecture.name is {self.architecture.name}; expected {names} for task {self.task}.")
 
     def make_task(self) -> Task:
         """The task of the network."""

@@ -22,7 +22,6 @@ from foci3d.learning.networks.physics import (
     PhysicsUNet,
     WienerBank,
     depth_grid_um,
-    initial_log_regularizations,
 )
 from foci3d.learning.networks.registry import register
 from foci3d.learning.tasks import UM_PER_MM
@@ -46,7 +45,7 @@ class StagedBank(WienerBank):
         Sensors S of a measurement, 1 or 2.
     """
 
-    joint_log_regularization: Tensor
+    joint_regularization: Tensor
 
     def __init__(self, settings: StagedUNetConfig, n_sensors: int) -> None:
         grid_um = depth_grid_um(settings)
@@ -55,8 +54,8 @@ class StagedBank(WienerBank):
         self.first_um, self.last_um = max(0.0, float(grid_um[0]) - half_step), float(grid_um[-1]) + half_step
         table_um = torch.linspace(self.first_um, self.last_um, STEPS_PER_DEPTH * len(grid_um) + 1, device="cpu")
         self.n_grid, self.depths_um = len(grid_um), torch.cat([grid_um, table_um])
-        initial = initial_log_regularizations(settings.n_joint_regularizations)
-        self.register_buffer("joint_log_regularization", initial[:, None].repeat(1, n_sensors))
+        joint = torch.tensor(settings.joint_regularizations, device="cpu")
+        self.register_buffer("joint_regularization", joint[:, None].repeat(1, n_sensors))
 
     def _depths_of(self, forward: ForwardModel, depth_scale: float) -> Tensor:
         """For depths of the table that the point-spread function does not have, the nearest that it has."""
@@ -75,7 +74,7 @@ class StagedBank(WienerBank):
         """Layers `(N, R * L, P, P)` that explain `measurements (N, S, P, P)`, at `depths_um (N, L)`, in float32."""
         with torch.autocast(measurements.device.type, enabled=False):
             measurements = measurements.float()
-            filters = joint_inverse(self.interpolate(transfer, depths_um), self.joint_log_regularization.exp())
+            filters = joint_inverse(self.interpolate(transfer, depths_um), self.joint_regularization)
             if not transfer.is_complex():
                 return filter_jointly(measurements, filters)
             operator = FourierOperator(transfer[None], measurements.shape[-1])
@@ -157,7 +156,7 @@ class StagedUNet(PhysicsUNet):
     def __init__(self, settings: StagedUNetConfig, in_channels: int, out_channels: int, n_pixels: int) -> None:
         super().__init__(settings, in_channels, out_channels, n_pixels)
         n_layers = _count_layers(out_channels)
-        self.standardize_joint = nn.BatchNorm2d(settings.n_joint_regularizations * n_layers)
+        self.standardize_joint = nn.BatchNorm2d(len(settings.joint_regularizations) * n_layers)
         span_um = self.bank.last_um - self.bank.first_um
         middles_um = self.bank.first_um + (torch.arange(n_layers, device="cpu") + 0.5) * span_um / n_layers
         self.first_stage = DepthEstimator(self.n_features, settings.first_channels, middles_um)
@@ -170,7 +169,7 @@ class StagedUNet(PhysicsUNet):
     def count_inputs(self, settings: PhysicsUNetConfig | UnrolledUNetConfig, out_channels: int) -> int:
         """Channels of the input of the U-Net."""
         assert isinstance(settings, StagedUNetConfig)
-        return self.n_features + settings.n_joint_regularizations * _count_layers(out_channels)
+        return self.n_features + len(settings.joint_regularizations) * _count_layers(out_channels)
 
     def forward(self, measurements: Tensor, transfer: Tensor | None = None) -> Tensor:
         """Map `(N, S, P, P)` to `(N, out_channels, P, P)`; in training, the depths of the first stage [mm] follow."""
