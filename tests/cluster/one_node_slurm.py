@@ -61,6 +61,8 @@ def why_none_can_start() -> str:
         return f"not installed: {', '.join(missing)} (apt-get install slurmctld slurmd slurm-client munge)"
     if os.getuid() != 0:
         return "the daemons of SLURM need root"
+    if SYSTEM_CONFIGURATION.is_symlink():  # which also makes Snakemake wait 9 s for an answer at every start
+        return f"{SYSTEM_CONFIGURATION} is a link of other tests; if they were killed, remove it"
     if SYSTEM_CONFIGURATION.exists():
         return f"{SYSTEM_CONFIGURATION} exists"
     return ""

@@ -7,7 +7,8 @@ the layers that explain the measurement y are, at each spatial frequency and for
 .. math:: \hat x_r = H^* (H H^* + \operatorname{diag}(\lambda_r))^{-1} y ,
 
 and the U-Net sees them beside the inverses at the grid. These regularizations are not trained: their gradient takes a
-sixth of a step and gains nothing. In training, the estimated depths are outputs, too, from which the first stage
+sixth of a step and gains nothing. Smaller ones than the default gain on ideal measurements, and lose on noisy ones and
+where the imager is not as described. In training, the estimated depths are outputs, too, from which the first stage
 learns: no gradient passes the inverses.
 """
 
