@@ -17,6 +17,10 @@ from foci3d.errors import InputError
 
 CONFIG = Path(__file__).parents[3] / "config"
 NOISE = "{noisy_share: 0.5, full_well_electrons: [1000, 10000], read_noise_electrons: [0, 20]}"
+IMAGERS = (
+    f"{NOISE[:-1]}, n_imagers: 2, fwhm_deg: [30, 40], standoff_um: [0, 50], linear_fill_factor: [0.8, 1], "
+    "pixel_pitch_um: [50, 60], sensor_separation_um: [900, 1100]}"
+)
 
 
 @cache
@@ -211,7 +215,11 @@ def test_problem_of_a_key(base: Any, overlay: str, parts: list[str], tmp_path: P
         ),
         (
             "networks: {stack2_cnn: {training: {resample_stacks: false, noise: " + NOISE + "}}}",
-            ["networks.stack2_cnn.training.noise is set", "null because stored measurements have noise of their own"],
+            ["networks.stack2_cnn.training.noise is set", "null because stored measurements stay as they are"],
+        ),
+        (
+            f"networks: {{stack2_cnn: {{training: {{noise: {NOISE}, imagers: {IMAGERS}}}}}}}",
+            ["networks.stack2_cnn.training.noise is set", "null because imagers have their own"],
         ),
         (
             "networks: {stack2_cnn: {training: {noise: " + NOISE.replace("[1000", "[100000") + "}}}",

@@ -39,6 +39,19 @@ def test_modules_behind_a_script(library: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "class A:\n    def f(self):\n        if self:\n            import {name}",
+        "try:\n    pass\nexcept OSError:\n    import {name}\nfinally:\n    pass",
+        "match 1:\n    case 1:\n        import {name}",
+        "for _ in ():\n    pass\nelse:\n    with open('a'):\n        import {name}",
+    ],
+)
+def test_imports_in_any_statement_are_found(source: str) -> None:
+    assert provenance.imported_names(source.format(name="foci3d.a")) == {"foci3d.a"}
+
+
 @pytest.mark.parametrize("module", ["a", "inner/b", "c"])
 def test_an_edit_of_code_behind_changes_the_digest(library: Path, module: str) -> None:
     before = code_digest(library)

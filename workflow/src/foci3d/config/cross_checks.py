@@ -263,8 +263,8 @@ def _training(config: Config) -> Iterator[ConfigProblem]:
             expected = "null because stored measurements are those of the configured imager"
             yield problem((*inside, "imagers"), "set", expected, "remove them or set resample_stacks to true")
         if training.noise and (training.imagers or not training.resample_stacks):
-            whose = "imagers" if training.imagers else "stored measurements"
-            yield problem((*inside, "noise"), "set", f"null because {whose} have noise of their own", "set it to null")
+            reason = "imagers have their own" if training.imagers else "stored measurements stay as they are"
+            yield problem((*inside, "noise"), "set", f"null because {reason}", "set it to null")
         if training.margin_pixels and not training.resample_stacks:
             expected = "0 because stored measurements have no light from beyond the edges"
             yield problem((*inside, "margin_pixels"), training.margin_pixels, expected, "set resample_stacks to true")

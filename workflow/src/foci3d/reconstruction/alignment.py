@@ -106,8 +106,8 @@ def align(
         If an image does not fit, there is one sensor, the model does not use the PSF, or the acquisitions do not
         determine what is to be fitted.
     """
-    knows_optics = isinstance(model.network, PhysicsNetwork) or specimen == "cells"
-    if model.description.in_channels != 2 or not knows_optics or model.psf is None:
+    uses_psf = isinstance(model.network, PhysicsNetwork) or specimen == "cells"
+    if model.description.in_channels != 2 or not uses_psf or model.psf is None:
         raise InputError(
             f"model {model.description.network}: alignment needs a network of two sensors that uses the PSF, and "
             "the point-spread function. Choose another model, such as the released two_sensors, and give the PSF."
