@@ -109,12 +109,12 @@ def result_files(project: Path) -> list[Path]:
 
 
 def content_digests(project: Path) -> dict[str, str]:
-    """Digest of each result; of training curves without the seconds that they took."""
+    """Digest of each result; of training curves without the times that they took."""
     digests = {}
     for path in result_files(project):
         content = path.read_bytes()
         if path.suffix == ".csv" and path.parent.name == "models":
-            content = pd.read_csv(path).drop(columns="seconds").to_csv().encode()
+            content = pd.read_csv(path).drop(columns=["seconds", "processor_seconds"]).to_csv().encode()
         digests[str(path.relative_to(project))] = hashlib.sha256(content).hexdigest()
     return digests
 

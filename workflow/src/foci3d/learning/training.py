@@ -80,7 +80,8 @@ class TrainingState:
     best_weights : dict of str to Tensor
         Weights with the lowest validation score.
     curves : list of dict
-        One row per validation: step, samples, learning_rate, train_loss, validation_loss, validation_score, seconds.
+        One row per validation: step, samples, learning_rate, train_loss, validation_loss, validation_score, and the
+        time of the training until then, validations included: seconds, processor_seconds (of one process).
     """
 
     precision: Precision
@@ -98,10 +99,9 @@ class TrainingState:
         """Validations after the best one."""
         return len(self.curves) - 1 - self.curves.index(self.best) if self.curves else 0
 
-    @property
-    def seconds(self) -> float:
-        """Duration of the training until the last validation [s]."""
-        return self.curves[-1]["seconds"] if self.curves else 0.0
+    def elapsed(self, clock: str) -> float:
+        """Time of the training until the last validation by a column of `curves` [s]; 0 where that has none."""
+        return self.curves[-1].get(clock, 0.0) if self.curves else 0.0
 
     def add(self, row: dict[str, float], network: nn.Module) -> None:
         """Append a validation, and copy the weights of the network if it is the best."""
@@ -176,7 +176,9 @@ def _run_steps(setup: TrainingSetup, fabric: Fabric, parts: _Parts, state: Train
     model, *optimizers = fabric.setup(parts.network, *parts.optimizers)
     # The first process validates, by itself.
     evaluated_model = make_fabric(setup.device, 1, state.precision).setup_module(parts.evaluated, move_to_device=False)
-    start, progress = time.perf_counter() - state.seconds, Progress(log, "steps", config.max_steps, state.step)
+    progress = Progress(log, "steps", config.max_steps, state.step)
+    clocks = {"seconds": time.perf_counter, "processor_seconds": time.process_time}
+    starts = {name: clock() - state.elapsed(name) for name, clock in clocks.items()}
     losses: list[Tensor] = []
     first_frozen = round((1 - config.frozen_statistics) * config.max_steps)
     while state.step < config.max_steps and state.validations_since_best < config.patience:
@@ -201,7 +203,8 @@ def _run_steps(setup: TrainingSetup, fabric: Fabric, parts: _Parts, state: Train
             row = {"step": state.step, "samples": state.step * config.batch_size, "learning_rate": learning_rate}
             if fabric.is_global_zero:
                 validation = _validate_finite(evaluated_model, setup, state.step)
-                row |= {"train_loss": train_loss, **validation, "seconds": time.perf_counter() - start}
+                times = {name: clock() - starts[name] for name, clock in clocks.items()}
+                row |= {"train_loss": train_loss, **validation, **times}
             state.add(fabric.broadcast(row), parts.evaluated)
             if fabric.is_global_zero:
                 save_checkpoint(setup.checkpoint, {"parts": parts.state_dicts(), "state": vars(state)})
