@@ -177,6 +177,7 @@ def test_problem_of_a_key(base: Any, overlay: str, parts: list[str], tmp_path: P
         ("shards: {train: 20000}", ["shards.train is 20000", "at most n_samples.train, 10000"]),
         ("shards: {test: 500}", ["shards.test is 500", "at most n_samples.sequences, 100"]),
         ("ablation: [stack2_cnn, none]", ["ablation[1] is none", "one of depth_cnn"]),
+        ("ablation: [stack2_cnn-7]", ["ablation[0] is stack2_cnn-7", "stack2_cnn-2023"]),
         ("layers: [none]", ["layers[0] is none", "one of depth_cnn"]),
         ("layers: [deblur_cnn]", ["layers[0] is deblur_cnn with task deblurring", "masks or stacks"]),
         ("robustness: {networks: [none]}", ["robustness.networks[0] is none", "one of depth_cnn"]),

@@ -1,6 +1,6 @@
-"""Draw the validation error of the networks of the ablation against the training time.
+"""Draw the validation error of the networks of the ablation against the processor time.
 
-Reads the curves of the networks (CSV files named after the networks).
+Reads the curves of the networks (CSV files named after the networks, or the network and a seed).
 """
 
 from collections.abc import Mapping
@@ -17,26 +17,32 @@ from foci3d.workflow.job import run_job
 
 
 def error_against_time(curves: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draw the validation error of networks against the seconds that their trainings have taken.
+    """Draw the validation error of networks against the processor time that their trainings have taken.
 
     Parameters
     ----------
     curves : mapping of str to DataFrame
-        By name of the network, a table with columns seconds and validation_score, which is an error from 0 to 1.
+        By name of the network, or by that, a hyphen and a seed, a table with columns processor_seconds and
+        validation_score, which is an error from 0 to 1.
 
     Returns
     -------
     Figure
-        One line per network, in the order of the mapping; both axes are logarithmic.
+        One line per network, of the first of its seeds, in the order of the mapping; both axes are logarithmic.
     """
-    table = pd.concat(curves, names=["network"]).reset_index("network")
+    first_seeds: dict[str, pd.DataFrame] = {}
+    for name, curve in curves.items():
+        first_seeds.setdefault(name.partition("-")[0], curve)
+    table = pd.concat(first_seeds, names=["network"]).reset_index("network")
     table["error"] = 100 * table["validation_score"]
     figure = style.new_figure(style.FULL_WIDTH_MM, 90)
     axes = figure.subplots()
     # Colors repeat after six networks, dashes do not.
-    palette = {name: SERIES[index % len(SERIES)] for index, name in enumerate(curves)}
-    sns.lineplot(table, x="seconds", y="error", hue="network", style="network", palette=palette, markers=True, ax=axes)
-    axes.set(xlabel="training time [s]", ylabel="validation error [%]", xscale="log", yscale="log")
+    palette = {name: SERIES[index % len(SERIES)] for index, name in enumerate(first_seeds)}
+    sns.lineplot(
+        table, x="processor_seconds", y="error", hue="network", style="network", palette=palette, markers=True, ax=axes
+    )
+    axes.set(xlabel="processor time of the training [s]", ylabel="validation error [%]", xscale="log", yscale="log")
     axes.xaxis.set_major_formatter(LogFormatter())
     axes.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.4)))
     axes.yaxis.set_major_formatter("{x:g}")

@@ -1,4 +1,4 @@
-"""Make the table of the ablation: what differs between networks, training time and lowest validation error.
+"""Make the table of the ablation: what differs between networks, processor time and lowest validation error.
 
 Reads the descriptions (JSON) and curves (CSV) of models, named after the networks; writes CSV, HTML and Markdown.
 """
@@ -8,10 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from foci3d.evaluation.tables import TablePage, format_number
+from foci3d.evaluation.tables import TablePage, format_estimates, format_number
 from foci3d.workflow.job import run_job
+
+MISSING = pd.Series([np.nan])
+"""Processor times of a training by foci3d 0.3 or before."""
 
 
 def varied_settings(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -42,31 +46,41 @@ def compare_trainings(models: Mapping[str, Mapping[str, Any]], curves: Mapping[s
     Parameters
     ----------
     models : mapping of str to mapping
-        By name of the network, the description of the model (the JSON file of the model).
+        By name of the network, the description of the model (the JSON file of the model). The name of a seed replicate
+        is that of the network, a hyphen and the seed.
     curves : mapping of str to DataFrame
-        By name of the network, its curves; columns step, validation_score and seconds.
+        By the same names, the curves; columns step, validation_score and processor_seconds.
 
     Returns
     -------
     DataFrame
-        Columns network, settings, parameters, steps, seconds, seconds_per_step, best_step and validation_error [%], the
-        lowest error first. Seconds include validations.
+        Columns network, settings, parameters, steps, seeds (their number), processor_seconds, seconds_per_step (of the
+        processor), validation_error, lowest and highest [%]; a row per network, the lowest error first. The error and
+        the times, which include validations, are means over the seeds; lowest and highest are NaN where there is one.
     """
-    settings = varied_settings({name: {**model["architecture"], **model["training"]} for name, model in models.items()})
+    by_network: dict[str, list[pd.DataFrame]] = {}
+    for name, curve in curves.items():
+        by_network.setdefault(name.partition("-")[0], []).append(curve)
+    settings = varied_settings(
+        {name: {**models[name]["architecture"], **models[name]["training"]} for name in by_network}
+    )
     rows = []
-    for name, table in curves.items():
-        validations = table.to_dict("records")
-        best, last = min(validations, key=lambda row: row["validation_score"]), validations[-1]
+    for name, seeds in by_network.items():
+        errors = [100 * curve["validation_score"].min() for curve in seeds]
+        steps = int(seeds[0]["step"].iloc[-1])
+        seconds = np.mean([curve.get("processor_seconds", MISSING).iloc[-1] for curve in seeds])
         rows.append(
             {
                 "network": name,
                 "settings": settings[name],
                 "parameters": models[name]["n_parameters"],
-                "steps": int(last["step"]),
-                "seconds": last["seconds"],
-                "seconds_per_step": last["seconds"] / last["step"],
-                "best_step": int(best["step"]),
-                "validation_error": 100 * best["validation_score"],
+                "steps": steps,
+                "seeds": len(seeds),
+                "processor_seconds": seconds,
+                "seconds_per_step": seconds / steps,
+                "validation_error": np.mean(errors),
+                "lowest": min(errors) if len(seeds) > 1 else np.nan,
+                "highest": max(errors) if len(seeds) > 1 else np.nan,
             }
         )
     return pd.DataFrame(rows).sort_values("validation_error", kind="stable", ignore_index=True)
@@ -74,19 +88,19 @@ def compare_trainings(models: Mapping[str, Mapping[str, Any]], curves: Mapping[s
 
 def ablation_page(table: pd.DataFrame) -> TablePage:
     """Format the comparison of trainings."""
-    numbers = ("seconds", "seconds_per_step", "validation_error")
-    texts = table.assign(**{column: table[column].map(format_number) for column in numbers})
-    headings = {
-        "network": "Network",
-        "settings": "Settings that differ",
-        "parameters": "Parameters",
-        "steps": "Steps",
-        "seconds": "Seconds",
-        "seconds_per_step": "Seconds per step",
-        "best_step": "Best step",
-        "validation_error": "Validation error [%]",
-    }
-    return TablePage("Ablation", table, {"": texts.rename(columns=headings)})
+    texts = pd.DataFrame(
+        {
+            "Network": table["network"],
+            "Settings that differ": table["settings"],
+            "Parameters": table["parameters"],
+            "Steps": table["steps"],
+            "Seeds": table["seeds"],
+            "Processor time [s]": table["processor_seconds"].map(format_number),
+            "of a step [s]": table["seconds_per_step"].map(format_number),
+            "Validation error [%]": format_estimates(table, "validation_error", "lowest", "highest"),
+        }
+    )
+    return TablePage("Ablation", table, {"": texts})
 
 
 def main(models: list[Path], curves: list[Path], note: str, csv: Path, html: Path, markdown: Path) -> None:

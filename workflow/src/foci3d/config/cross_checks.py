@@ -75,8 +75,9 @@ def _references(config: Config) -> Iterator[tuple[KeyPath, str, Iterable[str]]]:
         yield (*path, "dataset"), method.dataset, datasets
         for index, test in enumerate(method.test_datasets):
             yield (*path, "test_datasets", index), test, datasets
+    trainings = [*networks, *config.seed_replicates.by_name]
+    yield from ((("ablation", index), name, trainings) for index, name in enumerate(config.ablation))
     compared: dict[KeyPath, Iterable[str]] = {
-        ("ablation",): config.ablation,
         ("layers",): config.layers,
         ("robustness", "networks"): config.robustness.networks,
         ("seed_replicates", "networks"): config.seed_replicates.networks,

@@ -205,7 +205,7 @@ class Config(Section):
     networks: Named[NetworkConfig] = key("the networks by name", min_length=1)
     pretraining: PretrainingConfig = key("the weights that `encoder: pretrained` starts from")
     seed_replicates: SeedReplicatesConfig = key("what is trained again with other seeds", SeedReplicatesConfig)
-    ablation: Names = key("networks whose trainings the target `ablation` compares", ())
+    ablation: Names = key("networks or seed replicates whose trainings the target `ablation` compares", ())
     layers: Names = key("networks that the target `layers` compares by the numbers of layers and sensors", ())
     baselines: Named[BaselineConfig] = key("the classical methods by name", {})
     benchmark_entries: Named[Named[Text]] = key("predictions of other methods, .h5 or .npz, by method and dataset", {})
@@ -217,6 +217,12 @@ class Config(Section):
     bounds: BoundsConfig = key("bounds set by the optics", BoundsConfig)
     n_bootstrap: int = key("resamplings behind every confidence interval", 1000, ge=10)
     compute: ComputeConfig = key("the machine", ComputeConfig)
+
+    @property
+    def trainings(self) -> dict[str, NetworkConfig]:
+        """Networks and seed replicates by name."""
+        replicates = self.seed_replicates.by_name.items()
+        return self.networks | {name: self.networks[replicate.network] for name, replicate in replicates}
 
     @property
     def is_forward_model_exact(self) -> bool:

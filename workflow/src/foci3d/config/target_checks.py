@@ -25,7 +25,7 @@ def _network_for(kind: OutputKind) -> str:
 def _ablation(config: Config) -> Iterator[ConfigProblem]:
     """The errors of networks are compared if they are of one kind, on one dataset."""
     for index, name in enumerate(config.ablation):
-        network, first = config.networks[name], config.networks[config.ablation[0]]
+        network, first = config.trainings[name], config.trainings[config.ablation[0]]
         if (network.dataset, network.spec.compared_as) != (first.dataset, first.spec.compared_as):
             found = f"{name} with task {network.task} on {network.dataset}"
             expected = f"task {first.task} on {first.dataset} as {config.ablation[0]} has"

@@ -83,7 +83,7 @@ class Project:
     @property
     def networks(self) -> list[str]:
         """Names of all networks, seed replicates included."""
-        return [*self.config.networks, *self.config.seed_replicates.by_name]
+        return [*self.config.trainings]
 
     @property
     def methods(self) -> list[str]:
@@ -92,8 +92,7 @@ class Project:
 
     def network(self, name: str) -> NetworkConfig:
         """Configuration of a network or of a seed replicate."""
-        replicate = self.config.seed_replicates.by_name.get(name)
-        return self.config.networks[replicate.network if replicate else name]
+        return self.config.trainings[name]
 
     def training_dataset(self, network: str) -> DatasetConfig:
         """Configuration of the dataset that a network is trained on."""
