@@ -261,7 +261,7 @@ class Stacks(Masks):
 
     def outputs(self, logits: Tensor, measurements: Tensor) -> Outputs[Tensor]:
         """Probabilities of cells, depths with their standard deviations [um], and occupancy of the layers."""
-        depths_mm, variances, occupancy = self._pool(logits)
+        depths_mm, variances, occupancy = self._pool(*logits.split(self.n_layers, 1))
         return Outputs(
             output=self.decode(logits, measurements),
             predicted_depths_um=depths_mm * UM_PER_MM,
@@ -271,20 +271,21 @@ class Stacks(Masks):
 
     def loss(self, logits: Tensor, samples: Samples[Tensor]) -> Tensor:
         """Cross-entropy of the masks and of occupancy, and `depth_loss` of the layers that hold cells."""
-        depths_mm, variances, occupancy = self._pool(logits)
+        # Split once: the gradients of separate slices would each be an image of all outputs.
+        masks, *others = logits.split(self.n_layers, 1)
+        depths_mm, variances, occupancy = self._pool(masks, *others[:3])
         occupied = (samples.masks > 0).any(-1).any(-1).float()
         depths_loss = (depth_loss(depths_mm, variances, samples.depths_um) * occupied).mean()
         occupancy_loss = functional.binary_cross_entropy_with_logits(occupancy, occupied)
-        masks_loss = super().loss(logits[:, : self.n_layers], samples)
-        loss = masks_loss + self.depth_weight * (depths_loss + occupancy_loss)
-        if logits.shape[1] == self.n_outputs:
-            return loss
-        deviations_mm = logits[:, self.n_outputs :, 0, 0] - samples.depths_um / UM_PER_MM
-        return loss + (deviations_mm.abs() * occupied).mean()
+        loss = super().loss(masks, samples) + self.depth_weight * (depths_loss + occupancy_loss)
+        for first_stage in others[3:]:
+            deviations_mm = first_stage[..., 0, 0] - samples.depths_um / UM_PER_MM
+            loss = loss + (deviations_mm.abs() * occupied).mean()
+        return loss
 
-    def _pool(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _pool(self, *logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Depths [mm], their variances [mm^2] and logits of occupancy, each `(N, L)`."""
-        *images, occupancy = logits[:, : self.n_outputs].float().flatten(2).split(self.n_layers, 1)
+        *images, occupancy = [each.float().flatten(2) for each in logits]
         return (*pool_depths(*images), occupancy.mean(-1))
 
 
