@@ -48,8 +48,12 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
 
 def imported_names(source: str) -> set[str]:
     """Dotted names of all that may be a module and that Python `source` imports, at any depth of nesting."""
+    return _names_imported_in(ast.parse(source))
+
+
+def _names_imported_in(tree: ast.Module) -> set[str]:
     names: set[str] = set()
-    for node in _statements(ast.parse(source)):
+    for node in _statements(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
@@ -57,10 +61,10 @@ def imported_names(source: str) -> set[str]:
     return names
 
 
-def imported_modules(source: str) -> set[str]:
-    """Names of the library's modules that Python `source` imports, without the package."""
-    names = {name.removeprefix(f"{PACKAGE}.") for name in imported_names(source) if name.startswith(f"{PACKAGE}.")}
-    return {name for name in names if module_path(name)}
+def _modules_among(names: set[str]) -> set[str]:
+    """The library's modules among dotted names, without the package."""
+    within = {name.removeprefix(f"{PACKAGE}.") for name in names if name.startswith(f"{PACKAGE}.")}
+    return {name for name in within if module_path(name)} - PLUMBING
 
 
 def neighbour_sources(script: Path) -> dict[str, str]:
@@ -77,7 +81,11 @@ def neighbour_sources(script: Path) -> dict[str, str]:
 
 def normalized_source(source: str) -> str:
     """`source` without comments, docstrings and layout."""
-    tree = ast.parse(source)
+    return _unparse_code(ast.parse(source))
+
+
+def _unparse_code(tree: ast.Module) -> str:
+    """Source of a tree, which loses its docstrings."""
     for node in _statements(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             if ast.get_docstring(node, clean=False) is not None:
@@ -87,8 +95,9 @@ def normalized_source(source: str) -> str:
 
 @cache
 def _analyze(source: str) -> tuple[str, frozenset[str]]:
-    """Code of a module, and the modules that it imports."""
-    return normalized_source(source), frozenset(imported_modules(source) - PLUMBING)
+    """Code of a module, and the modules that it imports; the source is parsed once."""
+    tree = ast.parse(source)
+    return _unparse_code(tree), frozenset(_modules_among(_names_imported_in(tree)))
 
 
 def _read_module(name: str) -> tuple[str, frozenset[str]]:
@@ -100,7 +109,7 @@ def _read_module(name: str) -> tuple[str, frozenset[str]]:
 def transitive_modules(source: str) -> set[str]:
     """Names of all library modules that Python `source` imports, directly or through other modules."""
     names: set[str] = set()
-    pending = imported_modules(source) - PLUMBING
+    pending = _modules_among(imported_names(source))
     while pending:
         name = pending.pop()
         names.add(name)
