@@ -8,7 +8,7 @@ take turns, and count by their median step. Nothing else should run on the machi
 
 ========================  ========  ==================================================================================
 seconds_to_target                   training time, with validations, until the validation error is at most --target
-relative_time_to_target   <= 0.3    that of `stack2_physics` over that of `stack2_resnet`
+times_as_fast_to_target   >= 5      that of `stack2_resnet` over that of `stack2_physics`
 steps_per_s                         steps of foci3d's loop in a second
 steps_vs_plain            >= 2      the same over that of the plain loop, where the processor computes in bfloat16;
                                     nowhere below 1.1
@@ -215,7 +215,7 @@ def main() -> None:
         figures[name]["seconds_to_target"] = seconds
     resnet_s, physics_s = (figures[name]["seconds_to_target"] for name in NETWORKS)
     if resnet_s and physics_s:
-        figures["relative_time_to_target"] = physics_s / resnet_s
+        figures["times_as_fast_to_target"] = resnet_s / physics_s
     print(json.dumps(rounded(figures), indent=1))
 
 
