@@ -111,10 +111,11 @@ def _leave_out_defects(stack: str | Path, frames: Floats) -> Floats:
 
 def _check_readings(stack: str | Path, frames: Floats, saturation: float) -> None:
     """Raise InputError where readings cannot be those of a linear sensor."""
+    exposure = "reduce the exposure and scan again, or name the largest reading of the sensor as its saturation"
     for bad, what, remedy in (
         (~np.isfinite(frames), "is not a number", "expected raw readings. Export the stack again"),
         (frames < 0, "is negative", "expected raw readings. Do not subtract the background"),
-        (frames >= saturation, f"is saturated ({saturation:g} or more)", "reduce the exposure and scan again"),
+        (frames >= saturation, f"is saturated ({saturation:g} or more)", exposure),
     ):
         if bad.any():
             frame, y, x = np.argwhere(bad)[0]

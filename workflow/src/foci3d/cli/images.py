@@ -172,8 +172,8 @@ def reconstruct(
     threshold
         Probability above which a pixel is a cell, between 0 and 1.
     average_symmetries
-        Average over flips and rotations: lower errors, in 8 or 16 times the time. By default as the model was
-        recalibrated, and yes without a recalibration.
+        Average over flips and rotations: lower errors, in 5 to 10 times the time of the network. By default as the
+        model was recalibrated, and yes without a recalibration.
     unusable_frames
         Whether to skip frames of a series that are blank, dark, saturated or missing, or to refuse the series.
     fit_offset

@@ -95,7 +95,7 @@ class Model:
     device : torch.device
         Where to compute.
     average_symmetries : bool
-        Whether predictions are averages over the symmetries of the imager: lower errors, in 8 or 16 times the time
+        Whether predictions are averages over the symmetries of the imager: lower errors, in 5 to 10 times the time
         where its point-spread function has all symmetries of the square.
     recalibration : Recalibration, optional
         Recalibration of the predictions, fitted to validation samples.
