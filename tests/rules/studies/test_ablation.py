@@ -52,7 +52,13 @@ def test_seeds_of_a_network_are_one_row():
     assert table.loc["a", ["seeds", "lowest", "highest"]].tolist() == pytest.approx([3, 10, 24])
     assert table.loc["a", "validation_error"] == pytest.approx(18)
     assert table.loc["a", "processor_seconds"] == pytest.approx(20)
+    assert table.loc["a", "seconds_per_step"] == pytest.approx(60 / 400)
     assert "18 (10 to 24)" in ablation_page(table.reset_index()).markdown("A note.")
+
+
+def test_a_seed_replicate_alone():
+    table = compare_trainings({"a-7": MODELS["a"]}, {"a-7": curve([0.2])})
+    assert table["network"].tolist() == ["a"]
 
 
 def test_trainings_without_processor_times_have_none():

@@ -66,6 +66,15 @@ def test_a_larger_field_is_reconstructed_by_tiles(model_description: ModelDescri
         assert depths_um.min() < depth_um < depths_um.max()
 
 
+@pytest.mark.parametrize("light", [0.0, -0.1])
+def test_a_dark_part_of_a_field_holds_no_cells(model: Model, light: float) -> None:
+    field = np.full((2, 40, 13), light)
+    field[:, :13] = MEASUREMENT
+    probability = reconstruct(field, model).probability
+    assert probability[:, :8].min() > 0
+    assert not probability[:, -8:].any()
+
+
 def test_a_field_smaller_than_that_of_the_model(model: Model) -> None:
     with pytest.raises(InputError, match="found 12 x 40 pixels; expected at least 13 x 13"):
         reconstruct(np.ones((2, 12, 40)), model)

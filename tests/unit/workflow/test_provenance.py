@@ -69,7 +69,14 @@ def test_an_edit_elsewhere_does_not(library: Path, module: str) -> None:
 
 def test_comments_docstrings_and_layout_are_no_code(library: Path) -> None:
     before = code_digest(library)
-    lines = ['"""What."""', "from foci3d.inner.b import number", "# why", "def double():", "  return (2 * number())"]
+    lines = [
+        '"""What."""',
+        "from foci3d.inner.b import number",
+        '"""Of what."""',
+        "# why",
+        "def double():",
+        "  return (2 * number())",
+    ]
     (library / "a.py").write_text("\n".join(lines))
     assert code_digest(library) == before
     (library / "a.py").write_text("from foci3d.inner.b import number\ndef double():\n    return 3 * number()\n")

@@ -58,29 +58,28 @@ def compare_trainings(models: Mapping[str, Mapping[str, Any]], curves: Mapping[s
         processor), validation_error, lowest and highest [%]; a row per network, the lowest error first. The error and
         the times, which include validations, are means over the seeds; lowest and highest are NaN where there is one.
     """
-    by_network: dict[str, list[pd.DataFrame]] = {}
-    for name, curve in curves.items():
-        by_network.setdefault(name.partition("-")[0], []).append(curve)
-    settings = varied_settings(
-        {name: {**models[name]["architecture"], **models[name]["training"]} for name in by_network}
-    )
+    seeds: dict[str, list[str]] = {}
+    for name in curves:
+        seeds.setdefault(name.partition("-")[0], []).append(name)
+    described = {name: models[trained[0]] for name, trained in seeds.items()}
+    settings = varied_settings({name: {**each["architecture"], **each["training"]} for name, each in described.items()})
     rows = []
-    for name, seeds in by_network.items():
-        errors = [100 * curve["validation_score"].min() for curve in seeds]
-        steps = int(seeds[0]["step"].iloc[-1])
-        seconds = np.mean([curve.get("processor_seconds", MISSING).iloc[-1] for curve in seeds])
+    for name, trained in seeds.items():
+        errors = [100 * curves[each]["validation_score"].min() for each in trained]
+        steps = [int(curves[each]["step"].iloc[-1]) for each in trained]
+        seconds = [curves[each].get("processor_seconds", MISSING).iloc[-1] for each in trained]
         rows.append(
             {
                 "network": name,
                 "settings": settings[name],
-                "parameters": models[name]["n_parameters"],
-                "steps": steps,
-                "seeds": len(seeds),
-                "processor_seconds": seconds,
-                "seconds_per_step": seconds / steps,
+                "parameters": described[name]["n_parameters"],
+                "steps": steps[0],
+                "seeds": len(trained),
+                "processor_seconds": np.mean(seconds),
+                "seconds_per_step": sum(seconds) / sum(steps),
                 "validation_error": np.mean(errors),
-                "lowest": min(errors) if len(seeds) > 1 else np.nan,
-                "highest": max(errors) if len(seeds) > 1 else np.nan,
+                "lowest": min(errors) if len(trained) > 1 else np.nan,
+                "highest": max(errors) if len(trained) > 1 else np.nan,
             }
         )
     return pd.DataFrame(rows).sort_values("validation_error", kind="stable", ignore_index=True)

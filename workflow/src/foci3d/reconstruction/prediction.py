@@ -64,11 +64,15 @@ def predict_measurement(measurement: npt.NDArray[Any], model: Model, n_layers: i
     is_field = extents != (n_pixels, n_pixels)
 
     def predict(tiles: npt.NDArray[Any]) -> NumpyOutputs:
+        # Of a field, tiles without light are no reason to refuse it: they get an even one in place of their noise.
+        is_dark = is_field & (tiles.mean((1, 2, 3)) <= 0)
+        tiles = np.where(is_dark[:, None, None, None], 1, tiles)
         raw = model.predict_all(tiles)
         if raw.count_probabilities is not None:
             raw = replace(raw, count_probabilities=_count_layers(model, raw.count_probabilities, n_layers))
-        scores.append(score_tiles(model, tiles, model.select(raw), of_field=is_field))
-        return raw
+        found = score_tiles(model, tiles, model.select(raw), of_field=is_field)
+        scores.append(found if found is None else np.where(is_dark[:, None], 0, found))
+        return _empty(raw, is_dark)
 
     if not is_field:
         outputs, corners = model.select(predict(measurement[None]))[0], np.zeros((1, 2), int)
@@ -82,6 +86,15 @@ def predict_measurement(measurement: npt.NDArray[Any], model: Model, n_layers: i
         corners = tiling.corners(tuple(extent + 2 * n_mirrored for extent in extents)) - n_mirrored
     found = [each for each in scores if each is not None]
     return Prediction(outputs, np.concatenate(found) if found else None, corners)
+
+
+def _empty(outputs: NumpyOutputs, is_dark: npt.NDArray[np.bool_]) -> NumpyOutputs:
+    """Outputs of tiles, without cells in those that are dark `(N,)`, which say nothing of the number of layers."""
+    changed = {"output": np.where(is_dark[:, None, None, None], 0, outputs.output)}
+    if outputs.count_probabilities is not None:
+        even = np.full_like(outputs.count_probabilities, 1 / outputs.count_probabilities.shape[1])
+        changed["count_probabilities"] = np.where(is_dark[:, None], even, outputs.count_probabilities)
+    return replace(outputs, **changed)
 
 
 def _count_layers(model: Model, probabilities: Floats, n_layers: int | None) -> Floats:
