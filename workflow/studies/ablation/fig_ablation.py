@@ -1,6 +1,6 @@
 """Draw the validation error of the networks of the ablation against the processor time.
 
-Reads the curves of the networks (CSV files named after the networks, or the network and a seed).
+Reads the curves of the networks (CSV files named after the networks).
 """
 
 from collections.abc import Mapping
@@ -22,23 +22,19 @@ def error_against_time(curves: Mapping[str, pd.DataFrame]) -> Figure:
     Parameters
     ----------
     curves : mapping of str to DataFrame
-        By name of the network, or by that, a hyphen and a seed, a table with columns processor_seconds and
-        validation_score, which is an error from 0 to 1.
+        By name of the network, a table with columns processor_seconds and validation_score, an error from 0 to 1.
 
     Returns
     -------
     Figure
-        One line per network, of the first of its seeds, in the order of the mapping; both axes are logarithmic.
+        One line per network, in the order of the mapping; both axes are logarithmic.
     """
-    first_seeds: dict[str, pd.DataFrame] = {}
-    for name, curve in curves.items():
-        first_seeds.setdefault(name.partition("-")[0], curve)
-    table = pd.concat(first_seeds, names=["network"]).reset_index("network")
+    table = pd.concat(curves, names=["network"]).reset_index("network")
     table["error"] = 100 * table["validation_score"]
     figure = style.new_figure(style.FULL_WIDTH_MM, 90)
     axes = figure.subplots()
     # Colors repeat after six networks, dashes do not.
-    palette = {name: SERIES[index % len(SERIES)] for index, name in enumerate(first_seeds)}
+    palette = {name: SERIES[index % len(SERIES)] for index, name in enumerate(curves)}
     sns.lineplot(
         table, x="processor_seconds", y="error", hue="network", style="network", palette=palette, markers=True, ax=axes
     )

@@ -1,10 +1,10 @@
 """Make the table of the ablation: what differs between networks, processor time and lowest validation error.
 
-Reads the descriptions (JSON) and curves (CSV) of models, named after the networks; writes CSV, HTML and Markdown.
+Reads the descriptions (JSON) and curves (CSV) of models, in one order; writes CSV, HTML and Markdown.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +40,19 @@ def varied_settings(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]
     }
 
 
-def compare_trainings(models: Mapping[str, Mapping[str, Any]], curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def compare_trainings(
+    networks: Sequence[str], models: Sequence[Mapping[str, Any]], curves: Sequence[pd.DataFrame]
+) -> pd.DataFrame:
     """Compare trainings by their lowest validation error.
 
     Parameters
     ----------
-    models : mapping of str to mapping
-        By name of the network, the description of the model (the JSON file of the model). The name of a seed replicate
-        is that of the network, a hyphen and the seed.
-    curves : mapping of str to DataFrame
-        By the same names, the curves; columns step, validation_score and processor_seconds.
+    networks : sequence of str
+        Name of the network that each training is of: several have the same with different seeds.
+    models : sequence of mapping
+        Description of each model (its JSON file).
+    curves : sequence of DataFrame
+        Curves of each; columns step, validation_score and processor_seconds.
 
     Returns
     -------
@@ -58,16 +61,16 @@ def compare_trainings(models: Mapping[str, Mapping[str, Any]], curves: Mapping[s
         processor), validation_error, lowest and highest [%]; a row per network, the lowest error first. The error and
         the times, which include validations, are means over the seeds; lowest and highest are NaN where there is one.
     """
-    seeds: dict[str, list[str]] = {}
-    for name in curves:
-        seeds.setdefault(name.partition("-")[0], []).append(name)
-    described = {name: models[trained[0]] for name, trained in seeds.items()}
+    seeds: dict[str, list[pd.DataFrame]] = {}
+    for name, curve in zip(networks, curves, strict=True):
+        seeds.setdefault(name, []).append(curve)
+    described = dict(zip(networks, models, strict=True))
     settings = varied_settings({name: {**each["architecture"], **each["training"]} for name, each in described.items()})
     rows = []
     for name, trained in seeds.items():
-        errors = [100 * curves[each]["validation_score"].min() for each in trained]
-        steps = [int(curves[each]["step"].iloc[-1]) for each in trained]
-        seconds = [curves[each].get("processor_seconds", MISSING).iloc[-1] for each in trained]
+        errors = [100 * curve["validation_score"].min() for curve in trained]
+        steps = [int(curve["step"].iloc[-1]) for curve in trained]
+        seconds = [curve.get("processor_seconds", MISSING).iloc[-1] for curve in trained]
         rows.append(
             {
                 "network": name,
@@ -102,9 +105,11 @@ def ablation_page(table: pd.DataFrame) -> TablePage:
     return TablePage("Ablation", table, {"": texts})
 
 
-def main(models: list[Path], curves: list[Path], note: str, csv: Path, html: Path, markdown: Path) -> None:
-    descriptions = {path.stem: json.loads(path.read_text()) for path in models}
-    table = compare_trainings(descriptions, {path.stem: pd.read_csv(path) for path in curves})
+def main(
+    models: list[Path], curves: list[Path], networks: list[str], note: str, csv: Path, html: Path, markdown: Path
+) -> None:
+    descriptions = [json.loads(path.read_text()) for path in models]
+    table = compare_trainings(networks, descriptions, [pd.read_csv(path) for path in curves])
     ablation_page(table).save(csv, html, markdown, note)
 
 
