@@ -157,6 +157,18 @@ def test_images_that_do_not_fit_together(read: Read, image: np.ndarray) -> None:
         read(sensor_a=image, flat_a=flat)
 
 
+def test_a_frame_that_is_not_finite_leaves_the_hot_pixels_of_the_others(
+    read_all: Callable[..., Measurements], image: np.ndarray
+) -> None:
+    dark, series = np.full((51, 51), 50.0), np.stack([image.astype(np.float32)] * 3)
+    dark[10, 11], series[1, 3, 4] = 2000, np.nan
+    measured = read_all(sensor_a=series, dark_a=dark)
+    assert [*measured.skipped] == [1]
+    assert np.argwhere(measured.defects).tolist() == [[0, 10, 11]]
+    with pytest.raises(InputError, match="2601 pixels are not finite"):
+        read_all(sensor_a=np.full((51, 51), np.nan, np.float32), dark_a=dark)
+
+
 def test_defects_of_a_mask_and_of_dark_and_flat_images(
     read_all: Callable[..., Measurements], image: np.ndarray
 ) -> None:

@@ -275,7 +275,9 @@ def _correct(frames: npt.NDArray[Any], dark_path: str, flat_path: str, channel: 
         images = frames.astype(np.float32)
     dark = _read_reference(dark_path, images.shape[1:], channel) if dark_path else np.zeros(images.shape[1:])
     images -= dark.astype(np.float32)
-    hot = dark - ndimage.median_filter(dark, 5) > MIN_HOT_EXCESS * abs(images.mean(dtype=float))
+    is_finite = np.isfinite(images)  # frames with other values are left out later, and must not change this mean to NaN
+    mean = images.mean(dtype=float, where=is_finite) if is_finite.any() else 0.0
+    hot = dark - ndimage.median_filter(dark, 5) > MIN_HOT_EXCESS * abs(mean)
     defects = hot if dark_path and hot.mean() <= MAX_DEFECTS else np.zeros_like(hot)
     if flat_path:
         flat = _read_reference(flat_path, images.shape[1:], channel) - dark
