@@ -111,6 +111,17 @@ def test_fourier_operator_is_the_sum_of_zero_padded_convolutions(n_sensors, n_la
     torch.testing.assert_close(FourierOperator.from_kernels(kernels).forward(layers), expected, rtol=1e-12, atol=1e-12)
 
 
+def test_depths_beyond_those_of_the_psf_are_refused_or_clamped(asymmetric_psf):
+    forward = ForwardModel(asymmetric_psf, SMALL, 2, SEPARATION_UM)
+    depths_um = torch.tensor([[-50.0, 450.0, 1000.0]])
+    with pytest.raises(InputError, match="found a distance of -50 um"):
+        forward.at(depths_um)
+    kernels = forward.kernels_at(depths_um, clamp=True)[0]
+    expected = [asymmetric_psf.interpolate(torch.tensor(each)) for each in ([0.0, 450.0, 900.0], [900.0, 450.0, 0.0])]
+    torch.testing.assert_close(kernels, torch.stack(expected))
+    torch.testing.assert_close(forward.at(depths_um, clamp=True).kernels[0], kernels)
+
+
 @pytest.mark.parametrize("margin", [0, 6, 14])
 def test_margin_holds_the_light_beyond_the_layers(margin):
     kernels = torch.rand(2, 2, 3, 29, 29, dtype=torch.float64)

@@ -49,6 +49,14 @@ def test_variants_have_one_correction_changed_by_its_error(model):
         assert abs(each[1]).max() > 0
 
 
+def test_offsets_with_a_point_spread_function_that_starts_above_the_sensor(model, make_psf):
+    """Its planes at the sensors have the kernel of the nearest depth, as those of every other estimate."""
+    values = readings(offset=1.0, offset_b=1.0)
+    measured = Model(model.network, model.description, make_psf(51, (20.0, 980.0), 20.0))
+    expected, found = (find_conditioning(values, each, ConditioningConfig(defects=False)) for each in (model, measured))
+    np.testing.assert_allclose(found.offsets, expected.offsets, rtol=0.1)
+
+
 @pytest.mark.parametrize("layer", [scenes.blobs, scenes.spheres, scenes.small_nuclei])
 def test_no_offset_where_the_specimen_explains_the_light(model, layer):
     values = readings(1, layer)
@@ -79,6 +87,23 @@ def test_hot_pixels_and_dead_lines_are_filled_in(model):
     filled = fill_defects(values, found)
     np.testing.assert_array_equal(filled[~found], ideal[~found])
     assert abs(filled[found] / ideal[found] - 1).mean() < 0.15
+
+
+@pytest.mark.parametrize("extent", [1, 5, 11, 31])
+def test_defects_of_any_size_are_filled_in(extent):
+    rising = np.tile(100 + np.arange(51), (51, 1))
+    values = np.float32([np.full((51, 51), 100), rising])
+    defects = np.zeros(values.shape, bool)
+    defects[:, 15 : 15 + extent, 15 : 15 + extent] = True
+    filled = fill_defects(np.where(defects, 1e6, values).astype(np.float32), defects)
+    np.testing.assert_allclose(filled[0], 100, rtol=1e-5)
+    assert abs(filled[1] - values[1]).max() <= extent / 2 + 1  # the surface is level inside a large defect
+
+
+def test_an_image_without_valid_pixels_is_left_as_it_is():
+    values, defects = np.full((2, 9, 9), 7, np.float32), np.zeros((2, 9, 9), bool)
+    defects[0] = True
+    np.testing.assert_array_equal(fill_defects(values, defects), values)
 
 
 def test_a_cell_on_one_pixel_is_no_hot_pixel(model):

@@ -180,7 +180,7 @@ class ForwardModel(torch.nn.Module):
         for y, x in product(range(0, height, self.n_pixels), range(0, width, self.n_pixels)):
             block = (..., slice(y, y + self.n_pixels), slice(x, x + self.n_pixels))
             depths = depths_um if depths_um.ndim == 1 else depths_um[block].mean((1, 2))
-            kernels = self._kernels(self.clamp(self.distances_um(depths[None])))
+            kernels = self.kernels_at(depths[None], clamp=True)
             light = FourierOperator.from_kernels(kernels, margin).project_each(padded[block])
             canvas[..., y : y + light.shape[-2], x : x + light.shape[-1]] += light
         return canvas[..., margin : margin + height, margin : margin + width]
@@ -190,13 +190,33 @@ class ForwardModel(torch.nn.Module):
         """The cosine transform of what the sensors see, at low frequencies."""
         return TransformedModel(self, cosine_transform(self.n_pixels))
 
-    def at(self, depths_um: Tensor) -> "FourierOperator":
-        """The exact operator for stacks whose layers are at `depths_um (N, L)`."""
-        return FourierOperator.from_kernels(self.kernels_at(depths_um))
+    def at(self, depths_um: Tensor, *, clamp: bool = False) -> "FourierOperator":
+        """The exact operator for stacks whose layers are at `depths_um (N, L)`; see `kernels_at`."""
+        return FourierOperator.from_kernels(self.kernels_at(depths_um, clamp=clamp))
 
-    def kernels_at(self, depths_um: Tensor) -> Tensor:
-        """Kernels `(N, S, L, K, K)` of layers at `depths_um (N, L)`."""
-        return self._kernels(self.distances_um(depths_um))
+    def kernels_at(self, depths_um: Tensor, *, clamp: bool = False) -> Tensor:
+        """Kernels by which the sensors see layers.
+
+        Parameters
+        ----------
+        depths_um : Tensor (N, L)
+            Depths of the layers [um].
+        clamp : bool
+            Whether distances beyond the depths of the point-spread function are taken as the nearest of these.
+
+        Returns
+        -------
+        Tensor (N, S, L, K, K)
+            Kernels.
+
+        Raises
+        ------
+        InputError
+            If the distance of a layer from a sensor lies outside the depths of the point-spread function, without
+            `clamp`.
+        """
+        distances_um = self.distances_um(depths_um)
+        return self._interpolate(self.clamp(distances_um) if clamp else distances_um, self.kernels)[0]
 
     def transfer_function(self, depths_um: Tensor) -> Tensor:
         """Transfer functions `(N, S, L, P, P)` of layers at `depths_um (N, L)`; see `periodic_transfer`."""
@@ -205,9 +225,6 @@ class ForwardModel(torch.nn.Module):
     def clamp(self, distances_um: Tensor) -> Tensor:
         """Distances within the depths of the point-spread function: the nearest ones of these."""
         return distances_um.clamp(self.depths_um[0], self.depths_um[-1])
-
-    def _kernels(self, distances_um: Tensor) -> Tensor:
-        return self._interpolate(distances_um, self.kernels)[0]
 
     def _interpolate(self, distances_um: Tensor, *values: Tensor) -> list[Tensor]:
         """Each of `values (D, ..., ...)` at `distances_um (...)`."""

@@ -53,6 +53,9 @@ MIN_HOT_EXCESS = 0.25
 MAX_DEFECTS = 0.05
 """Share of the pixels above which outliers are structure and not defects."""
 
+MIN_WEIGHT = 1e-6
+"""Sum of the weights of the valid pixels above which their weighted mean is defined."""
+
 NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
 SIDES = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]]) / 4
 RING = np.pad(np.zeros((3, 3), bool), 1, constant_values=True)
@@ -199,7 +202,8 @@ def estimate_offsets(measurement: Floats, forward: ForwardModel) -> tuple[npt.ND
     images = torch.from_numpy(measurement / measurement.mean())[None]
     planes = torch.linspace(0, forward.sensor_separation_um, N_PLANES)[None]
     darkest = functional.avg_pool2d(images, 3, 1).amin((-2, -1)).clamp(min=0)
-    _, fitted = fit_nonnegative(images, forward.at(planes), N_ITERATIONS, offset_norm=OFFSET_NORM, start=darkest)
+    operator = forward.at(planes, clamp=True)  # a measured point-spread function need not start at the sensor
+    _, fitted = fit_nonnegative(images, operator, N_ITERATIONS, offset_norm=OFFSET_NORM, start=darkest)
     offsets = (fitted[0].double().numpy() * measurement.mean() - EVEN_SHARE * means) / (1 - EVEN_SHARE)
     light = float((means - offsets.clip(0)).mean())
     return offsets, EVEN_SHARE_SD * light
@@ -251,10 +255,24 @@ def _narrowest_ratio(model: Model) -> float:
 
 
 def fill_defects(measurement: Floats, defects: Mask) -> Floats:
-    """A `measurement (S, Y, X)` with the pixels of `defects (S, Y, X)` replaced by a smooth surface around them."""
+    """A `measurement (S, Y, X)` with the pixels of `defects (S, Y, X)` replaced by a smooth surface around them.
+
+    The surface is the mean of the valid pixels with the weights of a Gaussian of one pixel, which reaches four pixels
+    far. Deeper inside a large defect, it continues with its value at the nearest pixel that it reaches. An image
+    without valid pixels is left as it is.
+    """
     filled = measurement.copy()
     for image, mask in zip(filled, defects, strict=True):
-        weights = ndimage.gaussian_filter((~mask).astype(np.float32), 1.0)
-        smooth = ndimage.gaussian_filter(np.where(mask, 0, image), 1.0) / np.maximum(weights, 1e-6)
-        image[mask] = smooth[mask]
+        if not mask.all():
+            image[mask] = _smooth_surface(image, ~mask)[mask]
     return filled
+
+
+def _smooth_surface(image: Floats, valid: Mask) -> Floats:
+    """Surface `(Y, X)` through the valid pixels of an image; see `fill_defects`."""
+    weights = ndimage.gaussian_filter(valid.astype(np.float32), 1.0)
+    is_reached = weights > MIN_WEIGHT
+    light = ndimage.gaussian_filter(np.where(valid, image, 0), 1.0)
+    surface = np.divide(light, weights, out=np.zeros_like(light), where=is_reached)
+    nearest = ndimage.distance_transform_edt(~is_reached, return_distances=False, return_indices=True)
+    return surface[tuple(nearest)]
