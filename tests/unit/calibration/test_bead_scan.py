@@ -8,6 +8,7 @@ import pytest
 import ray_sum
 import tifffile
 from ray_sum import BEADS, PITCH_UM
+from scipy.io import savemat
 
 from foci3d.calibration.acceptance_fit import fit_acceptance
 from foci3d.calibration.bead_scan import find_beads, read_scan, simulate_scan
@@ -40,6 +41,36 @@ def test_read_scan(files, tmp_path):
     tifffile.imwrite(tmp_path / "scan.ome.tif", frames, metadata={"axes": "ZYX"})
     ome = read_scan(tmp_path / "scan.ome.tif", tmp_path / "scan.csv", 40.0, 4095)
     np.testing.assert_array_equal([frame.readings for frame in ome], frames)
+
+
+@pytest.mark.parametrize("options", [{}, {"ome": True}, {"imagej": True}, {"metadata": {"axes": "ZYX"}}])
+def test_frames_along_any_one_axis_are_depths(files, options):
+    """By tifffile, an axis without a name is Q, or C in OME and ImageJ files."""
+    frames = np.arange(300, 516, dtype=np.uint16).reshape(3, 8, 9)
+    stack, depths = files(frames)
+    tifffile.imwrite(stack, frames, photometric="minisblack", **options)
+    np.testing.assert_array_equal([frame.readings for frame in read_scan(stack, depths, PITCH_UM, 4095)], frames)
+
+
+def test_frames_follow_the_axes_of_the_file(files, tmp_path):
+    """MATLAB may have depth last, and an array of acquisitions has the sensor between depth and y."""
+    _, depths = files()
+    frames = np.random.default_rng(0).integers(300, 400, (3, 40, 41)).astype(np.uint16)
+    savemat(tmp_path / "scan.mat", {"scan": frames.transpose(1, 2, 0)})
+    np.save(tmp_path / "scan.npy", frames[:, None])
+    for name in ("scan.mat", "scan.npy"):
+        read = read_scan(tmp_path / name, depths, PITCH_UM, 4095)
+        np.testing.assert_array_equal([frame.readings for frame in read], frames, err_msg=name)
+
+
+def test_another_pixel_pitch_in_the_metadata_is_refused(files):
+    stack, depths = files()
+    pitch = {"PhysicalSizeX": 11.0, "PhysicalSizeY": 11.0}
+    tifffile.imwrite(stack, np.full((3, 8, 9), 300, np.uint16), ome=True, metadata={"axes": "ZYX", **pitch})
+    message = r"scan.tif: the pixel size in its metadata is 11 um; expected 55 um as in psf.scan.pixel_pitch_um or"
+    with pytest.raises(InputError, match=message):
+        read_scan(stack, depths, 55.0, 4095)
+    assert len(read_scan(stack, depths, 11.0, 4095)) == 3
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ several beads, each far from the others.
 """
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from skimage.feature import peak_local_max
 from foci3d.calibration.frame_model import Floats, Frame
 from foci3d.config.imager import ScanSimulationConfig
 from foci3d.errors import InputError
+from foci3d.io.image_file import format_shape, require_pitch, select_frames
 from foci3d.io.image_formats import read_image_file
 from foci3d.io.tables import read_table
 from foci3d.optics.acceptance import AngularAcceptance, pixel_response
@@ -27,6 +29,13 @@ log = logging.getLogger(__name__)
 
 MINIMUM_PIXELS = 8
 """Pixels of a frame in y and in x that show a bead and its surroundings."""
+
+EXPECTED_STACK = (
+    "a stack of at least two grey frames with the axes depth, y, x, of "
+    f"{MINIMUM_PIXELS} x {MINIMUM_PIXELS} pixels or more. Export it again."
+)
+PITCH_SOURCE = "psf.scan.pixel_pitch_um or --scan-pitch-um"
+"""For messages: what a stack holds, and where its pixel pitch is stated."""
 
 RESOLVED_DEPTH_PX = 5
 """Depth [pixel pitches] at which the image of a bead covers several pixels, for acceptances above 10 degrees."""
@@ -44,7 +53,7 @@ def read_scan(stack: str | Path, depths: str | Path, pixel_pitch_um: float, satu
     Parameters
     ----------
     stack : str or Path
-        Stack of raw readings, axes depth, y, x.
+        Stack of raw readings with one frame per depth, in the order of the axes that the file states.
     depths : str or Path
         CSV file with a column ``depth_um`` and one row per frame.
     pixel_pitch_um : float
@@ -60,11 +69,11 @@ def read_scan(stack: str | Path, depths: str | Path, pixel_pitch_um: float, satu
     Raises
     ------
     InputError
-        If a file cannot be read; if readings are missing, negative, saturated or clipped at zero; or if the depths do
-        not increase, are not in micrometres, or differ in number from the frames.
+        If a file cannot be read, or states another pixel pitch; if readings are missing, negative, saturated or clipped
+        at zero; or if the depths do not increase, are not in micrometres, or differ in number from the frames.
     """
     depths_um = _read_depths(depths, pixel_pitch_um)
-    frames = _read_frames(stack)
+    frames = _read_frames(stack, pixel_pitch_um)
     if depths_um.max(initial=0) >= RESOLVED_DEPTH_PX * pixel_pitch_um:
         frames = _leave_out_defects(stack, frames)
     _check_readings(stack, frames, saturation)
@@ -77,12 +86,16 @@ def read_scan(stack: str | Path, depths: str | Path, pixel_pitch_um: float, satu
     return tuple(Frame(readings, depth_um, pixel_pitch_um, str(stack)) for readings, depth_um in pairs)
 
 
-def _read_frames(stack: str | Path) -> Floats:
-    frames = read_image_file(stack).values
-    if frames.ndim != 3 or len(frames) < 2 or min(frames.shape[1:]) < MINIMUM_PIXELS or frames.dtype.kind not in "uif":
+def _read_frames(stack: str | Path, pixel_pitch_um: float) -> Floats:
+    file = read_image_file(stack)
+    require_pitch(stack, file, pixel_pitch_um, PITCH_SOURCE)
+    if file.axes.startswith("C") and file.values.ndim == 3:  # so tifffile names any axis in OME and ImageJ files
+        file = replace(file, axes=file.axes.replace("C", "Z"))
+    frames = select_frames(stack, file, expected=EXPECTED_STACK)
+    if len(frames) < 2 or min(frames.shape[1:]) < MINIMUM_PIXELS or frames.dtype.kind not in "uif":
         raise InputError(
-            f"{stack}: found an array of shape {frames.shape} and type {frames.dtype}; expected a stack of at least "
-            f"two grey frames with the axes depth, y, x, of {MINIMUM_PIXELS} x {MINIMUM_PIXELS} pixels or more."
+            f"{stack}: found {len(frames)} frames of {format_shape(frames.shape[1:])} pixels and type {frames.dtype}; "
+            f"expected {EXPECTED_STACK}"
         )
     return frames.astype(np.float64)
 

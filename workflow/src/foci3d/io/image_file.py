@@ -68,6 +68,74 @@ def require_size(path: Path, shape: Sequence[int], dtype: npt.DTypeLike) -> None
         )
 
 
+def require_pitch(path: str | Path, file: ImageFile, pixel_pitch_um: float, source: str) -> None:
+    """Raise InputError where the metadata of a file state another pixel pitch than `source` does."""
+    if file.pixel_pitch_um and not np.isclose(file.pixel_pitch_um, pixel_pitch_um, rtol=0.01):
+        raise InputError(
+            f"{path}: the pixel size in its metadata is {file.pixel_pitch_um:g} um; expected {pixel_pitch_um:g} um as "
+            f"in {source}. Correct the one that is wrong."
+        )
+
+
+ONE_SERIES = (
+    "one image, or one image per time. Split the file, name it for both sensors if it holds both, or name the channel "
+    "of several."
+)
+"""What a file of an acquisition holds, and what to do if it holds more."""
+
+
+def select_frames(
+    path: str | Path, file: ImageFile, channel: int | str = "", *, expected: str = ONE_SERIES
+) -> npt.NDArray[Any]:
+    """Frames of a file in the order of its axes.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, for messages.
+    file : ImageFile
+        Its content.
+    channel : int or str
+        Number of one of two sensors, or name of a channel, to select; empty for all there is.
+    expected : str
+        For messages: what a file with several axes beside y and x should hold, and what to do.
+
+    Returns
+    -------
+    ndarray (T, Y, X)
+        The frames.
+
+    Raises
+    ------
+    InputError
+        If the file has colours, no image, not that channel, or frames along several axes.
+    """
+    values, axes = file.values, file.axes
+    found = f"found {format_shape(values.shape)} with the axes {' '.join(axes)}"
+    if "S" in axes:
+        raise InputError(f"{path}: {found}, which means colours; expected grey images. Convert them.")
+    if "Y" not in axes or "X" not in axes or values.size == 0:
+        raise InputError(f"{path}: {found}; expected images with the axes y and x. Export them again.")
+    if isinstance(channel, int):
+        axes = axes if "C" in axes or len(axes) != 3 else "CYX"
+        if "C" not in axes or values.shape[axes.index("C")] != 2:
+            raise InputError(f"{path}: {found}; expected two channels, as sensor_a and sensor_b name one file.")
+        values, axes = values.take(channel, axes.index("C")), axes.replace("C", "")
+    elif channel and "C" in axes and values.shape[axes.index("C")] > 1:
+        if file.channels.count(channel) != 1:
+            named = ", ".join(filter(None, file.channels)) or "no names"
+            raise InputError(
+                f"{path}: found several channels with {named}; expected {channel} once. Correct the name of the "
+                "channel, or export a file for each channel."
+            )
+        values, axes = values.take(file.channels.index(channel), axes.index("C")), axes.replace("C", "")
+    frames = [axis for axis, length in zip(axes, values.shape, strict=True) if axis not in "YX" and length > 1]
+    if len(frames) > 1 or "C" in frames:
+        raise InputError(f"{path}: {found}; expected {expected}")
+    order = [*(index for index, axis in enumerate(axes) if axis not in "YX"), axes.index("Y"), axes.index("X")]
+    return values.transpose(order).reshape(-1, values.shape[order[-2]], values.shape[order[-1]])
+
+
 def choose_array(path: Path, names: Iterable[str], array: str, preferred: str) -> str:
     """Name of the array to read: the one that is asked for, the preferred one, or the only one.
 

@@ -13,7 +13,7 @@ from scipy import ndimage
 from foci3d.config.fields import UnusableFrames
 from foci3d.config.samples import Acquisition, Fluorophore
 from foci3d.errors import InputError
-from foci3d.io.image_file import ImageFile, format_shape
+from foci3d.io.image_file import format_shape, require_pitch, select_frames
 from foci3d.io.image_formats import read_image_file
 from foci3d.io.matlab import MEASUREMENT
 
@@ -146,8 +146,8 @@ def read_acquisition(
     sensors, masks, intervals_s, unusable = [], [], [], dict[int, str]()
     for letter, path in zip("ab", acquisition.sensors, strict=False):
         file = read_image_file(path, MEASUREMENT.format(letter.upper()))
-        _check_pitch(path, file, acquisition.pixel_pitch_um)
-        frames = _select_frames(path, file, "ab".index(letter) if shared else acquisition.channel)
+        require_pitch(path, file, acquisition.pixel_pitch_um, "column pixel_pitch_um")
+        frames = select_frames(path, file, "ab".index(letter) if shared else acquisition.channel)
         _check_type(path, frames, min_pixels)
         dark, flat, given = (getattr(acquisition, f"{kind}_{letter}") for kind in ("dark", "flat", "defects"))
         recorded, (frames, defects) = frames, _correct(frames, dark, flat, acquisition.channel)
@@ -184,45 +184,6 @@ def _report_unusable(unusable: Mapping[int, str], n_frames: int, choice: Unusabl
         )
     for number in sorted(unusable):
         log.warning("%s; the frame is skipped", unusable[number])
-
-
-def _check_pitch(path: str, file: ImageFile, pixel_pitch_um: float) -> None:
-    if file.pixel_pitch_um and not np.isclose(file.pixel_pitch_um, pixel_pitch_um, rtol=0.01):
-        raise InputError(
-            f"{path}: the pixel size in its metadata is {file.pixel_pitch_um:g} um; expected {pixel_pitch_um:g} um as "
-            "in column pixel_pitch_um. Correct the one that is wrong."
-        )
-
-
-def _select_frames(path: str, file: ImageFile, channel: int | str = "") -> npt.NDArray[Any]:
-    """Frames `(T, Y, X)`: of one of two sensors by its number, of a channel by its name, or of all there is."""
-    values, axes = file.values, file.axes
-    found = f"found {format_shape(values.shape)} with the axes {' '.join(axes)}"
-    if "S" in axes:
-        raise InputError(f"{path}: {found}, which means colours; expected grey images. Convert them.")
-    if "Y" not in axes or "X" not in axes or values.size == 0:
-        raise InputError(f"{path}: {found}; expected images with the axes y and x. Export them again.")
-    if isinstance(channel, int):
-        axes = axes if "C" in axes or len(axes) != 3 else "CYX"
-        if "C" not in axes or values.shape[axes.index("C")] != 2:
-            raise InputError(f"{path}: {found}; expected two channels, as sensor_a and sensor_b name one file.")
-        values, axes = values.take(channel, axes.index("C")), axes.replace("C", "")
-    elif channel and "C" in axes and values.shape[axes.index("C")] > 1:
-        if file.channels.count(channel) != 1:
-            named = ", ".join(filter(None, file.channels)) or "no names"
-            raise InputError(
-                f"{path}: found several channels with {named}; expected {channel} once. Correct the name of the "
-                "channel, or export a file for each channel."
-            )
-        values, axes = values.take(file.channels.index(channel), axes.index("C")), axes.replace("C", "")
-    frames = [axis for axis, length in zip(axes, values.shape, strict=True) if axis not in "YX" and length > 1]
-    if len(frames) > 1 or "C" in frames:
-        raise InputError(
-            f"{path}: {found}; expected one image, or one image per time. Split the file, name it for both sensors if "
-            "it holds both, or name the channel of several."
-        )
-    order = [*(index for index, axis in enumerate(axes) if axis not in "YX"), axes.index("Y"), axes.index("X")]
-    return values.transpose(order).reshape(-1, values.shape[order[-2]], values.shape[order[-1]])
 
 
 def _check_type(path: str, frames: npt.NDArray[Any], min_pixels: int) -> None:
@@ -305,7 +266,7 @@ def _read_defects(path: str, shape: tuple[int, ...]) -> Mask:
 
 def _read_reference(path: str, shape: tuple[int, ...], channel: str = "") -> npt.NDArray[np.float64]:
     """Mean `(Y, X)` over the frames of a dark or flat image, or of a mask; of one channel if it has several."""
-    frames = _select_frames(path, read_image_file(path), channel)
+    frames = select_frames(path, read_image_file(path), channel)
     if frames.shape[1:] != shape or not np.isfinite(frames).all():
         raise InputError(
             f"{path}: found {format_shape(frames.shape)} (frames x y x x); expected finite values in "
