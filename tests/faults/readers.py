@@ -45,6 +45,7 @@ from foci3d.io import matlab, predictions, shards
 from foci3d.io.images import read_acquisition
 from foci3d.io.model_files import ModelFiles
 from foci3d.io.samples import Outputs, Samples
+from foci3d.io.volume_file import Volume, read_volume, write_volume
 from foci3d.learning.datasets import open_dataset
 from foci3d.learning.model import load_model
 from foci3d.learning.model_file import save_model
@@ -241,6 +242,27 @@ def small_predictions(path: Path) -> None:
     ).save(path)
 
 
+def small_volume(path: Path) -> None:
+    rng = np.random.default_rng(0)
+    probability, measurement = rng.random((2, 3, 13, 13), np.float32), rng.random((2, 2, 13, 13), np.float32)
+    depths_um = np.tile([100.0, 200.0, 300.0], (2, 1))
+    write_volume(path, Volume(probability, probability > 0.5, measurement, depths_um, depths_um / 10, 55.0, (0, 1000)))
+
+
+def volume_files() -> Files:
+    return {"volume.ome.tif": file_bytes(small_volume)}
+
+
+def generated_volumes(files: Files) -> st.SearchStrategy[Files]:
+    return one_of("volume.ome.tif", damaged([files["volume.ome.tif"]]), images(n_axes=3))
+
+
+def read_volume_file() -> None:
+    volume = read_volume("volume.ome.tif")
+    assert volume.probability.shape == volume.mask.shape
+    assert volume.depths_um.shape == volume.depth_sds_um.shape == volume.mask.shape[:2]
+
+
 def small_kernels(path: Path) -> None:
     kernels = np.zeros(small_psf().kernels.shape)
     kernels[:, kernels.shape[1] // 2, kernels.shape[2] // 2] = 1
@@ -391,6 +413,7 @@ READERS = {
     "scan": Reader(scan_files, generated_scans, read_bead_scan),
     "shard": Reader(hdf5_files("shard.h5", small_shard), generated_hdf5, read_shard),
     "predictions": Reader(hdf5_files("predictions.h5", small_predictions), generated_hdf5, read_predictions),
+    "volume": Reader(volume_files, generated_volumes, read_volume_file),
     "psf": Reader(hdf5_files("psf.h5", small_psf().save), generated_hdf5, read_psf),
     "kernels": Reader(hdf5_files("kernels.h5", small_kernels), generated_hdf5, read_kernels),
     "mat": Reader(mat_files, generated_mat, read_mat),

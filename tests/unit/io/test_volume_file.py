@@ -8,6 +8,7 @@ import pytest
 import tifffile
 
 from foci3d.errors import InputError
+from foci3d.io import volume_file
 from foci3d.io.volume_file import CHANNELS, Volume, read_volume, write_volume
 
 DEPTHS_UM = np.array([[110.0, 371.5, 602.0, 861.0], [112.0, 370.0, 601.0, 859.5]])
@@ -67,6 +68,22 @@ def test_the_same_bytes_each_time(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("limit", "is_big"), [(volume_file.MAX_CLASSIC_BYTES, False), (179_520, False), (179_519, True)]
+)
+def test_volumes_beyond_the_offsets_of_a_tiff_are_bigtiff(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, is_big: bool
+) -> None:
+    """Of 51 x 40 pixels, 2 frames of 4 layers have 9 bytes, and those of 2 sensors 4 bytes."""
+    monkeypatch.setattr(volume_file, "MAX_CLASSIC_BYTES", limit)
+    volume, path = draw_volume(), tmp_path / "volume.ome.tif"
+    write_volume(path, volume)
+    with tifffile.TiffFile(path) as file:
+        assert file.is_bigtiff == is_big
+        assert [each.name for each in file.series] == ["reconstruction", "mask", "measurement"]
+    np.testing.assert_array_equal(read_volume(path).probability, volume.probability)
+
+
 def test_one_frame_of_one_layer(tmp_path: Path) -> None:
     write_volume(tmp_path / "volume.ome.tif", draw_volume(1, 1))
     with tifffile.TiffFile(tmp_path / "volume.ome.tif") as file:
@@ -79,3 +96,20 @@ def test_another_file_is_refused_in_one_line(tmp_path: Path) -> None:
     for name in ("a.tif", "b.tif", "none.tif"):
         with pytest.raises(InputError, match=rf"{name}: no volume of a reconstruction \(.*expected a volume.ome.tif"):
             read_volume(tmp_path / name)
+
+
+def test_damaged_files_are_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "volume.ome.tif"
+    write_volume(path, draw_volume())
+    content, rng = path.read_bytes(), np.random.default_rng(0)
+    with tifffile.TiffFile(path) as file:
+        pixels, description = file.pages.first.dataoffsets[0], file.pages.first.tags["ImageDescription"].valueoffset
+    for start in (pixels, description + 200):
+        path.write_bytes(content[:start] + rng.bytes(40) + content[start + 40 :])
+        with pytest.raises(
+            InputError, match=r"volume.ome.tif: no volume of a reconstruction \(.*Reconstruct the images"
+        ):
+            read_volume(path)
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"volume.ome.tif: "):
+        read_volume(path)

@@ -61,7 +61,12 @@ def require_size(path: Path, shape: Sequence[int], dtype: npt.DTypeLike) -> None
             f"{path}: the shape is {format_shape(shape)}, {n_bytes / 2**30:.3g} GiB; expected at most "
             f"{MAX_BYTES / 2**30:g} GiB. Split the series, or export the file again if that is not its shape."
         )
-    if n_pixels * item_bytes > MAX_COMPRESSION * path.stat().st_size:
+    require_content(path, shape, dtype)
+
+
+def require_content(path: Path, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
+    """Raise InputError where a file has too few bytes for an array of this shape, however it is compressed."""
+    if math.prod(map(int, shape)) * np.dtype(dtype).itemsize > MAX_COMPRESSION * path.stat().st_size:
         raise InputError(
             f"{path}: the shape is {format_shape(shape)}, more than a file of {path.stat().st_size} bytes holds; "
             "expected a complete image. Export it again."

@@ -5,6 +5,7 @@ measurement (a channel for each sensor), as it was reconstructed.
 """
 
 import hashlib
+import math
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,11 +16,16 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from foci3d.errors import InputError, one_line
+from foci3d.errors import InputError
 from foci3d.io.atomic import atomic_path
+from foci3d.io.image_file import require_content
+from foci3d.io.tiff import open_alone
 
 CHANNELS = ("probability", "uncertainty")
 """Channels of the first image, in order."""
+
+MAX_CLASSIC_BYTES = 2**32 - 2**25
+"""Uncompressed bytes above which a file is a BigTIFF: offsets in a TIFF have 32 bits, and metadata take some space."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +107,14 @@ def write_volume(path: str | Path, volume: Volume) -> None:
     """Write a reconstruction as OME-TIFF; the same volume gives the same bytes.
 
     The depth of a layer is the position of its planes, and depths with their standard deviations are in an annotation
-    of keys and values. OME-TIFF has one spacing for all layers: their mean.
+    of keys and values. OME-TIFF has one spacing for all layers: their mean. A volume that might not fit into 4 GiB is
+    written as BigTIFF.
     """
     (n_frames, n_layers, *extents), n_sensors = volume.probability.shape, volume.measurement.shape[1]
     annotation = {"Namespace": "foci3d", "Value": _describe(volume)}
     shared = {"MapAnnotation": annotation, "UUID": str(_identify(volume))}
-    with atomic_path(path) as temporary, tifffile.TiffWriter(temporary, ome=True) as file:
+    is_big = _count_bytes(volume) > MAX_CLASSIC_BYTES
+    with atomic_path(path) as temporary, tifffile.TiffWriter(temporary, ome=True, bigtiff=is_big) as file:
 
         def write(
             name: str, frames: Iterator[npt.NDArray[Any]], shape: tuple[int, ...], channels: Sequence[str], **more: Any
@@ -127,6 +135,13 @@ def write_volume(path: str | Path, volume: Volume) -> None:
             sensors = [f"sensor {name}" for name, _ in zip("AB", volume.sensor_depths_um, strict=False)]
             images = (frame.astype(np.float32) for frame in volume.measurement)
             write("measurement", images, (n_frames, n_sensors, 1, *extents), sensors)
+
+
+def _count_bytes(volume: Volume) -> int:
+    """Bytes of all values that `write_volume` writes, before their compression."""
+    n_bytes = len(CHANNELS) * np.dtype(np.float32).itemsize + np.dtype(np.uint8).itemsize
+    n_measured = math.prod(volume.measurement.shape) if volume.sensor_depths_um else 0
+    return math.prod(volume.probability.shape) * n_bytes + n_measured * np.dtype(np.float32).itemsize
 
 
 def with_uncertainty(probability: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -195,34 +210,46 @@ def read_volume(path: str | Path) -> Volume:
     Raises
     ------
     InputError
-        If the file is missing or is not such a file.
+        If the file is missing or damaged, or is not such a file.
     """
     try:
-        with tifffile.TiffFile(path) as file:
-            metadata = tifffile.xml2dict(file.ome_metadata or "<OME/>")["OME"]
-            images = {each.name: each.asarray().reshape(each.get_shape(False)[:5]) for each in file.series}
-        entries = metadata["StructuredAnnotations"]["MapAnnotation"]["Value"]["M"]
-        texts = {entry["K"]: str(entry.get("value", "")) for entry in entries}
-        channel = texts.pop("channel", "")
-        values = {name: [float(value) for value in text.split()] for name, text in texts.items()}
-        pixels = metadata["Image"][0]["Pixels"]
-        n_layers = images["mask"].shape[2]
-        layers = range(1, n_layers + 1)
-        measurement = images.get("measurement", np.zeros((len(images["mask"]), 0, 1, 1, 1), np.float32))
-        return Volume(
-            images["reconstruction"][:, 0],
-            images["mask"][:, 0] > 0,
-            measurement[:, :, 0],
-            np.array([values[f"layer {layer} depth_um"] for layer in layers]).T,
-            np.array([values[f"layer {layer} depth_sd_um"] for layer in layers]).T,
-            pixels["PhysicalSizeX"],
-            tuple(values["sensor_depths_um"]),
-            values["threshold"][0],
-            pixels.get("TimeIncrement"),
-            channel,
-        )
-    except (OSError, ValueError, KeyError, IndexError, TypeError, tifffile.TiffFileError) as error:
+        return _read_volume(Path(path))
+    except InputError:
+        raise
+    except Exception as error:  # what decoders raise for damaged bytes is without limits
+        detail = " ".join(str(error).split())[:150] or type(error).__name__
         raise InputError(
-            f"{path}: no volume of a reconstruction ({one_line(str(error))}); expected a volume.ome.tif that foci3d "
+            f"{path}: no volume of a reconstruction ({detail}); expected a volume.ome.tif that foci3d "
             "reconstruct wrote. Reconstruct the images again."
         ) from error
+
+
+def _read_volume(path: Path) -> Volume:
+    with open_alone(path) as file:
+        metadata = tifffile.xml2dict(file.ome_metadata or "<OME/>")["OME"]
+        for each in file.series:
+            require_content(path, each.shape, each.dtype or np.uint8)
+        images = {each.name: each.asarray().reshape(each.get_shape(False)[:5]) for each in file.series}
+    entries = metadata["StructuredAnnotations"]["MapAnnotation"]["Value"]["M"]
+    texts = {entry["K"]: str(entry.get("value", "")) for entry in entries}
+    channel = texts.pop("channel", "")
+    values = {name: [float(value) for value in text.split()] for name, text in texts.items()}
+    pixels = metadata["Image"][0]["Pixels"]
+    n_frames, _, n_layers = images["mask"].shape[:3]
+    depths_um, depth_sds_um = (
+        np.array([values[f"layer {layer} {name}"] for layer in range(1, n_layers + 1)]).T.reshape(n_frames, n_layers)
+        for name in ("depth_um", "depth_sd_um")
+    )
+    measurement = images.get("measurement", np.zeros((n_frames, 0, 1, 1, 1), np.float32))
+    return Volume(
+        images["reconstruction"][:, 0],
+        images["mask"][:, 0] > 0,
+        measurement[:, :, 0],
+        depths_um,
+        depth_sds_um,
+        pixels["PhysicalSizeX"],
+        tuple(values["sensor_depths_um"]),
+        values["threshold"][0],
+        pixels.get("TimeIncrement"),
+        channel,
+    )
