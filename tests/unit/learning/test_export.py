@@ -19,7 +19,7 @@ from foci3d.config.architectures import (
 from foci3d.config.tasks import TASKS
 from foci3d.errors import InputError
 from foci3d.learning.bioimageio_package import write_package
-from foci3d.learning.export import MatrixStagedBank, MatrixWienerBank, export_onnx
+from foci3d.learning.export import ExportedModel, MatrixStagedBank, MatrixWienerBank, export_onnx
 from foci3d.learning.model import Model
 from foci3d.learning.networks.physics import Bank, WienerBank
 from foci3d.learning.networks.staged import StagedBank
@@ -127,6 +127,21 @@ def test_onnx_runtime_gives_the_predictions(
     assert all(len(meaning) > 10 for meaning in meanings.values())
     assert all(torch.equal(values, model.network.state_dict()[key]) for key, values in state.items())
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.parametrize("name", ["physics_unet", "staged_unet"])
+def test_no_part_of_the_model_is_moved_to_the_cpu(
+    model_description, forward: ForwardModel, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A module is moved in place: on a GPU, the model could not predict any more."""
+    moved: list[torch.nn.Module] = []
+    monkeypatch.setattr(torch.nn.Module, "cpu", lambda module: moved.append(module) or module)
+    model = make_model(name, model_description, forward)
+    exported = ExportedModel(model)
+    parts = {id(part) for part in model.network.modules()}
+    assert moved
+    assert parts.isdisjoint(id(part) for root in moved for part in root.modules())
+    assert parts.isdisjoint(id(part) for part in exported.modules() if part is not exported.task)
 
 
 @pytest.mark.parametrize("name", ["physics_unet", "physics_encoder"])

@@ -6,6 +6,7 @@ function, which becomes a constant of the graph: another imager needs another ex
 numbers, hence the regularized inverses are computed with products of real matrices.
 """
 
+import copy
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -212,7 +213,8 @@ def _copy_network(model: Model) -> nn.Module:
                 f"export: the network {model.description.network} has more than Wiener filters; expected physics_unet, "
                 "staged_unet, physics_encoder or a network without optics. Choose another model."
             )
-        network.bank = MATRIX_BANKS[type(bank)](bank.cpu(), model.description.n_pixels)  # type: ignore[assignment]
+        on_cpu = copy.deepcopy(bank).cpu()  # `cpu` moves a module itself, which would be that of the model
+        network.bank = MATRIX_BANKS[type(bank)](on_cpu, model.description.n_pixels)  # type: ignore[assignment]
     return network.cpu().eval()
 
 
