@@ -1,9 +1,11 @@
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import tifffile
 
+from foci3d.config.fields import Specimen
 from foci3d.config.imager import ImagerConfig
 from foci3d.config.samples import read_samples, split_array_name
 from foci3d.errors import InputError
@@ -103,7 +105,7 @@ def test_problem_of_a_row(folder: Path, row: str, sensors: str, parts: list[str]
     [
         ("dark_b", "no.tif", "AB", "dark_b is no.tif, which does not exist"),
         ("truth", "no.csv", "AB", "truth is no.csv, which does not exist"),
-        ("specimen", "tissue", "AB", "specimen is tissue; expected layers, cells or auto"),
+        ("specimen", "tissue", "AB", "specimen is tissue; expected one of auto, layers, cells, volume;"),
         ("mirrored", "true", "AB", "mirrored is true; expected yes or no"),
         ("frame_interval_s", "-1", "AB", "frame_interval_s is -1; expected a positive number"),
         ("frame_interval_s", "nan", "AB", "frame_interval_s is nan"),
@@ -116,6 +118,13 @@ def test_problem_of_an_optional_column(folder: Path, column: str, value: str, se
     path.write_text(f"sample\tsensor_a\tsensor_b\tpixel_pitch_um\t{column}\none\ta.tif\t{sensor_b}\t55\t{value}\n")
     with pytest.raises(InputError, match=message):
         read_samples(path, IMAGER, sensors)
+
+
+@pytest.mark.parametrize("specimen", ["", *get_args(Specimen)])
+def test_a_row_may_have_any_kind_of_specimen(folder: Path, specimen: str) -> None:
+    path = folder / "samples.tsv"
+    path.write_text(f"sample\tsensor_a\tsensor_b\tpixel_pitch_um\tspecimen\none\ta.tif\tb.tif\t55\t{specimen}\n")
+    assert read_samples(path, IMAGER, "AB")["one"].specimen == specimen
 
 
 def test_problem_of_the_table(folder: Path) -> None:

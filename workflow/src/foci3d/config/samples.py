@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError
 
-from foci3d.config.fields import Positive, Section, key
+from foci3d.config.fields import Positive, Section, Specimen, key
 from foci3d.config.imager import ImagerConfig
 from foci3d.config.problems import is_file
 from foci3d.errors import InputError
@@ -45,7 +45,7 @@ class Acquisition(Section):
     defects_a: Location = key("image of sensor A that is not 0 in defective pixels, to fill in", "")
     defects_b: Location = key("the same of sensor B", "")
     frame_interval_s: Positive | None = key("time between frames [s]; empty if unknown or in the metadata", None)
-    specimen: Literal["", "auto", "layers", "cells"] = key("kind of specimen, if not reconstruct.specimen", "")
+    specimen: Literal["", Specimen] = key("kind of specimen, if not reconstruct.specimen", "")
     truth: Location = key("the true layers (volume.ome.tif) or cells (CSV), to compare with; empty if unknown", "")
     description: str = key("free text", "")
 
@@ -117,7 +117,7 @@ EXPECTED = {
     "sample": "a letter, then up to 99 letters, digits, - and _, because the name becomes a folder; rename it",
     "channel": "a name like that of a sample; rename it",
     "mirrored": "yes or no; correct it",
-    "specimen": "layers, cells or auto; correct it or leave it empty",
+    "specimen": f"one of {', '.join(get_args(Specimen))}; correct it or leave it empty",
     "pixel_pitch_um": "a positive number of micrometres; correct it",
     "frame_interval_s": "a positive number of seconds; correct it or leave it empty",
 }
