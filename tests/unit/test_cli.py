@@ -1,5 +1,6 @@
 """The command line, called as a user calls it."""
 
+import errno
 import json
 import os
 import subprocess
@@ -110,6 +111,37 @@ def test_a_mistake_in_the_command_is_one_line(
     assert message in output.err
     assert output.err.startswith("foci3d")
     assert len(output.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (MemoryError("Unable to allocate 8 GiB"), "the memory is full: use images of fewer pixels or frames, or a"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "the memory is full: use images of fewer"),
+        (OSError(errno.ENOSPC, "No space", "maps/x"), "cannot write: the disk is full ([Errno 28] No space: 'maps/x')"),
+        (PermissionError(errno.EACCES, "Permission denied", "maps"), "[Errno 13] Permission denied: 'maps'"),
+    ],
+)
+def test_a_full_memory_or_disk_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, line: str
+) -> None:
+    def fail(path: Path) -> None:
+        raise error
+
+    monkeypatch.setattr("foci3d.io.inspection.inspect_file", fail)
+    assert main(["inspect", "psf.h5"]) == 1
+    output = capsys.readouterr().err
+    assert output.startswith(f"foci3d: {line}")
+    assert output.count("\n") == 1
+
+
+def test_an_internal_error_has_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path) -> None:
+        raise RuntimeError("internal")
+
+    monkeypatch.setattr("foci3d.io.inspection.inspect_file", fail)
+    with pytest.raises(RuntimeError, match="internal"):
+        main(["inspect", "psf.h5"])
 
 
 def test_python_m_foci3d_reports_an_error_in_one_line() -> None:

@@ -104,12 +104,20 @@ def full_memory() -> None:
     raise ValueError("no array") from MemoryError()
 
 
+def full_memory_of_pytorch() -> None:
+    torch.empty(2**50)
+
+
+MEMORY = "the memory is full: give the job more (mem_mb), or use smaller batches and fields"
+
+
 @pytest.mark.parametrize(
     ("fail", "problem"),
     [
         (full_disk, "cannot write: the disk is full"),
         (hdf5_on_a_full_disk, "cannot write: the disk is full"),
-        (full_memory, "the memory is full: give the job more (mem_mb), or use smaller batches and fields"),
+        (full_memory, MEMORY),
+        (full_memory_of_pytorch, MEMORY),
     ],
 )
 def test_full_disk_or_memory_is_one_line(stub: SimpleNamespace, fail: Callable[[], None], problem: str) -> None:

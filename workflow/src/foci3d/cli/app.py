@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 from pydantic import AllowInfNan, Field, ValidationError
 
 from foci3d.config.fields import Positive
-from foci3d.errors import InputError, LogFormatter, one_line
+from foci3d.errors import InputError, LogFormatter, find_machine_problem, one_line
 from foci3d.version import __version__
 
 HELP = """
@@ -30,6 +30,9 @@ app = App("foci3d", help=HELP, version=__version__, help_format="plaintext", hel
 
 GC_THRESHOLD = 50_000
 """New objects between two searches for cyclic garbage: at Python's 700, they take a tenth of the time of imports."""
+
+MORE_MEMORY = "use images of fewer pixels or frames, or a machine with more memory"
+"""What to do about a full memory."""
 
 Length = Annotated[Positive, AllowInfNan(False)]
 Files = Annotated[list[Path], Parameter(negative="")]
@@ -84,8 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, or 1 after an error in the input or a file that cannot be written, or 2 after a mistake in the
-        command.
+        Exit status: 0, or 1 after an error in the input, a full memory or a file that cannot be written, or 2 after a
+        mistake in the command.
     """
     tokens = sys.argv[1:] if arguments is None else arguments
     gc.set_threshold(GC_THRESHOLD)
@@ -107,11 +110,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = " ".join(("foci3d", *(error.command_chain or ())))
         sys.stderr.write(f"{command}: {one_line(f'{_describe(error)} See {command} --help.')}\n")
         return 2
-    except (InputError, OSError) as error:
-        lines = str(error) if isinstance(error, InputError) else one_line(str(error))
+    except Exception as error:
+        lines = _describe_failure(error)
+        if not lines:
+            raise
         sys.stderr.write(f"foci3d: {lines}\n")
         return 1
     return 0
+
+
+def _describe_failure(error: Exception) -> str:
+    """What is wrong with the input, the memory or the disk, one line for each problem; empty of an internal error."""
+    if isinstance(error, InputError):
+        return str(error)
+    problem, detail = find_machine_problem(error, MORE_MEMORY), str(error) if isinstance(error, OSError) else ""
+    if problem:
+        return one_line(f"{problem}{f' ({detail})' if detail else ''}. Mend this and run again.")
+    return one_line(detail)
 
 
 def _describe(error: CycloptsError) -> str:

@@ -1,10 +1,8 @@
 """The only module that knows Snakemake: log, errors and threads of one job, and the call of its script."""
 
-import errno
 import inspect
 import logging
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,19 +13,14 @@ from typing import Any
 from pydantic import ConfigDict, validate_call
 
 from foci3d.config.registry import load_plugins
-from foci3d.errors import InputError, LogFormatter
+from foci3d.errors import InputError, LogFormatter, find_machine_problem
 from foci3d.io.hdf5 import stamped
 from foci3d.workflow.provenance import describe_job
 
 log = logging.getLogger("foci3d")
 
-DISK_PROBLEMS = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "the file is larger than the system allows",
-    errno.EROFS: "the file system is read-only",
-}
-"""Errors of the system that are neither of the input nor of the code."""
+MORE_MEMORY = "give the job more (mem_mb), or use smaller batches and fields"
+"""What to do about a full memory."""
 
 
 def run_job(main: Callable[..., None]) -> None:
@@ -60,8 +53,8 @@ def run_job(main: Callable[..., None]) -> None:
 def job_context(snakemake: Any) -> Iterator[None]:
     """Log to the rule's log file and to the terminal, and end the job with one line on an error.
 
-    The line for an error in the user's input, or for a full or read-only disk, says what to correct; any other error
-    leaves its traceback in the log.
+    The line for an error in the user's input, or for a full memory, a full disk or a read-only one, says what to
+    correct; any other error leaves its traceback in the log.
     Python's warnings go to the log, too.
 
     Parameters
@@ -80,7 +73,7 @@ def job_context(snakemake: Any) -> Iterator[None]:
         log.error("%s", error)
         sys.exit(1)
     except Exception as error:
-        problem = find_machine_problem(error)
+        problem = find_machine_problem(error, MORE_MEMORY)
         if problem:
             log.error("%s. Mend this and run again; complete files are kept.", problem)
         else:
@@ -92,22 +85,6 @@ def job_context(snakemake: Any) -> Iterator[None]:
             for logger in _LOGGERS:
                 logger.removeHandler(handler)
             handler.close()
-
-
-def find_machine_problem(error: BaseException | None) -> str:
-    """What a full disk or memory has to do with an error or with those behind it; empty if nothing.
-
-    HDF5 closes a file that it could not write with another error, of another class, whose text has the number.
-    """
-    while error is not None:
-        stated = re.search(r"errno = (\d+)", str(error))
-        number = int(stated[1]) if stated else getattr(error, "errno", None)
-        if number in DISK_PROBLEMS:
-            return f"cannot write: {DISK_PROBLEMS[number]}"
-        if isinstance(error, MemoryError):
-            return "the memory is full: give the job more (mem_mb), or use smaller batches and fields"
-        error = error.__cause__ or error.__context__
-    return ""
 
 
 _LOGGERS = (log, logging.getLogger("py.warnings"))
