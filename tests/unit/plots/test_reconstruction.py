@@ -7,11 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from matplotlib.collections import LineCollection
 
 from foci3d.confidence.quality import Quality
 from foci3d.plots.reconstruction import MAX_VIEWED, overview, write_view
 from foci3d.reconstruction.acquisition import AcquisitionReconstruction
+from foci3d.reconstruction.cells import FieldFit, cell_table
+from foci3d.reconstruction.foci import find_foci
+from foci3d.reconstruction.thick import body_table
 from foci3d.reconstruction.truth import Truth
 from foci3d.reconstruction.volume import Reconstruction
 
@@ -54,6 +58,40 @@ def test_single_cells_are_points_with_error_bars(make_reconstruction: Callable[.
     assert {tuple(np.ptp(bar, 0)) for bar in bars} == {(4.0, 0.0), (0.0, 80.0)}
     assert [text.get_text() for text in side.texts] == ["1", "2"]
     assert [text.get_text() for text in side.get_legend().get_texts()] == ["truth", "found, ± 1 s.d."]
+
+
+def reconstruct_kind(kind: str, n_sensors: int, n_found: int) -> Reconstruction:
+    """Some cells of a kind of specimen, seen by some sensors."""
+    n_layers, probability = (1 if kind == "layers" else 6), np.zeros((6, 20, 20), np.float32)
+    for number in range(n_found):
+        probability[min(3 * number, n_layers - 1), 4 + 8 * number, 6] = 1
+    probability, depths_um, sds_um = probability[:n_layers], 100.0 + 150 * np.arange(n_layers), (40.0,) * n_layers
+    points = np.array([[4.0 + 8 * number, 6, 100 + 450 * number, 1, 0] for number in range(n_found)]).reshape(-1, 5)
+    foci = {
+        "layers": lambda: find_foci(probability, 0.5, depths_um, sds_um, 55.0),
+        "cells": lambda: cell_table(
+            FieldFit(points, np.ones_like(points), False, 1.0), np.arange(n_found), pixel_pitch_um=55.0
+        ),
+        "volume": lambda: body_table(probability, 0.5, depths_um, 55.0),
+    }
+    images = np.random.default_rng(0).random((n_sensors, 20, 20))
+    layers = (probability, tuple(depths_um.tolist()), sds_um, (1.0,) * n_layers)
+    sensor_depths_um = (0.0, 1000.0)[:n_sensors]
+    return Reconstruction(images, *layers, foci[kind](), 0.5, 55.0, sensor_depths_um, Quality())
+
+
+@pytest.mark.parametrize("n_found", [0, 2])
+@pytest.mark.parametrize("n_sensors", [1, 2])
+@pytest.mark.parametrize("kind", ["layers", "cells", "volume"])
+def test_every_kind_is_drawn_with_any_sensors_and_cells(kind: str, n_sensors: int, n_found: int) -> None:
+    result = reconstruct_kind(kind, n_sensors, n_found)
+    assert len(result.foci) == n_found
+    figure = overview(result, "a note")
+    figure.canvas.draw()
+    assert "sensor A" in [axes.get_title() for axes in figure.axes]
+    (space,) = [axes for axes in figure.axes if axes.name == "3d"]
+    labels = {"layers": ["100 µm"], "cells": ["100 µm", "550 µm"][:n_found], "volume": ["0 µm", "1000 µm"][:n_sensors]}
+    assert [label.get_text() for label in space.get_zticklabels()] == labels[kind]
 
 
 def test_flagged_tiles_are_outlined(make_reconstruction: Callable[..., Reconstruction]) -> None:

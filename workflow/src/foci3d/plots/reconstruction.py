@@ -223,7 +223,7 @@ def _show_space(figure: SubFigure, result: Reconstruction) -> None:
         depths_um = tuple(result.foci["depth_um"])
     if not result.is_of_layers and not result.is_of_cells:
         depths_um = result.sensor_depths_um
-    nearest_um = MIN_TICK_DISTANCE * max(*result.sensor_depths_um, *depths_um)
+    nearest_um = MIN_TICK_DISTANCE * max([*result.sensor_depths_um, *depths_um])
     axes.set(xticks=[], yticks=[])
     axes.set_zticks(*_join_labels(depths_um, nearest_um), ha="left")
 
