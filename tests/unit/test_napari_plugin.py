@@ -1,6 +1,7 @@
 """The plugin of napari, without a window: its manifest, and the layers that it gives."""
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from foci3d.confidence.quality import Quality
 from foci3d.config.models import TrackingConfig
 from foci3d.reconstruction.acquisition import AcquisitionReconstruction
 from foci3d.reconstruction.foci import find_foci
+from foci3d.reconstruction.thick import body_table
 from foci3d.reconstruction.tracking import Tracks
 from foci3d.reconstruction.volume import Reconstruction
 
@@ -80,6 +82,45 @@ def test_labels_are_the_rows_of_the_foci_under_them(result: AcquisitionReconstru
     points, options = layers["foci"]
     np.testing.assert_array_equal(points, result.foci[["frame", "depth_um", "y_um", "x_um"]])
     assert options["features"]["depth_sd_um"].tolist() == result.foci["depth_sd_um"].tolist()
+
+
+def test_a_volume_is_one_layer_of_labels() -> None:
+    probability = np.zeros((6, 12, 15), np.float32)
+    probability[:2, :2, :2], probability[3:, 4:, 4:] = 0.9, 0.6
+    depths_um = 25.0 + 50 * np.arange(6)
+    foci = body_table(probability, 0.5, depths_um, 55.0)
+    volume = replace(
+        make_frame(0), probability=probability, depths_um=tuple(depths_um.tolist()), foci=foci, specimen="volume"
+    )
+    result = AcquisitionReconstruction((volume, volume), skipped={1: "dark"})
+    ((labels, options),) = [each[:2] for each in napari_plugin.make_layers(result) if each[2] == "labels"]
+    assert (labels.shape, labels.dtype) == ((3, 6, 12, 15), np.int32)
+    assert (options["scale"][1], options["translate"][1]) == (50, 25)
+    for number, body in enumerate(result.foci.itertuples(), 1):
+        assert (labels == number).sum() * 55**2 * 50 == body.volume_um3
+        assert (labels[body.frame] == number).any()
+
+
+def test_frames_of_cells_have_points_and_those_of_layers_have_labels() -> None:
+    foci = make_frame(1).foci.assign(brightness=1.0)
+    cells = replace(make_frame(1), probability=np.ones((6, 12, 15), np.float32), depths_um=(1.0,) * 6, foci=foci)
+    result = AcquisitionReconstruction((replace(cells, specimen="cells"), make_frame(0)))
+    layers = {options["name"]: data for data, options, kind in napari_plugin.make_layers(result) if kind == "labels"}
+    assert list(layers) == ["layer 1, 110 µm", "layer 2, 620 µm"]
+    for labels in layers.values():
+        assert not labels[0].any()
+        assert labels[1].any()
+
+
+def test_labels_of_many_foci_do_not_wrap() -> None:
+    frame = make_frame(0)
+    others = [frame.foci.assign(layer=3)] * 17_000
+    many = replace(frame, foci=pd.concat([frame.foci, *others], ignore_index=True))
+    result = AcquisitionReconstruction((many, frame))
+    labels, _, _ = napari_plugin.make_layers(result)[2]
+    rows = np.flatnonzero((result.foci["frame"] == 1) & (result.foci["layer"] == 1)) + 1
+    assert rows.min() > 2**16
+    assert {*labels[1].ravel()} == {0, *rows}
 
 
 def test_tracks_are_lines_through_the_foci(result: AcquisitionReconstruction) -> None:

@@ -51,7 +51,7 @@ def test_single_cells_are_points_with_error_bars(make_reconstruction: Callable[.
     images = np.random.default_rng(0).random((2, 20, 20))
     foci = pd.DataFrame({"x_um": [300.0, 800], "y_um": [200.0, 700], "depth_um": [150.0, 640], "brightness": 1.0})
     foci = foci.assign(x_sd_um=2.0, y_sd_um=3.0, depth_sd_um=40.0)
-    result = replace(make_reconstruction(images, np.zeros((1, 20, 20)), (500.0,), (1.0,)), foci=foci)
+    result = replace(make_reconstruction(images, np.zeros((1, 20, 20)), (500.0,), (1.0,)), foci=foci, specimen="cells")
     figure = overview(result, truth=Truth(np.zeros((0, 1, 1), bool), (), foci))
     (side,) = [axes for axes in figure.axes if axes.get_xlabel() == "x [µm]"]
     bars = np.concatenate([each.get_segments() for each in side.collections if isinstance(each, LineCollection)])
@@ -77,7 +77,7 @@ def reconstruct_kind(kind: str, n_sensors: int, n_found: int) -> Reconstruction:
     images = np.random.default_rng(0).random((n_sensors, 20, 20))
     layers = (probability, tuple(depths_um.tolist()), sds_um, (1.0,) * n_layers)
     sensor_depths_um = (0.0, 1000.0)[:n_sensors]
-    return Reconstruction(images, *layers, foci[kind](), 0.5, 55.0, sensor_depths_um, Quality())
+    return Reconstruction(images, *layers, foci[kind](), 0.5, 55.0, sensor_depths_um, Quality(), specimen=kind)
 
 
 @pytest.mark.parametrize("n_found", [0, 2])

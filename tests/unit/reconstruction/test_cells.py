@@ -69,6 +69,7 @@ def test_auto_takes_what_explains_the_measurement(model: Model, monkeypatch: pyt
     assert found.foci.equals(reconstruct_specimen(measurement, model, "cells").foci)
     monkeypatch.setattr("foci3d.reconstruction.specimen.MAX_MISFIT", 0.1)
     layers = reconstruct_specimen(measurement, model, "auto")
+    assert (found.specimen, layers.specimen) == ("cells", "layers")
     expected = reconstruct_specimen(measurement, model, "layers")
     np.testing.assert_array_equal(layers.probability, expected.probability)
     assert "does not explain it (up to 0.1 x), so these are layers" in str(layers.quality)

@@ -47,6 +47,7 @@ def measured(light: np.ndarray, psf: PSF) -> np.ndarray:
 def test_bodies_of_a_volume(model: Model, psf: PSF) -> None:
     result = reconstruct_specimen(measured(two_bodies(), psf), model, "volume")
     bodies = result.foci
+    assert result.specimen == "volume"
     assert len(bodies) == 2
     np.testing.assert_allclose(bodies["depth_um"], [250, 700], atol=DEPTH_SD_UM)
     np.testing.assert_allclose(bodies[["y_um", "x_um"]].T, [[5.5 * 55, 18.5 * 55]] * 2, atol=30)

@@ -3,13 +3,14 @@
 Functions here give layers as napari takes them: tuples of data, options and type. They import nothing of napari.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from skimage.measure import label
 
 from foci3d.reconstruction.acquisition import AcquisitionReconstruction
 from foci3d.reconstruction.foci import number_foci
@@ -62,19 +63,17 @@ def read_layers(path: str | Path) -> list[LayerData]:
 
 
 def make_layers(result: AcquisitionReconstruction, tracks: pd.DataFrame | None = None) -> list[LayerData]:
-    """Layers of a result: images of the sensors, labels of each layer, points, and tracks (`track_foci`)."""
-    volume, first = result.volume, result.frames[0]
-    foci = result.foci
+    """Layers of a result: images of the sensors, labels, points, and tracks (`track_foci`).
+
+    Labels are of each layer that a network predicted, or of all planes of a volume; single cells are points alone.
+    """
+    volume, foci = result.volume, result.foci
     layers: list[LayerData] = []
-    sensors, masks = np.asarray(volume.measurement).swapaxes(0, 1), np.asarray(volume.mask)
+    sensors = np.asarray(volume.measurement).swapaxes(0, 1)
     for name, images, depth_um in zip("AB", sensors, volume.sensor_depths_um, strict=False):
-        layers.append((images[:, None], _plane(f"sensor {name}", depth_um, first.pixel_pitch_um), "image"))
+        layers.append((images[:, None], _plane(f"sensor {name}", depth_um, volume.pixel_pitch_um), "image"))
         layers[-1][1].update(colormap="inferno", blending="additive")
-    for index in range(0 if first.is_of_cells else masks.shape[1]):
-        numbers = [_label_foci(mask, foci, frame, index) for frame, mask in enumerate(masks[:, index])]
-        depth_um = float(volume.known_depths_um[:, index].mean())
-        options = _plane(f"layer {index + 1}, {depth_um:.0f} µm", depth_um, first.pixel_pitch_um)
-        layers.append((np.stack(numbers)[:, None], options, "labels"))
+    layers += [*_layer_labels(result), *_volume_labels(result)]
     points = {"features": foci, "size": POINT_UM, "name": "foci", "face_color": "transparent", "border_color": "white"}
     layers.append((foci[POSITION].to_numpy(float), points, "points"))
     if tracks is not None and len(tracks):
@@ -83,17 +82,45 @@ def make_layers(result: AcquisitionReconstruction, tracks: pd.DataFrame | None =
     return layers
 
 
-def _plane(name: str, depth_um: float, pixel_pitch_um: float) -> dict[str, Any]:
-    """Options of images `(T, 1, Y, X)` at one depth, with the origin in the corner of the first pixel."""
+def _plane(name: str, depth_um: float, pixel_pitch_um: float, thickness_um: float = PLANE_UM) -> dict[str, Any]:
+    """Options of images `(T, D, Y, X)` from a depth on, with the origin in the corner of the first pixel."""
     half_um = pixel_pitch_um / 2
-    scale, translate = (1.0, PLANE_UM, pixel_pitch_um, pixel_pitch_um), (0.0, depth_um, half_um, half_um)
+    scale, translate = (1.0, thickness_um, pixel_pitch_um, pixel_pitch_um), (0.0, depth_um, half_um, half_um)
     return {"name": name, "scale": scale, "translate": translate}
 
 
-def _label_foci(mask: npt.NDArray[Any], foci: pd.DataFrame, frame: int, layer: int) -> npt.NDArray[np.uint16]:
-    """Numbers of the foci of a frame in the pixels of a layer: their rows of the table of all foci, from 1."""
-    rows = np.flatnonzero((foci["frame"] == frame) & (foci["layer"] == layer + 1))
-    return np.append(0, rows + 1).astype(np.uint16)[number_foci(mask)]
+def _layer_labels(result: AcquisitionReconstruction) -> Iterator[LayerData]:
+    """Labels of each layer, empty in frames that are not of layers."""
+    frames = {number: frame for number, frame in enumerate(result.by_number()) if frame and frame.is_of_layers}
+    first, foci = result.frames[0], result.foci
+    for index in range(max((len(frame.depths_um) for frame in frames.values()), default=0)):
+        labels = np.zeros((result.n_frames, 1, *first.mask.shape[1:]), np.int32)
+        depths_um = []
+        for number, frame in frames.items():
+            if index < len(frame.depths_um):
+                rows = (foci["frame"] == number) & (foci["layer"] == index + 1)
+                labels[number, 0] = _label_rows(number_foci(frame.mask[index]), rows)
+                depths_um.append(frame.depths_um[index])
+        depth_um = float(np.mean(depths_um))
+        yield labels, _plane(f"layer {index + 1}, {depth_um:.0f} µm", depth_um, first.pixel_pitch_um), "labels"
+
+
+def _volume_labels(result: AcquisitionReconstruction) -> Iterator[LayerData]:
+    """Labels of all planes of a volume."""
+    first, foci = result.frames[0], result.foci
+    if first.specimen != "volume":
+        return
+    labels = np.zeros((result.n_frames, *first.mask.shape), np.int32)
+    for number, frame in enumerate(result.by_number()):
+        if frame:
+            labels[number] = _label_rows(label(frame.mask), foci["frame"] == number)
+    distance_um = first.depths_um[1] - first.depths_um[0] if len(first.depths_um) > 1 else PLANE_UM
+    yield labels, _plane("bodies", first.depths_um[0], first.pixel_pitch_um, distance_um), "labels"
+
+
+def _label_rows(numbers: npt.NDArray[np.integer], rows: pd.Series) -> npt.NDArray[np.int32]:
+    """Rows of the table of all foci, from 1, in the pixels of regions with `numbers` from 1 in the order of `rows`."""
+    return np.append(0, np.flatnonzero(rows) + 1).astype(np.int32)[numbers]
 
 
 def reconstruct_images(

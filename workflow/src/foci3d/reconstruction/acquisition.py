@@ -98,9 +98,13 @@ class AcquisitionReconstruction:
 
     @cached_property
     def quality(self) -> pd.DataFrame:
-        """Quality of each frame, see `foci3d.confidence.quality.quality_table`, and `Conditioning.columns`."""
+        """Quality of each frame, see `foci3d.confidence.quality.quality_table`, and `Conditioning.columns`.
+
+        The column specimen has the kind of specimen of each frame; of a skipped one, it is empty.
+        """
         reasons = {number: Quality(note=f"skipped: {reason}") for number, reason in self.skipped.items()}
         table = quality_table([frame.quality if frame else reasons[n] for n, frame in enumerate(self.by_number())])
+        table.insert(1, "specimen", [frame.specimen if frame else "" for frame in self.by_number()])
         return self._name_channel(table.assign(**self.conditioning.columns()) if self.conditioning else table)
 
     @cached_property

@@ -30,6 +30,9 @@ N_SLABS = 6
 N_SWEEPS = 2
 """Fits of each tile of a field."""
 
+BRIGHTNESS_COLUMNS = ["brightness", "brightness_sd"]
+"""Columns of `cell_table` that the foci of layers do not have."""
+
 
 @dataclass(frozen=True)
 class FieldFit:
@@ -166,4 +169,5 @@ def render_cells(
         pixel_pitch_um=model.pixel_pitch_um,
         sensor_depths_um=(0.0, model.sensor_separation_um)[: len(measurement)],
         quality=Quality(note=describe_fit(fit)),
+        specimen="cells",
     )

@@ -48,6 +48,9 @@ MAX_RESIDUAL = 1.0
 MIN_EVIDENCE = 10.0
 """Drop of the squared residual by a cell, in units of its variance, below which it has no light."""
 
+FITTED_NOTE = "depths of foci fitted to the measurement"
+"""Note of the quality where depths of foci are fitted."""
+
 EVEN_DEPTHS = (0.1, 0.5, 0.9)
 """Depths of the even background [distance to the farthest depth]."""
 
@@ -101,7 +104,7 @@ def fit_depths(result: Reconstruction, model: Model) -> Reconstruction:
         **{name: np.where(has_light, values, result.foci[name]) for name, values in fitted.items()},
         cell=np.where(has_light, numbers, 0),
     )
-    note = "; ".join(filter(None, [result.quality.note, "depths of foci fitted to the measurement"]))
+    note = "; ".join(filter(None, [result.quality.note, FITTED_NOTE]))
     return replace(result, foci=foci, quality=replace(result.quality, note=note))
 
 

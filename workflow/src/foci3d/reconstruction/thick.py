@@ -67,6 +67,7 @@ def reconstruct_volume(
         pixel_pitch_um=model.pixel_pitch_um,
         sensor_depths_um=(0.0, model.sensor_separation_um)[: len(measurement)],
         quality=quality,
+        specimen="volume",
     )
 
 
@@ -75,8 +76,8 @@ def body_table(
 ) -> pd.DataFrame:
     """Bodies: voxels `(D, Y, X)` above the threshold that touch each other, in any direction.
 
-    The columns of `find_foci`, by first depth: layer and depth_um are those of the centroid, area_um2 is
-    the mean over its planes. Then first_depth_um and last_depth_um of its planes, and volume_um3.
+    The columns of `find_foci` without y_sd_um and x_sd_um, by first depth: layer and depth_um are those of the
+    centroid, area_um2 is the mean over its planes. Also first_depth_um and last_depth_um of its planes, and volume_um3.
     """
     labels = label(probability > threshold)
     regions = regionprops_table(labels, probability, properties=("bbox", "centroid", "num_pixels", "intensity_mean"))

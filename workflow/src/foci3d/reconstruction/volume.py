@@ -12,6 +12,7 @@ from torch import Tensor
 
 from foci3d.confidence.quality import Quality, assess_quality, judge_light
 from foci3d.confidence.reliability import confidence
+from foci3d.config.fields import Specimen
 from foci3d.config.tasks import CELL_KINDS, TASKS, tasks_of_kind
 from foci3d.errors import InputError
 from foci3d.evaluation.metrics import CELL_THRESHOLD
@@ -54,6 +55,8 @@ class Reconstruction:
     tiles : ndarray (K, 5)
         First pixel in y and x, pixels in each, score and expected error of the masks of the tiles of a field larger
         than the model's; else K is 0.
+    specimen : {"layers", "cells", "volume"}
+        Kind of specimen that this is: layers that a network predicted, or single cells or a volume that was fitted.
     """
 
     measurement: npt.NDArray[Any]
@@ -67,6 +70,7 @@ class Reconstruction:
     sensor_depths_um: tuple[float, ...]
     quality: Quality
     tiles: npt.NDArray[np.floating] = field(default_factory=lambda: np.zeros((0, 5)))
+    specimen: Specimen = "layers"
 
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
@@ -76,12 +80,12 @@ class Reconstruction:
     @property
     def is_of_cells(self) -> bool:
         """Whether these are single cells that were fitted, and not layers."""
-        return "brightness" in self.foci
+        return self.specimen == "cells"
 
     @property
     def is_of_layers(self) -> bool:
         """Whether these are layers that a network predicted, and not cells or a volume that was fitted."""
-        return not {"brightness", "volume_um3"} & {*self.foci}
+        return self.specimen == "layers"
 
     @property
     def summary(self) -> str:
