@@ -11,7 +11,7 @@ import pytest
 from matplotlib.collections import LineCollection
 
 from foci3d.confidence.quality import Quality
-from foci3d.plots.reconstruction import MAX_VIEWED, overview, write_view
+from foci3d.plots.reconstruction import MAX_VIEWED, overview, write_reconstruction, write_view
 from foci3d.reconstruction.acquisition import AcquisitionReconstruction
 from foci3d.reconstruction.cells import FieldFit, cell_table
 from foci3d.reconstruction.foci import find_foci
@@ -92,6 +92,19 @@ def test_every_kind_is_drawn_with_any_sensors_and_cells(kind: str, n_sensors: in
     (space,) = [axes for axes in figure.axes if axes.name == "3d"]
     labels = {"layers": ["100 µm"], "cells": ["100 µm", "550 µm"][:n_found], "volume": ["0 µm", "1000 µm"][:n_sensors]}
     assert [label.get_text() for label in space.get_zticklabels()] == labels[kind]
+
+
+@pytest.mark.parametrize("is_skipped", [False, True])
+def test_the_truth_is_shown_with_frame_0_alone(is_skipped: bool, tmp_path: Path) -> None:
+    frame = reconstruct_kind("layers", 2, 2)
+    skipped = {0: "it is dark"} if is_skipped else {1: "it is dark"}
+    truth = Truth.of_layers(frame.mask, frame.depths_um)
+    write_reconstruction(AcquisitionReconstruction((frame, frame), skipped=skipped, truth=truth), tmp_path)
+    page = (tmp_path / "view.html").read_text()
+    assert ('"name":"truth"' in page) != is_skipped
+    assert page.count("against the truth: 0.0%") == (0 if is_skipped else 1)
+    reason = "not compared with the truth: it is that of frame 0, which was skipped: it is dark"
+    assert page.count(reason) == is_skipped
 
 
 def test_flagged_tiles_are_outlined(make_reconstruction: Callable[..., Reconstruction]) -> None:

@@ -265,8 +265,8 @@ def _write_summary(result: "AcquisitionReconstruction", folder: Path) -> None:
     for number, each in enumerate(result.by_number()):
         frame = f", frame {number}" if result.n_frames > 1 else ""
         write(one_line(f"{folder}{frame}: {each.summary if each else f'skipped: {result.skipped[number]}'}"))
-    if result.truth:
-        write(f"{folder}: {result.truth.compare(result.frames[0])}")
+    if compared := result.compare_with_truth():
+        write(one_line(f"{folder}: {compared}"))
     _write_what_to_open(folder)
 
 

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +44,16 @@ def write_reconstruction(result: AcquisitionReconstruction, folder: str | Path) 
     result : AcquisitionReconstruction
         Result of `foci3d.reconstruct_acquisition`.
     folder : str or Path
-        Gets the files of `AcquisitionReconstruction.save`; ``overview.png``, of the first frame, with measurements,
-        maps and layers in space; ``view.html``, an interactive 3-D view of all frames; of a series with tracks also
-        ``tracks/tracks.png``.
+        Gets the files of `AcquisitionReconstruction.save`; ``overview.png``, of the first usable frame, with
+        measurements, maps and layers in space; ``view.html``, an interactive 3-D view of all frames; of a series with
+        tracks also ``tracks/tracks.png``.
     """
     folder, first = Path(folder), result.frames[0]
     result.save(folder)
     style.use_style()
-    which = f"first of {len(result.frames)} frames: " if len(result.frames) > 1 else ""
-    compared = result.truth.compare(first) if result.truth else ""
-    notes = [f"{which}{first.quality}", compared, str(result.conditioning or "")]
-    figure = overview(first, "; ".join(filter(None, notes)), result.truth, result.name)
+    which = f"frame {result.numbers[0]}: " if result.n_frames > 1 else ""
+    notes = [f"{which}{first.quality}", result.compare_with_truth(), str(result.conditioning or "")]
+    figure = overview(first, "; ".join(filter(None, notes)), result.truth_of_first, result.name)
     style.save_png(figure, folder / "overview.png")
     write_view(result, folder / "view.html")
     if result.tracks:
@@ -70,25 +70,29 @@ def write_tracks(tracks: Tracks, folder: Path) -> None:
 def write_view(result: AcquisitionReconstruction, path: Path) -> None:
     """Write the interactive 3-D view as HTML, of all frames or of 50 that are evenly spaced."""
     first = result.frames[0]
-    numbers = [number for number in range(result.n_frames) if number not in result.skipped]
+    numbers = result.numbers
     chosen = np.unique(np.linspace(0, len(numbers) - 1, min(len(numbers), MAX_VIEWED)).round().astype(int)).tolist()
-    frames = [
-        _view_frame(result.frames[index], str(numbers[index]), None if index else result.truth) for index in chosen
-    ]
+    shown, *others = (_view_frame(result.frames[index], str(numbers[index])) for index in chosen)
+    frames = [_show_truth(shown, result), *others]
     title = f"{result.name} in 3-D" if result.name else "Cells in 3-D"
     with atomic_path(path) as temporary:
         page = view_page(title, frames, first.pixel_pitch_um, first.sensor_depths_um, first.threshold)
         temporary.write_text(page, encoding="utf-8")
 
 
-def _view_frame(frame: Reconstruction, number: str, truth: Truth | None) -> ViewFrame:
+def _view_frame(frame: Reconstruction, number: str) -> ViewFrame:
     of_layers = slice(0 if frame.is_of_cells else None)
-    known: dict[str, Any] = {}
-    if truth:
-        known = {"true_masks": truth.masks, "true_depths_um": truth.depths_um, "true_cells": truth.cells}
-    summary = "; ".join([frame.summary, *([truth.compare(frame)] if truth else [])])
     layers = frame.probability[of_layers], frame.depths_um[of_layers]
-    return ViewFrame(*layers, frame.measurement, round_foci(frame.foci), **known, number=number, summary=summary)
+    return ViewFrame(*layers, frame.measurement, round_foci(frame.foci), number=number, summary=frame.summary)
+
+
+def _show_truth(first: ViewFrame, result: AcquisitionReconstruction) -> ViewFrame:
+    """The first frame of the view with the truth of the result, if there is one."""
+    known: dict[str, Any] = {}
+    if truth := result.truth_of_first:
+        known = {"true_masks": truth.masks, "true_depths_um": truth.depths_um, "true_cells": truth.cells}
+    summary = "; ".join(filter(None, [first.summary, result.compare_with_truth()]))
+    return replace(first, **known, summary=summary)
 
 
 def overview(result: Reconstruction, note: str = "", truth: Truth | None = None, title: str = "") -> Figure:

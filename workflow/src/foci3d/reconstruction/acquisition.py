@@ -66,7 +66,7 @@ class AcquisitionReconstruction:
     channel : str
         Name of its channel, if it has several.
     truth : Truth, optional
-        What the first frame shows in truth, if that is known.
+        What frame 0 shows in truth, if that is known.
     """
 
     frames: Sequence[Reconstruction]
@@ -82,6 +82,22 @@ class AcquisitionReconstruction:
     def n_frames(self) -> int:
         """Frames with the skipped ones."""
         return len(self.frames) + len(self.skipped)
+
+    @property
+    def numbers(self) -> list[int]:
+        """Number (from 0) of each of `frames` in the acquisition, where skipped ones count."""
+        return _number_usable(self.n_frames, self.skipped)
+
+    @property
+    def truth_of_first(self) -> Truth | None:
+        """What the first of `frames` shows in truth: nothing is known of it if frame 0 was skipped."""
+        return None if 0 in self.skipped else self.truth
+
+    def compare_with_truth(self) -> str:
+        """How near frame 0 is to the truth, or why that is not known, in one line; empty without a truth."""
+        if self.truth and 0 in self.skipped:
+            return f"not compared with the truth: it is that of frame 0, which was skipped: {self.skipped[0]}"
+        return self.truth.compare(self.frames[0]) if self.truth else ""
 
     def by_number(self) -> Iterator[Reconstruction | None]:
         """The reconstruction of each frame in turn, None for a skipped one."""
@@ -168,7 +184,7 @@ class AcquisitionReconstruction:
         depths_um, depth_sds_um = (
             np.array([_fill(np.array(each), n_layers) for each in values]) for values in zip(*depths, strict=True)
         )
-        index = {number: index for index, number in enumerate(n for n in range(self.n_frames) if n not in self.skipped)}
+        index = {number: index for index, number in enumerate(self.numbers)}
 
         def stack(value: Callable[[Reconstruction], npt.NDArray[Any]], n_images: int) -> FrameArray:
             """Images `(T, n_images, Y, X)` of a value of each frame; NaN, or False, where there is none."""
@@ -192,6 +208,11 @@ class AcquisitionReconstruction:
             self.frame_interval_s,
             self.channel,
         )
+
+
+def _number_usable(n_frames: int, skipped: Mapping[int, str]) -> list[int]:
+    """Numbers (from 0) of the frames that are not skipped."""
+    return [number for number in range(n_frames) if number not in skipped]
 
 
 def _fill(values: npt.NDArray[Any], n_layers: int) -> npt.NDArray[Any]:
@@ -274,16 +295,15 @@ def reconstruct_acquisition(
         frame = reconstruct_specimen(measurement, predicting, specimen, threshold, n_layers)
         return fit_depths(propagate_errors(frame, variants, model), model)
 
+    numbers = _number_usable(len(values) + len(measurements.skipped), measurements.skipped)
     progress = Progress(progress_log, "frames", len(values))
-    for number, recorded in enumerate(values, 1):
+    for n_done, (number, recorded) in enumerate(zip(numbers, values, strict=True), 1):
         frame = frames.add(found.apply_with_variants(recorded), reconstruct_frame)
-        if isinstance(predicting, ResumableModel):
-            predicting.forget()
-        which = f", frame {number} of {len(values)}" if len(values) > 1 else ""
+        if isinstance(predicting, ResumableModel) and frames.folder:
+            predicting.forget()  # tiles take much room, and their frame is kept
+        which = f", frame {number}" if numbers != [0] else ""
         log.info("%s%s: %s", name, which, frame.summary)
-        progress.report(number)
-    if truth:
-        log.info("%s: %s", name, truth.compare(frames[0]))
+        progress.report(n_done)
     result = AcquisitionReconstruction(
         frames,
         measurements.frame_interval_s,
@@ -293,6 +313,8 @@ def reconstruct_acquisition(
         channel=acquisition.channel,
         truth=truth,
     )
+    if compared := result.compare_with_truth():
+        log.info("%s: %s", name, compared)
     if tracking is None or len(frames) == 1:
         return result
     return replace(result, tracks=Tracks.from_foci(result.foci, tracking, result.frame_interval_s))
