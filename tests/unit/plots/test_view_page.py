@@ -93,6 +93,20 @@ def test_a_series_has_its_frames_with_their_numbers() -> None:
     assert found[1]["summary"] == "</script>2"
 
 
+def test_pixels_at_the_far_edges_of_a_large_field_are_as_bright_and_as_wide_as_they_are() -> None:
+    image = np.full((1, 301, 203), 7.0)  # blocks of 2 pixels, the last of 1
+    (frame,) = frames_of(page_of(ViewFrame(CELLS[:0], [], image)))
+    (surface,) = [trace for trace in frame["traces"] if trace["type"] == "surface"]
+    assert set(numbers(surface["surfacecolor"])) == {7.0}
+    np.testing.assert_allclose(numbers(surface["x"])[[0, 1, -2, -1]], [0, 20, 2020, 2030])
+    np.testing.assert_allclose(numbers(surface["y"])[[0, 1, -2, -1]], [0, 20, 3000, 3010])
+    probability = np.full((1, 301, 203), 0.9)  # more squares than are drawn
+    (frame,) = frames_of(page_of(ViewFrame(probability, [100.0], image)))
+    (drawn,) = squares(frame["traces"])
+    np.testing.assert_allclose(numbers(drawn["intensity"]), 0.9)
+    assert (numbers(drawn["x"]).max(), numbers(drawn["y"]).max()) == (2030, 3010)
+
+
 def test_a_page_of_a_large_field_stays_small() -> None:
     """Its squares are blocks of pixels, as many as are needed; each stands for as much of the field."""
     large = np.random.default_rng(0).random((4, 600, 500))

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
 from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
-from skimage.measure import block_reduce
 
 from foci3d.plots import style
+from foci3d.plots.blocks import average_blocks, block_edges
 from foci3d.plots.style import COLORS
 
 Depths = Sequence[float] | npt.NDArray[Any]
@@ -93,9 +93,10 @@ def draw_layers(
 def draw_image(axes: Axes3D, image: npt.NDArray[Any], depth_um: float, pixel_pitch_um: float) -> None:
     """Draw the image `(Y, X)` of a sensor on its plane, averaged over blocks of pixels if it is large."""
     block = math.ceil(max(image.shape) / MAX_IMAGE_PIXELS)
-    shown = block_reduce(image, (block, block), np.mean)
+    shown = average_blocks(image, block)
     y, x = np.indices(shown.shape).reshape(2, -1, 1) + np.array([[[0, 0, 1, 1]], [[0, 1, 1, 0]]])
-    corners_um = np.stack([x, y], -1) * block * pixel_pitch_um
+    edges_y, edges_x = (block_edges(n_pixels, block) for n_pixels in image.shape)
+    corners_um = np.stack([edges_x[x], edges_y[y]], -1) * pixel_pitch_um
     squares = np.concatenate([corners_um, np.full_like(corners_um[..., :1], depth_um)], -1)
     colors = colormaps[style.INTENSITY](Normalize()(shown).ravel(), alpha=0.8)
     drawn = Poly3DCollection(squares, facecolors=colors, edgecolors="none", antialiaseds=False, zorder=0.1 - depth_um)

@@ -16,9 +16,10 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
-from skimage.measure import block_reduce, find_contours
+from skimage.measure import find_contours
 
 from foci3d.plots import style
+from foci3d.plots.blocks import average_blocks, block_edges
 from foci3d.plots.style import COLORS, SERIES
 
 TEMPLATE = Path(__file__).with_name("view_template.html")
@@ -144,15 +145,17 @@ def _traces(
     traces: list[Any] = []
     for name, image, depth_um in zip("AB", frame.measurement, sensor_depths_um, strict=False):
         traces += _sensor_traces(f"sensor {name}", image, depth_um, pixel_pitch_um)
-    extent_um = [pixels * pixel_pitch_um for pixels in frame.measurement.shape[1:]]
+    shape = frame.measurement.shape[1:]
+    extent_um = [pixels * pixel_pitch_um for pixels in shape]
     means, binning = _limit_squares(frame.probability, min(FAINT, threshold), max_squares)
+    edges_um = [pixel_pitch_um * block_edges(pixels, binning) for pixels in shape]
     for layer, (image, depth_um) in enumerate(zip(means, frame.depths_um, strict=True)):
         color = SERIES[layer % len(SERIES)]
         group = {"legendgroup": f"layer {layer}", "name": style.layer_title(layer + 1, depth_um)}
         bounds: Any = ((threshold, 1.0, {}), (FAINT, threshold, {"meta": "faint", "opacity": 0.4}))
         traces += [_legend_entry(color, "square", group), _plane_trace(extent_um, depth_um, color, group)]
         for low, high, options in bounds:
-            squares = _squares_trace(image, (low, high), depth_um, pixel_pitch_um * binning, color)
+            squares = _squares_trace(image, (low, high), depth_um, edges_um, color)
             traces += [squares.update(**group, **options)] if squares is not None else []
     if frame.foci is not None and len(frame.foci):
         traces.append(_foci_trace(frame.foci))
@@ -165,7 +168,7 @@ def _limit_squares(probability: npt.NDArray[Any], lowest: float, max_squares: in
     binning, means = 1, probability
     while (means > lowest).sum() > max_squares:
         binning += 1
-        means = block_reduce(probability, (1, binning, binning), np.mean)
+        means = average_blocks(probability, binning)
     return means, binning
 
 
@@ -178,9 +181,9 @@ def _legend_entry(color: str, symbol: str, group: dict[str, str]) -> go.Scatter3
 def _sensor_traces(name: str, image: npt.NDArray[Any], depth_um: float, pixel_pitch_um: float) -> list[Any]:
     """The image of a sensor on its plane, with a frame in the color of sensors."""
     low, high = float(image.min()), float(image.max())
-    shown = block_reduce(image, (math.ceil(max(image.shape) / MAX_IMAGE_PIXELS),) * 2, np.mean)
-    extents = zip(image.shape, shown.shape, strict=True)
-    y_um, x_um = (np.linspace(0, pixels * pixel_pitch_um, n + 1, dtype=np.float32) for pixels, n in extents)
+    block = math.ceil(max(image.shape) / MAX_IMAGE_PIXELS)
+    shown = average_blocks(image, block)
+    y_um, x_um = ((pixel_pitch_um * block_edges(pixels, block)).astype(np.float32) for pixels in image.shape)
     corners = np.pad(shown, ((0, 1), (0, 1)), mode="edge").astype(np.float32)
     group = {"legendgroup": name, "name": name}
     scale = [[share, to_hex(colormaps[style.INTENSITY](share))] for share in np.linspace(0, 1, 9).tolist()]
@@ -222,17 +225,24 @@ def _plane_trace(extent_um: Sequence[float], depth_um: float, color: str, group:
 
 
 def _squares_trace(
-    probability: npt.NDArray[Any], bounds: tuple[float, float], depth_um: float, pixel_pitch_um: float, color: str
+    probability: npt.NDArray[Any],
+    bounds: tuple[float, float],
+    depth_um: float,
+    edges_um: Sequence[npt.NDArray[np.floating]],
+    color: str,
 ) -> go.Mesh3d | None:
-    """Two triangles for each pixel above the first and up to the second bound, just above the plane of their layer."""
-    low, high = bounds
+    """Two triangles for each pixel above the first and up to the second bound, just above the plane of their layer.
+
+    Pixels have `edges_um` in y and in x.
+    """
+    (low, high), (edges_y_um, edges_x_um) = bounds, edges_um
     rows, columns = np.nonzero((probability > low) & (probability <= high))
     if not len(rows):
         return None
     corners = 4 * np.arange(len(rows), dtype=np.int32)
     return go.Mesh3d(
-        x=((columns[:, None] + [0, 1, 1, 0]).ravel() * pixel_pitch_um).astype(np.float32),
-        y=((rows[:, None] + [0, 0, 1, 1]).ravel() * pixel_pitch_um).astype(np.float32),
+        x=edges_x_um[columns[:, None] + [0, 1, 1, 0]].ravel().astype(np.float32),
+        y=edges_y_um[rows[:, None] + [0, 0, 1, 1]].ravel().astype(np.float32),
         z=np.full(4 * len(rows), depth_um - 1, np.float32),
         i=np.repeat(corners, 2),
         j=np.stack([corners + 1, corners + 2], -1).ravel(),
