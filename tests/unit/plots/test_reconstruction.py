@@ -52,7 +52,7 @@ def test_single_cells_are_points_with_error_bars(make_reconstruction: Callable[.
     foci = pd.DataFrame({"x_um": [300.0, 800], "y_um": [200.0, 700], "depth_um": [150.0, 640], "brightness": 1.0})
     foci = foci.assign(x_sd_um=2.0, y_sd_um=3.0, depth_sd_um=40.0)
     result = replace(make_reconstruction(images, np.zeros((1, 20, 20)), (500.0,), (1.0,)), foci=foci, specimen="cells")
-    figure = overview(result, truth=Truth(np.zeros((0, 1, 1), bool), (), foci))
+    figure = overview(result, truth=Truth.of_cells(foci))
     (side,) = [axes for axes in figure.axes if axes.get_xlabel() == "x [µm]"]
     bars = np.concatenate([each.get_segments() for each in side.collections if isinstance(each, LineCollection)])
     assert {tuple(np.ptp(bar, 0)) for bar in bars} == {(4.0, 0.0), (0.0, 80.0)}

@@ -41,6 +41,24 @@ def test_layers(tmp_path: Path) -> None:
     )
 
 
+def test_layers_without_cells_have_no_dice() -> None:
+    one_layer = MASKS * np.array([True, False])[:, None, None]
+    for masks, dice in ((one_layer, "Dice 1.00"), (np.zeros_like(MASKS), "no cells in either")):
+        truth = Truth.of_layers(masks, (100.0, 200.0))
+        assert truth.compare(reconstruct(masks, pd.DataFrame())) == (
+            f"against the truth: 0.0% of the pixels are wrong, {dice}, depths off by 0 um in the mean"
+        )
+
+
+def test_a_table_without_cells_is_one_of_cells(tmp_path: Path) -> None:
+    (tmp_path / "cells.csv").write_text("depth_um,y_um,x_um\n")
+    truth = Truth.load(tmp_path / "cells.csv")
+    foci = pd.DataFrame({"depth_um": [310.0, 900], "y_um": [100.0, 500], "x_um": [100.0, 500]})
+    for found in (foci, foci[:0]):
+        expected = f"against the truth: 0 of 0 cells found, {len(found)} found where there is none"
+        assert truth.compare(reconstruct(MASKS, found)) == expected
+
+
 def test_cells(tmp_path: Path) -> None:
     (tmp_path / "cells.csv").write_text("x_um,y_um,depth_um\n100,100,300\n500,500,600\n")
     truth = Truth.load(tmp_path / "cells.csv")

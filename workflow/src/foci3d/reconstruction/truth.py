@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from foci3d.evaluation.metrics import Confusion
+from foci3d.config.fields import Specimen
+from foci3d.evaluation.metrics import Confusion, mean_defined
 from foci3d.io.tables import read_table
 from foci3d.io.volume_file import read_volume
 from foci3d.reconstruction.volume import Reconstruction
@@ -31,16 +32,24 @@ class Truth:
         Depths of the layers [um].
     cells : DataFrame
         Single cells: depth_um, y_um and x_um, from the upper left corner of the image; empty for layers.
+    specimen : {"layers", "cells"}
+        Which of them it is.
     """
 
     masks: npt.NDArray[Any]
     depths_um: tuple[float, ...]
     cells: pd.DataFrame
+    specimen: Specimen
 
     @classmethod
     def of_layers(cls, masks: npt.NDArray[Any], depths_um: tuple[float, ...]) -> Self:
         """Layers of cells."""
-        return cls(masks, depths_um, pd.DataFrame(columns=POSITION, dtype=float))
+        return cls(masks, depths_um, pd.DataFrame(columns=POSITION, dtype=float), "layers")
+
+    @classmethod
+    def of_cells(cls, cells: pd.DataFrame) -> Self:
+        """Single cells; of none, the table has no rows."""
+        return cls(np.zeros((0, 1, 1), bool), (), cells, "cells")
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -52,21 +61,22 @@ class Truth:
             If the file is neither.
         """
         if Path(path).suffix.lower() == ".csv":
-            return cls(np.zeros((0, 1, 1), bool), (), read_table(path, POSITION)[POSITION])
+            return cls.of_cells(read_table(path, POSITION)[POSITION])
         volume = read_volume(path)
         return cls.of_layers(np.asarray(volume.mask)[0], tuple(volume.depths_um[0].tolist()))
 
     def compare(self, result: Reconstruction) -> str:
         """How near a reconstruction is to the truth, in words."""
-        if len(self.cells):
+        if self.specimen == "cells":
             return self._compare_cells(result.foci[POSITION])
         if result.mask.shape != self.masks.shape:
             shapes = (" x ".join(map(str, each.shape)) for each in (result.mask, self.masks))
             return "not compared with the truth: the layers are {} and those of the truth {}".format(*shapes)
         counts = Confusion.from_masks(result.mask, self.masks > 0)
-        errors_um = np.abs(np.subtract(result.depths_um, self.depths_um))
+        errors_um, dice = np.abs(np.subtract(result.depths_um, self.depths_um)), mean_defined(counts.dice)
+        overlap = "no cells in either" if np.isnan(dice) else f"Dice {dice:.2f}"
         return (
-            f"against the truth: {counts.error.mean():.1%} of the pixels are wrong, Dice {counts.dice.mean():.2f}, "
+            f"against the truth: {counts.error.mean():.1%} of the pixels are wrong, {overlap}, "
             f"depths off by {errors_um.mean():.0f} um in the mean"
         )
 
