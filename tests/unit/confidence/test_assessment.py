@@ -108,6 +108,15 @@ def test_table_has_the_shares_of_depths_within_their_intervals(table):
     assert values["depth_coverage_68_before", "1"] > values["depth_coverage_68", "1"]
 
 
+def test_the_mean_of_intervals_is_that_of_the_layers_with_cells(table):
+    _, arrays, scores, fitted = table
+    target = arrays["target"] * np.array([1, 0], np.uint8)[:, None, None]
+    summary = assess_trust(make_predictions("stacks", **{**arrays, "target": target}), fitted, scores, 20, 0)
+    values = summary.set_index(["metric", "layer"])["value"]
+    assert np.isnan(values["depth_coverage_68", "2"])
+    assert values["depth_coverage_68", "all"] == values["depth_coverage_68", "1"]
+
+
 def test_table_of_a_network_without_depths_has_no_intervals(table):
     _, arrays, scores, fitted = table
     summary = assess_trust(

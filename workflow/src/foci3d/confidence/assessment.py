@@ -147,7 +147,7 @@ def _depth_coverages(
     return {
         f"depth_coverage_{percent}{suffix}": uncertainty.bootstrap_estimate(
             np.stack([errors <= half_width * sds, ~np.isnan(errors)], -1).astype(float),
-            lambda sums: _with_mean(ratio(sums[..., 0], sums[..., 1])),
+            lambda sums: uncertainty.append_mean(ratio(sums[..., 0], sums[..., 1])),
             weights,
         )
         for suffix, sds in (("_before", predicted), ("", recalibration.depth_sds(predicted)))
@@ -156,12 +156,7 @@ def _depth_coverages(
 
 
 def _calibration_errors(sums: FloatArray) -> FloatArray:
-    return _with_mean(reliability.expected_calibration_error(sums))
-
-
-def _with_mean(values: FloatArray) -> FloatArray:
-    """Values `(..., L)` of the layers, followed by their mean, `(..., L + 1)`."""
-    return np.concatenate([values, values.mean(-1, keepdims=True)], -1)
+    return uncertainty.append_mean(reliability.expected_calibration_error(sums))
 
 
 def _detection(scores: pd.DataFrame, n_bootstrap: int, seed: int) -> Iterator[pd.DataFrame]:

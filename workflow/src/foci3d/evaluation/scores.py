@@ -252,12 +252,12 @@ def _score_masks(predictions: Predictions, weights: FloatArray, max_depth_um: fl
     columns["majority_error"] = metrics.majority_error(columns["empty_error"])
     columns["auc"] = metrics.rank_auc(probabilities, target)
 
-    majority = _append_mean(metrics.majority_error(columns["empty_error"].mean(0)))
+    majority = uncertainty.append_mean(metrics.majority_error(columns["empty_error"].mean(0)))
     baselines: dict[str, npt.ArrayLike] = {"error": majority, "balanced_accuracy": 0.5, "auc": 0.5}
     estimates = {name: _pooled_ratio(part, metric, weights) for name, (part, metric) in ratios.items()}
     histograms = metrics.probability_histograms(probabilities, target)
     estimates["auc"] = uncertainty.bootstrap_estimate(
-        histograms, lambda total: _append_mean(metrics.histogram_auc(total)), weights
+        histograms, lambda total: uncertainty.append_mean(metrics.histogram_auc(total)), weights
     )
     layers = [*map(str, range(1, target.shape[1] + 1)), "all"]
     summary = [
@@ -286,8 +286,8 @@ def _score_stacks(predictions: Predictions, weights: FloatArray, max_depth_um: f
     columns["occupancy_error"] = ((outputs.occupancy > 0.5) != is_occupied).astype(float)
     spread_um = np.abs(depths_um - metrics.mean_defined(depths_um, 0))
     baselines = {
-        "depth_error_um": _append_mean(metrics.mean_defined(spread_um, 0)),
-        "occupancy_error": _append_mean(metrics.majority_error(is_occupied.mean(0))),
+        "depth_error_um": uncertainty.append_mean(metrics.mean_defined(spread_um, 0)),
+        "occupancy_error": uncertainty.append_mean(metrics.majority_error(is_occupied.mean(0))),
     }
     layers = [*map(str, range(1, depths_um.shape[1] + 1)), "all"]
     rows = [
@@ -354,7 +354,7 @@ def _layer_means(values: FloatArray, weights: FloatArray) -> Estimate:
     """Means of `values (N, L)` over the samples in which they are defined, for each layer and in the mean."""
     moments = np.stack([np.nan_to_num(values), ~np.isnan(values)], -1)
     return uncertainty.bootstrap_estimate(
-        moments, lambda total: _append_mean(metrics.ratio(total[..., 0], total[..., 1])), weights
+        moments, lambda total: uncertainty.append_mean(metrics.ratio(total[..., 0], total[..., 1])), weights
     )
 
 
@@ -381,13 +381,8 @@ def _cluster_ratios(
 def _pooled_ratio(counts: FloatArray, metric: str, weights: FloatArray) -> Estimate:
     """Ratio of pixels pooled over the samples of `counts (N, L, 4)`, for each layer and in the mean."""
     return uncertainty.bootstrap_estimate(
-        counts, lambda total: _append_mean(getattr(Confusion.from_counts(total), metric)), weights
+        counts, lambda total: uncertainty.append_mean(getattr(Confusion.from_counts(total), metric)), weights
     )
-
-
-def _append_mean(layers: FloatArray) -> FloatArray:
-    """Values `(..., L)` of the layers, followed by their mean."""
-    return np.concatenate([layers, metrics.mean_defined(layers)[..., None]], -1)
 
 
 def _count_defined(values: FloatArray) -> npt.NDArray[np.int_]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from foci3d.evaluation.metrics import FloatArray, ratio
+from foci3d.evaluation.metrics import FloatArray, mean_defined, ratio
 
 QUANTILES = (0.025, 0.975)
 
@@ -74,6 +74,15 @@ def bootstrap_estimate(
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
         low, high = np.nanquantile(resampled, QUANTILES, axis=0)
     return Estimate(statistic(sums.sum(0)), low, high)
+
+
+def append_mean(values: FloatArray) -> FloatArray:
+    """Values `(..., L)` of the layers, followed by the mean of those that are defined, `(..., L + 1)`.
+
+    >>> append_mean(np.array([1.0, np.nan, 2.0])).tolist()
+    [1.0, nan, 2.0, 1.5]
+    """
+    return np.concatenate([values, mean_defined(values)[..., None]], -1)
 
 
 def estimate_mean(values: FloatArray, weights: FloatArray) -> Estimate:
