@@ -246,7 +246,17 @@ def test_python_command_line_and_workflow_write_the_same_files(
     assert set(pd.read_csv(folder / "quality.csv")["flagged"]) <= {"yes", "no"}
 
 
-def test_the_imager_is_aligned_from_single_cells(tmp_path: Path, run_script: Callable[..., str]) -> None:
+@pytest.mark.parametrize(
+    ("fit", "configured_um", "separation_um", "width"), [(None, 1000.0, 1040, 1.0), ("width", 1040.0, None, 1.0)]
+)
+def test_the_imager_is_aligned_from_single_cells(
+    tmp_path: Path,
+    run_script: Callable[..., str],
+    fit: str | None,
+    configured_um: float,
+    separation_um: float | None,
+    width: float,
+) -> None:
     described_psf().save(tmp_path / "psf.h5")
     rows = []
     for seed in (0, 1):
@@ -260,8 +270,15 @@ def test_the_imager_is_aligned_from_single_cells(tmp_path: Path, run_script: Cal
         "align_imager",
         input={"model": str(model), "psf": str(tmp_path / "psf.h5"), "images": []},
         output={"imager": str(tmp_path / "imager.yaml")},
-        params={"acquisitions": rows, "specimen": "cells", "fit": None, "device": "cpu"},
+        params={
+            "acquisitions": rows,
+            "specimen": "cells",
+            "fit": fit,
+            "sensor_separation_um": configured_um,
+            "device": "cpu",
+        },
     )
     found = ImagerCorrection.load(tmp_path / "imager.yaml")
     assert found.gain_b.value == pytest.approx(0.8, abs=0.01)
-    assert found.sensor_separation_um == pytest.approx(1040, abs=10)
+    assert found.sensor_separation_um == (separation_um and pytest.approx(separation_um, abs=10))
+    assert found.psf_width.value == pytest.approx(width, abs=0.01)

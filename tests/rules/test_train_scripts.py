@@ -396,9 +396,9 @@ def test_a_network_for_any_number_of_layers_is_trained_and_scored(
     assert set(summary["layer"]) == {"2 layers", "all"}
 
 
-def copy_model(run_script: RunScript, source: str, folder: Path, n_layers: int) -> Files:
+def copy_model(run_script: RunScript, source: str, folder: Path, **expected: Any) -> Files:
     output = {key: str(folder / f"mine.{suffix}") for key, suffix in SUFFIXES.items()}
-    params = {"task": "stacks", "n_sensors": 2, "n_layers": n_layers}
+    params = {"expected": {"task": "stacks", "in_channels": 2, "n_layers": 2, "n_pixels": N_PIXELS, **expected}}
     stem = source.removesuffix("json")
     inputs = {"source": source, "source_weights": f"{stem}safetensors", "source_curves": f"{stem}csv"}
     run_script("copy_model", input=inputs, output=output, params=params, wildcards={"network": "mine"})
@@ -424,7 +424,7 @@ def test_a_released_model_takes_the_place_of_a_training(
     card = Path(released["card"]).read_text()
     for part in ("# depths", "0.123", "25 to 45", "800 to 1200", "`snakemake release`"):
         assert part in card
-    output = copy_model(run_script, released["released_model"], tmp_path / "copied", n_layers=2)
+    output = copy_model(run_script, released["released_model"], tmp_path / "copied")
     assert Path(output["curves"]).read_text() == Path(many_imagers["curves"]).read_text()
     measurements = np.random.default_rng(0).uniform(1, 2, (3, 2, N_PIXELS, N_PIXELS))
     trained, copied = (load_model(files["model"], psf=make_psf(N_PIXELS)) for files in (many_imagers, output))
@@ -435,10 +435,24 @@ def test_a_released_model_takes_the_place_of_a_training(
     np.testing.assert_allclose(found, expected, atol=2e-3)
 
 
+@pytest.mark.parametrize(
+    ("expected", "message"),
+    [
+        ({"n_layers": 4}, "found layers 2; expected 4"),
+        ({"n_pixels": 101}, f"found pixels in y and x {N_PIXELS}; expected 101"),
+        ({"classes_um": [50.0, 150.0, 250.0]}, "found depth classes none; expected 50 to 250 um in 3 classes"),
+        ({"sensor_separation_um": 900.0}, "found sensor_separation_um 1000; expected 900"),
+    ],
+)
 def test_a_model_for_other_data_is_refused(
-    many_imagers: Files, run_script: RunScript, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    many_imagers: Files,
+    run_script: RunScript,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    expected: dict[str, Any],
+    message: str,
 ) -> None:
     with pytest.raises(SystemExit):
-        copy_model(run_script, many_imagers["model"], tmp_path / "copied", n_layers=4)
-    assert "found layers 2; expected 4 as configured, choose another model" in capsys.readouterr().err
+        copy_model(run_script, many_imagers["model"], tmp_path / "copied", **expected)
+    assert f"{message} as configured, choose another model" in capsys.readouterr().err
     assert not [*(tmp_path / "copied").glob("*")]

@@ -510,5 +510,8 @@ def test_align_writes_what_reconstruct_takes(
     assert main(command) == 0
     assert "gain_b 0.5, sensor_separation_um 960" in capsys.readouterr().out
     images += ["--sensor-b", str(tmp_path / "b.tif"), "--imager", str(tmp_path / "imager.yaml")]
-    assert main(["reconstruct", *images, "--out", str(tmp_path / "out"), "--no-average-symmetries"]) == 0
+    command = ["reconstruct", *images, "--out", str(tmp_path / "out"), "--no-average-symmetries"]
+    assert main([*command, "--sensor-separation-um", "1000"]) == 1
+    assert "--sensor-separation-um: found 1000 beside" in capsys.readouterr().err
+    assert main(command) == 0
     assert (tmp_path / "out" / "volume.ome.tif").is_file()

@@ -22,6 +22,7 @@ rule align_imager:
         acquisitions=[row.model_dump(exclude={"description"}) for row in project.reconstructions.aligning.values()],
         specimen=project.value("align/specimen"),
         fit=project.value("align/fit"),
+        sensor_separation_um=project.value("imager/sensor_separation_um"),
         device=project.value("compute/device"),
         code=project.code("align_imager"),
     script:

@@ -39,9 +39,7 @@ rule copy_model:
     conda:
         "../../envs/foci3d.yaml"
     params:
-        task=project.value("networks/{network}/task"),
-        n_sensors=lambda wildcards: project.training_dataset(wildcards.network).n_sensors,
-        n_layers=lambda wildcards: project.training_dataset(wildcards.network).n_layers,
+        expected=project.expected_model,
         code=project.code("copy_model"),
     script:
         "../scripts/copy_model.py"

@@ -20,10 +20,11 @@ def main(
     acquisitions: list[Acquisition],
     specimen: Literal["layers", "cells"],
     fit: Fit | None,
+    sensor_separation_um: float,
     device: str,
     imager: Path,
 ) -> None:
-    trained = load_model(model, psf=psf, device=device, recalibration=None)
+    trained = load_model(model, psf=psf, device=device, recalibration=None, sensor_separation_um=sensor_separation_um)
     align(acquisitions, trained, specimen=specimen, fit=fit).save(imager)
 
 

@@ -6,6 +6,7 @@ import scenes
 from imager import Imperfections, measure_light
 
 from foci3d.errors import InputError
+from foci3d.learning.released import released_model
 from foci3d.reconstruction.imager_correction import Deviation, ImagerCorrection, load_corrected_model
 
 
@@ -79,9 +80,14 @@ def test_a_file_that_does_not_fit(tmp_path, content, message):
         ImagerCorrection.load(tmp_path / "imager.yaml")
 
 
-def test_a_correction_needs_the_psf_and_one_separation(tmp_path):
-    correction = ImagerCorrection(sensor_separation_um=1050.0)
+def test_a_correction_needs_the_psf():
     with pytest.raises(InputError, match="no point-spread function"):
-        load_corrected_model("model.json", correction)
-    with pytest.raises(InputError, match="separation and an imager file that has one"):
-        load_corrected_model("model.json", correction, psf="psf.h5", sensor_separation_um=1000.0)
+        load_corrected_model("model.json", ImagerCorrection(sensor_separation_um=1050.0))
+
+
+@pytest.mark.parametrize(("measured_um", "expected_um"), [(1050.0, 1050.0), (None, 900.0)])
+def test_a_measured_separation_takes_the_place_of_the_configured_one(make_psf, tmp_path, measured_um, expected_um):
+    make_psf(51, depth_range_um=(0.0, 1100.0)).save(tmp_path / "psf.h5")
+    correction = ImagerCorrection(sensor_separation_um=measured_um)
+    path, options = released_model("two_sensors"), {"psf": tmp_path / "psf.h5", "sensor_separation_um": 900.0}
+    assert load_corrected_model(path, correction, **options).sensor_separation_um == expected_um

@@ -204,6 +204,11 @@ def reconstruct(
             f"--n-layers: found with --specimen {specimen}; expected --specimen layers, leave one of them out."
         )
     correction = ImagerCorrection.load(imager) if imager else None
+    if correction and correction.sensor_separation_um is not None and sensor_separation_um is not None:
+        raise InputError(
+            f"--sensor-separation-um: found {sensor_separation_um:g} beside {imager}, which has "
+            f"{correction.sensor_separation_um:g}; expected one separation, leave one of them out."
+        )
     trained = load_corrected_model(
         find_model(model) if model else default_model(2 if images.sensor_b else 1),
         correction,

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -26,6 +26,16 @@ log = logging.getLogger(__name__)
 
 KIND: Final = "foci3d-model"
 VERSION: Final = 3
+
+CHECKED = {
+    "task": "task",
+    "in_channels": "sensors",
+    "n_layers": "layers",
+    "n_pixels": "pixels in y and x",
+    "classes_um": "depth classes",
+    "sensor_separation_um": "sensor_separation_um",
+}
+"""What `check_model` compares: fields of the description, with their names in messages."""
 
 
 class LayerDepth(Section):
@@ -208,20 +218,38 @@ def _require_fit(path: str | Path, weights: dict[str, Tensor], description: Mode
         )
 
 
-def check_task(path: str | Path, description: ModelDescription, task: str, n_sensors: int, n_layers: int) -> None:
+def check_model(path: str | Path, description: ModelDescription, expected: Mapping[str, Any]) -> None:
     """Check that a model does what a network of the configuration does.
+
+    Parameters
+    ----------
+    path : str or Path
+        File of the description.
+    description : ModelDescription
+        The description.
+    expected : mapping
+        Values that the description must have, by the names of its fields: some of those in `CHECKED`.
 
     Raises
     ------
     InputError
-        If it does not.
+        If it has another one.
     """
-    found = {"task": description.task, "sensors": description.in_channels, "layers": description.n_layers}
-    for name, expected in {"task": task, "sensors": n_sensors, "layers": n_layers}.items():
-        if found[name] != expected:
+    for name, value in expected.items():
+        found, wanted = _in_words(getattr(description, name)), _in_words(value)
+        if found != wanted:
             raise InputError(
-                f"{path}: found {name} {found[name]}; expected {expected} as configured, choose another model."
+                f"{path}: found {CHECKED[name]} {found}; expected {wanted} as configured, choose another model."
             )
+
+
+def _in_words(value: str | float | Sequence[float]) -> str:
+    """A value of a description for a message; depth classes, which are in even steps, by the first and the last."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Sequence):
+        return f"{value[0]:g} to {value[-1]:g} um in {len(value)} classes" if value else "none"
+    return f"{value:g}"
 
 
 def content_digest(content: bytes) -> str:

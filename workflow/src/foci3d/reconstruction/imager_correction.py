@@ -159,17 +159,17 @@ def load_corrected_model(
 ) -> Model:
     """Load a model for an imager with its deviations, if they are given; options as for `load_model`.
 
+    The separation of the sensors that the deviations hold takes the place of that of the options, which is described.
+
     Raises
     ------
     InputError
-        As `load_model`, or if deviations are given without a point-spread function, or with a separation twice.
+        As `load_model`, or if deviations are given without a point-spread function.
     """
     if imager is None:
         return load_model(path, psf=psf, **options)
     if psf is None:
         raise InputError("imager file: found no point-spread function; expected one, as for foci3d align. Add --psf.")
     if imager.sensor_separation_um is not None:
-        if options.get("sensor_separation_um") is not None:
-            raise InputError("found a sensor separation and an imager file that has one; expected one. Remove one.")
         options["sensor_separation_um"] = imager.sensor_separation_um
     return load_model(path, psf=imager.scale_psf(PSF.load(psf)), **options)

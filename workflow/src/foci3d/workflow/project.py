@@ -119,7 +119,12 @@ class Project:
     def inference(self, network: str) -> dict[str, Any]:
         """Options of `load_model` for all that applies a network."""
         averages, compute = self.network(network).average_symmetries, self.config.compute
-        return {"device": compute.device, "precision": compute.precision, "average_symmetries": averages}
+        return {
+            "device": compute.device,
+            "precision": compute.precision,
+            "average_symmetries": averages,
+            "sensor_separation_um": self.config.imager.sensor_separation_um,
+        }
 
     def kernel_grid(self) -> dict[str, Any]:
         """Params of all that makes a point-spread function: the depths and pixels of its kernels."""
@@ -261,6 +266,22 @@ class Project:
     def model_source(self, wildcards: Wildcards) -> ModelFiles:
         """The files of the model that takes the place of a training."""
         return ModelFiles(Path(self.config.networks[wildcards.network].weights))
+
+    def expected_model(self, wildcards: Wildcards) -> dict[str, Any]:
+        """What the description of a model must say for it to take the place of a training."""
+        network, dataset = self.network(wildcards.network), self.training_dataset(wildcards.network)
+        expected = {
+            "task": network.task,
+            "in_channels": dataset.n_sensors,
+            "n_layers": dataset.n_layers,
+            "n_pixels": self.config.imager.n_pixels,
+        }
+        if network.spec.kind is not OutputKind.CLASS_PROBABILITIES:
+            return expected
+        expected["classes_um"] = [*dataset.depth_classes_um]
+        # With two sensors, all distances scale with their separation: its classes would lie at other depths.
+        separation = {"sensor_separation_um": self.config.imager.sensor_separation_um}
+        return expected | (separation if dataset.n_sensors > 1 else {})
 
     def recalibration(self, network: str) -> list[str]:
         """Recalibration of a network; that of a copied model lies beside its source, or there is none."""
