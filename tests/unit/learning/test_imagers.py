@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from foci3d.config.training import ImagerRangesConfig
+from foci3d.errors import InputError
 from foci3d.learning import imagers
-from foci3d.learning.imagers import RandomImagers, add_noise
+from foci3d.learning.imagers import RandomImagers, TrainingImager, add_noise
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
+from foci3d.optics.forward import ForwardModel
 
 N_PIXELS = 13
 RANGES = ImagerRangesConfig(
@@ -70,6 +72,21 @@ def test_an_interval_of_one_value_gives_the_imager_of_these_optics(config):
 
 def test_depths_of_a_single_sensor_are_not_scaled(config):
     assert [imager.depth_scale for imager in make_imagers(config, dataset="stack1")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("separation_um", [1165.1022309110886, 1091.7986243935993, 1000.0])
+def test_rounded_depths_of_a_layer_at_sensor_b(make_psf, separation_um):
+    """1000 um times the depth scale is beyond the separation in float32, for some separations."""
+    psf = make_psf(N_PIXELS, (0.0, separation_um))
+    imager = TrainingImager(ForwardModel(psf, N_PIXELS, 2, separation_um), separation_um / 1000.0)
+    layers = torch.rand((3, 1, N_PIXELS, N_PIXELS), generator=torch.Generator().manual_seed(0))
+    measured = imager.measure(layers, torch.tensor([[999.5], [1000.0], [0.0]]))
+    expected = imager.forward.project(layers[1:2], torch.tensor([[[separation_um], [0.0]]]))
+    torch.testing.assert_close(measured[1:2], expected)
+    inside = imager.forward(layers[:1], imager.depth_scale * torch.tensor([[999.5]]))
+    assert torch.equal(measured[:1], inside)
+    with pytest.raises(InputError, match="found a distance"):
+        imager.measure(layers, torch.tensor([[999.0], [1000.1], [1.0]]))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])

@@ -28,6 +28,9 @@ DEPTH_STEP_SHARE = 0.05
 MAX_KEPT = 64
 """Imagers in memory. Of more, each is made when its step comes, in a fifth of a second."""
 
+ROUNDING_UM = 1e-3
+"""What scaled depths of up to a few thousand micrometres may lose in float32, and then lie beyond the kernels [um]."""
+
 TransferFunctions = Callable[[ForwardModel, float], Tensor]
 
 
@@ -54,7 +57,10 @@ class TrainingImager:
 
     def measure(self, layers: Tensor, depths_um: Tensor) -> Tensor:
         """Measurements `(N, S, Y, X)` of `layers (N, L, Y, X)`, whose depths `(N, L)` are those of the dataset [um]."""
-        return self.forward(layers, self.depth_scale * depths_um)
+        distances_um = self.forward.distances_um(self.depth_scale * depths_um)
+        nearest_um = self.forward.clamp(distances_um)
+        is_rounding = (distances_um - nearest_um).abs() <= ROUNDING_UM
+        return self.forward.project(layers, torch.where(is_rounding, nearest_um, distances_um))
 
 
 def kernel_depths_um(max_depth_um: float) -> Tensor:
