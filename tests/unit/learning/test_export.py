@@ -2,6 +2,8 @@
 
 import json
 import sys
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -98,10 +100,10 @@ def test_joint_inverses_by_matrices_equal_those_of_fourier_transforms(make_psf, 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_onnx_runtime_gives_the_predictions(
-    tmp_path: Path, model_description, forward: ForwardModel, name: str
+    tmp_path: Path, model_description, forward: ForwardModel, make_psf, name: str
 ) -> None:
     runtime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
-    model = make_model(name, model_description, forward)
+    model = replace(make_model(name, model_description, forward), psf=make_psf(N_PIXELS, pixel_pitch_um=70.0))
     state = {key: values.clone() for key, values in model.network.state_dict().items()}
     export_onnx(model, tmp_path / "model.onnx")
 
@@ -120,6 +122,7 @@ def test_onnx_runtime_gives_the_predictions(
     assert metadata["task"] == model.description.task
     scaled = [1.5 * layer.mean for layer in model.description.layer_depths_um]
     assert json.loads(metadata["layer_depths_um"]) == scaled
+    assert float(metadata["pixel_pitch_um"]) == 70
     assert float(metadata["sensor_separation_um"]) == 1.5 * model.description.sensor_separation_um
     meanings = json.loads(metadata["outputs"])
     assert [*meanings] == names
@@ -145,12 +148,19 @@ def test_no_part_of_the_model_is_moved_to_the_cpu(
 
 
 @pytest.mark.parametrize("name", ["physics_unet", "physics_encoder"])
-def test_the_model_zoo_accepts_the_package(tmp_path: Path, model_description, forward: ForwardModel, name: str) -> None:
+def test_the_model_zoo_accepts_the_package(
+    tmp_path: Path, model_description, forward: ForwardModel, make_psf, name: str
+) -> None:
     pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
     core = pytest.importorskip("bioimageio.core", reason="the extra bioimageio is not installed")
-    write_package(make_model(name, model_description, forward), tmp_path / "model.zip")
+    model = replace(make_model(name, model_description, forward), psf=make_psf(N_PIXELS, pixel_pitch_um=70.0))
+    write_package(model, tmp_path / "model.zip")
     summary = core.test_model(tmp_path / "model.zip", weight_format="onnx")
     assert summary.status == "passed", summary.format()
+    description = core.load_model_description(tmp_path / "model.zip")
+    assert [axis.scale for axis in description.inputs[0].axes[-2:]] == [70, 70]
+    with zipfile.ZipFile(tmp_path / "model.zip") as package:
+        assert "a pitch of 70 um" in package.read("README.md").decode()
 
 
 def test_a_missing_extra_is_named(tmp_path: Path, model_description, forward, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,8 @@ def write_package(model: Model, path: str | Path) -> None:
 def _documentation(model: Model) -> str:
     description = model.description
     meaning = TASKS[description.task].meaning
-    return DOCUMENTATION.format(name=description.network, meaning=meaning, **description.model_dump())
+    values = {**description.model_dump(), "pixel_pitch_um": model.pixel_pitch_um}
+    return DOCUMENTATION.format(name=description.network, meaning=meaning, **values)
 
 
 def _describe(model: Model, folder: Path, outputs: Mapping[str, npt.NDArray[np.float32]], opset: int) -> Any:
@@ -116,6 +117,6 @@ def _axes(model: Model, channels: list[str], space_axis: Any) -> list[Any]:
     """Axes batch, channel, y and x, with the pixel pitch of the imager."""
     from bioimageio.spec.model import v0_5
 
-    pixels = {"size": model.description.n_pixels, "scale": model.description.pixel_pitch_um, "unit": "micrometer"}
+    pixels = {"size": model.description.n_pixels, "scale": model.pixel_pitch_um, "unit": "micrometer"}
     space = [space_axis(id=v0_5.AxisId(axis), **pixels) for axis in "yx"]
     return [v0_5.BatchAxis(), v0_5.ChannelAxis(channel_names=[v0_5.Identifier(name) for name in channels]), *space]

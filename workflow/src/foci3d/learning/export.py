@@ -274,7 +274,7 @@ def _metadata(model: Model, outputs: Sequence[str]) -> dict[str, str]:
         "network": description.network,
         "dataset": description.dataset,
         "task": description.task,
-        "pixel_pitch_um": f"{description.pixel_pitch_um:g}",
+        "pixel_pitch_um": f"{model.pixel_pitch_um:g}",
         "sensor_separation_um": f"{model.sensor_separation_um:g}",
         "layer_depths_um": json.dumps([model.depth_scale * layer.mean for layer in description.layer_depths_um]),
         "classes_um": json.dumps(description.classes_um),
