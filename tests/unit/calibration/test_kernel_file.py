@@ -8,6 +8,7 @@ import torch
 from foci3d.calibration.kernel_file import read_kernel_stack, resample
 from foci3d.errors import InputError
 from foci3d.optics.acceptance import AngularAcceptance, acceptance_kernels
+from foci3d.optics.psf import depth_grid
 
 N_PIXELS, PITCH_UM = 20, 55.0
 ACCEPTANCE = AngularAcceptance(36.0, 20.0, 1.0)
@@ -91,6 +92,13 @@ def test_violated_convention_is_named(write, changes, message):
         read(write(**changes))
     assert "mine.h5: " in str(raised.value)
     assert message in str(raised.value)
+
+
+def test_kernels_may_end_where_the_range_does(write):
+    """Neither 33.4 nor 1000.1 is exact in float32."""
+    path = write(depths_um=[33.4, 300.0, 1000.1])
+    psf = resample(path, read_kernel_stack(path, N_PIXELS, PITCH_UM), depth_grid((33.4, 1000.1), 100.0))
+    assert psf.depths_um[[0, -1]].tolist() == [torch.tensor(33.4).item(), torch.tensor(1000.1).item()]
 
 
 def test_other_files_are_refused(tmp_path):

@@ -74,13 +74,14 @@ def read_kernel_stack(path: str | Path, n_pixels: int, pixel_pitch_um: float) ->
 
 def resample(path: str | Path, psf: PSF, depths_um: torch.Tensor) -> PSF:
     """Kernels of the stack read from `path`, interpolated linearly at depths that it must cover [um]."""
+    depths_um = depths_um.to(psf.depths_um)  # in its precision, the ends of a range are those of the kernels
     low, high = psf.depths_um[0], psf.depths_um[-1]
     if depths_um[0] < low or depths_um[-1] > high:
         raise InputError(
             f"{path}: the kernels cover {low:g} to {high:g} um; expected psf.depth_range_um, {depths_um[0]:g} to "
             f"{depths_um[-1]:g} um. Add kernels or narrow the range."
         )
-    return PSF(psf.interpolate(depths_um), depths_um.float(), psf.pixel_pitch_um, psf.attributes)
+    return PSF(psf.interpolate(depths_um), depths_um, psf.pixel_pitch_um, psf.attributes)
 
 
 def _read(path: str | Path) -> tuple[Floats, Floats, Any]:
