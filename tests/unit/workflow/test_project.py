@@ -5,13 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from foci3d.config.models import SeedReplicatesConfig
 from foci3d.learning.model import load_model
 from foci3d.learning.model_file import check_model, read_description
 from foci3d.learning.released import released_model
 from foci3d.workflow.project import Project
 
 WORKFLOW = Path(__file__).parents[3] / "workflow"
-COPIES = {"depth": "depth_classes", "depth_map": "depth_map", "stack1": "one_sensor", "stack2": "two_sensors"}
+COPIES = {"nonoverlap": "depth_map", "stack2": "two_sensors"}
 
 
 def make_project(config, separation_um=1000.0, copies=()):
@@ -45,6 +46,38 @@ def test_a_network_that_was_trained_for_the_configured_imager_is_not_scaled(
     (tmp_path / "model.json").write_text(described.model_dump_json())
     read = read_description(tmp_path / "model.json").sensor_separation_um
     assert project.inference("stack2_physics")["sensor_separation_um"] / read == 1.0
+
+
+ALL_SPLITS = {"train", "validation", "test"}
+
+
+def planned_splits(project, dataset):
+    return {Path(path).stem.rsplit("-", 1)[0] for path in project.all_shards() if f"/{dataset}/" in path}
+
+
+def test_the_datasets_of_copied_networks_have_test_splits_alone(config):
+    one, both = (
+        make_project(config, copies=copies)
+        for copies in (["nonoverlap_physics"], ["nonoverlap_cnn", "nonoverlap_physics"])
+    )
+    assert planned_splits(one, "nonoverlap") == ALL_SPLITS
+    assert planned_splits(both, "nonoverlap") == {"test"}
+    assert planned_splits(both, "stack1") == ALL_SPLITS  # classical methods are tuned on it
+    assert planned_splits(both, "moving") == {"test"}
+
+
+def test_the_dataset_of_the_pretraining_is_needed_by_a_trained_network(config):
+    changed = config.model_copy(
+        update={
+            "baselines": {},
+            "pretraining": config.pretraining.model_copy(update={"dataset": "slides"}),
+            "seed_replicates": SeedReplicatesConfig(),
+        }
+    )
+    starting = [name for name, network in config.networks.items() if network.starts_pretrained]
+    assert starting
+    assert planned_splits(make_project(changed), "slides") == ALL_SPLITS
+    assert planned_splits(make_project(changed, copies=starting), "slides") == {"test"}
 
 
 def expected_model(project, network):

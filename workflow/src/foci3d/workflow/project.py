@@ -202,12 +202,15 @@ class Project:
 
     def all_shards(self) -> list[str]:
         """Every shard of every dataset: of all splits if a method is trained or tuned on it, else of the test split."""
-        trained = {network.dataset for network in self.config.networks.values()} | {self.config.pretraining.dataset}
-        trained |= {baseline.dataset for baseline in self.config.baselines.values()}
+        trained = [self.network(name) for name in self.trained]
+        needed = {method.dataset for method in (*trained, *self.config.baselines.values())}
+        pretraining = self.config.pretraining
+        if pretraining.weights == "synthetic" and any(network.starts_pretrained for network in trained):
+            needed.add(pretraining.dataset)
         return [
             path
             for name in self.config.datasets
-            for split in (SPLITS if name in trained else ("test",))
+            for split in (SPLITS if name in needed else ("test",))
             for path in self.shards(name, split)
         ]
 
