@@ -396,6 +396,19 @@ def test_a_network_for_any_number_of_layers_is_trained_and_scored(
     assert set(summary["layer"]) == {"2 layers", "all"}
 
 
+def test_a_model_of_one_training_sample_is_written(
+    train: Callable[..., Files], split_files: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The standard deviation of a depth is then that of the range of the dataset."""
+    monkeypatch.setitem(SAMPLES, "train", 2)
+    files = split_files(STACK)
+    files["train"] = files["train"][:1]
+    model = json.loads(Path(train("depths", files, training={"batch_size": 1})["model"]).read_text())
+    (depths_um,) = shards.read_shards(files["train"]).depths_um.tolist()
+    assert [layer["mean"] for layer in model["layer_depths_um"]] == depths_um
+    assert [layer["sd"] for layer in model["layer_depths_um"]] == pytest.approx([1000 / 12**0.5] * 2)
+
+
 def copy_model(run_script: RunScript, source: str, folder: Path, **expected: Any) -> Files:
     output = {key: str(folder / f"mine.{suffix}") for key, suffix in SUFFIXES.items()}
     params = {"expected": {"task": "stacks", "in_channels": 2, "n_layers": 2, "n_pixels": N_PIXELS, **expected}}

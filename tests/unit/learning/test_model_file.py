@@ -10,6 +10,7 @@ import torch
 from foci3d.errors import InputError
 from foci3d.learning.model import load_model
 from foci3d.learning.model_file import (
+    LayerDepth,
     ModelDescription,
     content_digest,
     read_description,
@@ -171,3 +172,12 @@ def test_a_missing_file(files: Files, network: torch.nn.Module, missing: int) ->
     files[missing].unlink()
     with pytest.raises(InputError, match=f"{files[missing].name}: cannot be read"):
         load_model(files[0])
+
+
+@pytest.mark.parametrize(
+    ("depths_um", "mean", "sd"),
+    [([], 500, 1000 / 12**0.5), ([200.0], 200, 1000 / 12**0.5), ([200.0, 300.0], 250, 50 * 2**0.5)],
+)
+def test_depths_of_a_layer_that_few_samples_have_are_defined(depths_um: list[float], mean: float, sd: float) -> None:
+    layer = LayerDepth.from_depths(torch.tensor([*depths_um, torch.nan]), (0.0, 1000.0))
+    assert (layer.mean, layer.sd) == pytest.approx((mean, sd))

@@ -91,10 +91,18 @@ def test_errors_that_are_expected_are_flagged_by_those_that_are_usual() -> None:
     errors = expected * rng.uniform(0.8, 1.2, 2000)
     errors[:10] = np.nan
     reference = ErrorReference.fit(errors, expected, 0.05)
+    assert reference is not None
     assert reference.usual == pytest.approx(0.16, rel=0.05)
     usual = errors <= UNUSUAL * reference.usual
     assert np.mean(expected[usual] > reference.threshold) == pytest.approx(0.05, abs=0.005)
     assert np.mean(expected[errors > UNUSUAL * reference.usual] > reference.threshold) > 0.7
+
+
+def test_without_a_defined_error_there_is_no_reference() -> None:
+    """Where the number of layers is wrong in each sample, the errors of depths are not defined in any."""
+    errors, expected = np.full((2, 5), np.nan)
+    assert ErrorReference.fit(errors, expected, 0.05) is None
+    assert ErrorReference.fit(errors, np.ones(5), 0.05) is None
 
 
 def test_depth_calibration_of_an_empty_layer_changes_nothing():

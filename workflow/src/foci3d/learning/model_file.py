@@ -3,9 +3,10 @@
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 import torch
 from pydantic import Field, ValidationError
@@ -43,6 +44,22 @@ class LayerDepth(Section):
 
     mean: float
     sd: float
+
+    @classmethod
+    def from_depths(cls, depths_um: Tensor, depth_range_um: tuple[float, float]) -> Self:
+        """Mean and standard deviation of `depths_um (N,)`; those that are NaN are left out.
+
+        What too few depths leave undefined is that of a uniform distribution over the range of the dataset.
+
+        >>> LayerDepth.from_depths(torch.tensor([100.0, 200.0, torch.nan, 300.0]), (0.0, 1000.0))
+        LayerDepth(mean=200.0, sd=100.0)
+        """
+        low, high = depth_range_um
+        defined = depths_um[~depths_um.isnan()]
+        return cls(
+            mean=defined.mean().item() if len(defined) else (low + high) / 2,
+            sd=defined.std().item() if len(defined) > 1 else (high - low) / math.sqrt(12),
+        )
 
 
 class Digests(Section):

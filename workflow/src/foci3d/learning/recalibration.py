@@ -151,8 +151,13 @@ class ErrorReference(Section):
     threshold: float
 
     @classmethod
-    def fit(cls, errors: FloatArray, expected: FloatArray, false_alarm_rate: float) -> Self:
-        """Fit to the errors and expected errors `(N,)` of samples; those that are NaN are left out."""
+    def fit(cls, errors: FloatArray, expected: FloatArray, false_alarm_rate: float) -> Self | None:
+        """Fit to the errors and expected errors `(N,)` of samples; those that are NaN are left out.
+
+        None where no sample has both.
+        """
+        if np.isnan(errors + expected).all():
+            return None
         usual = float(np.nanmedian(errors))
         return cls(
             usual=usual,

@@ -291,7 +291,7 @@ def _describe(
     digests: Digests,
 ) -> ModelDescription:
     """Description of a trained network; `depths_um` (N, L) are the depths of its training split, or NaN [um]."""
-    layers = [values[~values.isnan()] for values in depths_um.T]
+    depth_range_um = run.dataset.depth_range_um
     return ModelDescription(
         network=run.network,
         dataset=run.dataset_name,
@@ -302,7 +302,7 @@ def _describe(
         n_pixels=run.imager.n_pixels,
         n_layers=run.dataset.n_layers,
         n_parameters=count_parameters(network),
-        layer_depths_um=tuple(LayerDepth(mean=values.mean().item(), sd=values.std().item()) for values in layers),
+        layer_depths_um=tuple(LayerDepth.from_depths(layer, depth_range_um) for layer in depths_um.T),
         classes_um=run.dataset.depth_classes_um,
         pixel_pitch_um=run.imager.pixel_pitch_um,
         sensor_separation_um=run.imager.sensor_separation_um,
