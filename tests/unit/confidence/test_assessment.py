@@ -141,6 +141,25 @@ def test_area_under_the_roc_equals_that_of_scikit_learn(table):
     assert row["ci_low"] < row["value"] < row["ci_high"]
 
 
+def test_the_steps_of_a_sequence_are_resampled_together(table):
+    """With each sample four times, the intervals are those of the samples; if taken as independent, half as wide."""
+    summary, arrays, scores, fitted = table
+
+    def assess(**more: np.ndarray) -> pd.DataFrame:
+        repeated = {name: np.repeat(values, 4, 0) for name, values in arrays.items()} | more
+        rows = np.repeat(scores.index, 4)
+        return assess_trust(make_predictions("stacks", **repeated), fitted, scores.loc[rows], 200, 0)
+
+    is_detection = summary["metric"].isin(["flagged", "auroc"])
+    columns = ["value", "ci_low", "ci_high"]
+    grouped = assess(sequence=np.repeat(np.arange(30), 4))
+    np.testing.assert_allclose(grouped[columns], summary[columns], rtol=1e-6, atol=1e-9)
+    widths = [each["ci_high"] - each["ci_low"] for each in (assess(), grouped)]
+    ratios = widths[0] / widths[1].where(widths[1] > 0)
+    assert ratios[is_detection].mean() == pytest.approx(0.5, abs=0.15)
+    assert ratios[~is_detection].mean() == pytest.approx(0.5, abs=0.1)
+
+
 def test_page_shows_every_value(table):
     summary, *_ = table
     page = trust_page(summary)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 
@@ -107,7 +108,8 @@ def assess_trust(
     recalibration, scores
         Recalibration of the network, and what `score_inputs` gives for it.
     n_bootstrap, seed : int
-        Bootstrap resamples of the samples behind each interval, and their seed.
+        Bootstrap resamples behind each interval, of the samples or, for moving clusters, of the sequences, and their
+        seed.
 
     Returns
     -------
@@ -116,7 +118,8 @@ def assess_trust(
     """
     target, raw = predictions.target > 0, predictions.outputs.output
     probabilities = recalibration.probabilities(raw)
-    weights = uncertainty.resampling_weights(np.arange(len(target)), n_bootstrap, seed)
+    groups = uncertainty.resampling_groups(predictions.samples)
+    weights = uncertainty.resampling_weights(groups, n_bootstrap, seed)
     layers = [*map(str, range(1, target.shape[1] + 1)), "all"]
     estimates = {
         f"calibration_error{suffix}": uncertainty.bootstrap_estimate(
@@ -132,7 +135,7 @@ def assess_trust(
     for metric, sums in (("coverage", kept[:, [1, 0]]), ("risk", kept[:, [2, 1]]), ("error", everything[:, [2, 1]])):
         estimate = uncertainty.bootstrap_estimate(sums, lambda total: ratio(total[..., :1], total[..., 1:]), weights)
         parts.append(_rows(metric, estimate))
-    return pd.concat([*parts, *_detection(scores, n_bootstrap, seed)], ignore_index=True)
+    return pd.concat([*parts, *_detection(scores, groups, n_bootstrap, seed)], ignore_index=True)
 
 
 def _depth_coverages(
@@ -159,13 +162,15 @@ def _calibration_errors(sums: FloatArray) -> FloatArray:
     return uncertainty.append_mean(reliability.expected_calibration_error(sums))
 
 
-def _detection(scores: pd.DataFrame, n_bootstrap: int, seed: int) -> Iterator[pd.DataFrame]:
+def _detection(
+    scores: pd.DataFrame, groups: npt.NDArray[np.int64], n_bootstrap: int, seed: int
+) -> Iterator[pd.DataFrame]:
     """Rows of the share that is flagged of each kind of inputs, and of the area under the ROC.
 
-    All kinds are made from the same samples, which are resampled together.
+    All kinds are made from the same samples, the first of those with `groups (N,)`, which are resampled together.
     """
     within = scores.loc[scores["inputs"] == TEST_SAMPLES, "score"].to_numpy()
-    weights = uncertainty.resampling_weights(np.arange(len(within)), n_bootstrap, seed)
+    weights = uncertainty.resampling_weights(groups[: len(within)], n_bootstrap, seed)
     for kind, rows in scores.groupby("inputs", sort=False):
         estimate = uncertainty.estimate_mean(rows[["flagged"]].to_numpy(float), weights)
         yield _rows("flagged", estimate, inputs=str(kind))

@@ -77,8 +77,7 @@ def score(predictions: Predictions, max_depth_um: float, n_bootstrap: int, seed:
     InputError
         If the task has no registered scorer and the predictions have no array `error`.
     """
-    sequence = predictions.samples.sequence
-    groups = np.arange(len(predictions.outputs)) if sequence is None else sequence
+    groups = uncertainty.resampling_groups(predictions.samples)
     weights = uncertainty.resampling_weights(groups, n_bootstrap, seed)
     score_task = SCORERS.get(predictions.task, _score_errors)
     samples, summary = score_task(predictions, weights, max_depth_um)

@@ -14,8 +14,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from foci3d.evaluation.metrics import FloatArray, mean_defined, ratio
+from foci3d.io.samples import NumpySamples
 
 QUANTILES = (0.025, 0.975)
+
+
+def resampling_groups(samples: NumpySamples) -> npt.NDArray[np.int64]:
+    """Group `(N,)` of each sample: its sequence, as the steps of one are not independent, or the sample alone."""
+    return np.arange(len(samples)) if samples.sequence is None else samples.sequence
 
 
 def resampling_weights(groups: npt.NDArray[Any], n_bootstrap: int, seed: int) -> FloatArray:
