@@ -194,6 +194,19 @@ def test_resampled_stacks_of_any_number_of_layers(resample, stored, config):
     assert torch.equal(samples.measurements, forward(samples.layers, samples.depths_um))
 
 
+def test_layers_that_lose_all_cells_to_overlap_are_last(psf, config):
+    """In the first two layers of three, cells are at the same pixels, which none keeps."""
+    update = {"n_layers": 3, "minimum_layers": 3, "overlap": "remove"}
+    dataset = config.datasets["stack2"].model_copy(update=update)
+    masks = torch.zeros((5, 3, N_PIXELS, N_PIXELS), dtype=torch.uint8)
+    masks[:, :2, 10:20], masks[:, 2, 30:40] = 1, 1
+    forward = ForwardModel(psf, N_PIXELS, 2, config.imager.sensor_separation_um)
+    samples = resample_stacks(1.0 + masks, masks, torch.Generator().manual_seed(0), dataset, forward)
+    assert torch.equal(samples.masks[:, 0], masks[:, 2])
+    assert not samples.masks[:, 1:].any()
+    assert torch.equal(samples.measurements, forward(samples.layers, samples.depths_um))
+
+
 def test_appearances_have_their_shares_of_any_samples(psf, config):
     """A dataset of two appearances holds the samples that it has of each alone."""
     imager = Imager.from_config(psf, config.imager, 2)

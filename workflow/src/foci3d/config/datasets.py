@@ -143,6 +143,11 @@ class DatasetConfig(Section):
         return self.minimum_layers is not None
 
     @property
+    def has_empty_layers(self) -> bool:
+        """Whether layers may be without cells, by `empty_layers` or as the number of layers varies; they come last."""
+        return self.empty_layers > 0 or self.varies_layers
+
+    @property
     def n_sensors(self) -> int:
         """Number of sensors."""
         return len(self.sensors)

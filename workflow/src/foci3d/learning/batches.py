@@ -122,8 +122,7 @@ class TrainingBatches:
         samples = apply_symmetries(samples, imager.symmetries, numbers % len(imager.symmetries))
         if not is_sensor_symmetric(self.dataset, self.sensor_separation_um):
             return samples
-        some_are_empty = self.dataset.empty_layers or self.dataset.varies_layers
-        n_occupied = (samples.masks > 0).any(-1).any(-1).sum(1) if some_are_empty else None
+        n_occupied = (samples.masks > 0).any(-1).any(-1).sum(1) if self.dataset.has_empty_layers else None
         return swap_sensors(samples, bits[3], self.sensor_separation_um, n_occupied)
 
 

@@ -229,7 +229,7 @@ def resample_stacks(
         layers, kept = _limit_layers(n_layers, layers, kept, generator)
     depths_um = place_depths(uniform, dataset, n_layers)
     stacks = Scenes(layers=layers, masks=kept.to(torch.uint8), depths_um=depths_um)
-    if dataset.empty_layers:
+    if dataset.has_empty_layers:
         stacks = occupied_first(stacks)
     return stacks.measured(forward(stacks.layers, stacks.depths_um))
 

@@ -345,7 +345,7 @@ def draw_stacks(
         masks=masks.view(torch.uint8),
         depths_um=place_depths(draws.depths, dataset, n_layers),
     )
-    return occupied_first(stacks) if dataset.empty_layers or dataset.varies_layers else stacks
+    return occupied_first(stacks) if dataset.has_empty_layers else stacks
 
 
 def present_layers(n_layers: Tensor, most: int) -> tuple[Tensor, Tensor]:
