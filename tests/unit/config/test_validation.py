@@ -167,6 +167,13 @@ def test_problem_of_a_key(base: Any, overlay: str, parts: list[str], tmp_path: P
             ["networks.deblur_physics.architecture.name is staged_unet", "physics_unet", "for task deblurring"],
         ),
         ("datasets: {stack2: {minimum_gap_um: 400}}", ["datasets.stack2.minimum_gap_um is 400", "at most 333.333"]),
+        (
+            "datasets: {stack2: {depth_step_um: 150, minimum_gap_um: 310}}",
+            [
+                "datasets.stack2.minimum_gap_um is 310",
+                "at most 300 because 4 layers share depth_range_um in steps of 150",
+            ],
+        ),
         ("datasets: {moving: {n_layers: 1}}", ["datasets.moving.n_layers is 1", "at least 2"]),
         (
             "datasets: {stack2: {source: {train: [], validation: [], test: [no.mat]}}}",

@@ -137,10 +137,23 @@ def _geometry(config: Config) -> Iterator[ConfigProblem]:
         if dataset.sensors == "AB" and (nearest < shallow or farthest > deep):
             found = f"[{low:g}, {high:g}], which is [{nearest:g}, {farthest:g}] from sensor B"
             yield problem(path, found, f"distances {covered}", "change one of them")
-        if (dataset.n_layers - 1) * dataset.minimum_gap_um > high - low:
-            largest_um = (high - low) / (dataset.n_layers - 1)
-            expected = f"at most {largest_um:g} because {dataset.n_layers} layers share depth_range_um"
-            yield problem(("datasets", name, "minimum_gap_um"), f"{dataset.minimum_gap_um:g}", expected, "lower it")
+        if dataset.n_layers > 1 and dataset.depth_range_um == (low, high):
+            yield from _gaps(("datasets", name, "minimum_gap_um"), dataset)
+
+
+def _gaps(path: KeyPath, dataset: DatasetConfig) -> Iterator[ConfigProblem]:
+    """The gaps between layers must fit the range of the depths; stepped depths have them in whole steps."""
+    (low, high), step, n_gaps = dataset.depth_range_um, dataset.depth_step_um, dataset.n_layers - 1
+    expected = f"because {dataset.n_layers} layers share depth_range_um"
+    if step:
+        is_too_large = n_gaps * dataset.minimum_gap_steps > dataset.n_depth_steps
+        largest_um = dataset.n_depth_steps // n_gaps * step
+        expected += f" in steps of {step:g}"
+    else:
+        is_too_large = n_gaps * dataset.minimum_gap_um > high - low
+        largest_um = (high - low) / n_gaps
+    if is_too_large:
+        yield problem(path, f"{dataset.minimum_gap_um:g}", f"at most {largest_um:g} {expected}", "lower it")
 
 
 def _dataset_sources(config: Config) -> Iterator[ConfigProblem]:

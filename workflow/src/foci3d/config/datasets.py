@@ -153,11 +153,21 @@ class DatasetConfig(Section):
         return len(self.sensors)
 
     @property
+    def n_depth_steps(self) -> int:
+        """Steps of the depths in their range, 0 where they are continuous."""
+        low, high = self.depth_range_um
+        return math.floor((high - low) / self.depth_step_um) if self.depth_step_um else 0
+
+    @property
+    def minimum_gap_steps(self) -> int:
+        """Least distance between neighbouring layers in whole steps, 0 where depths are continuous."""
+        return math.ceil(self.minimum_gap_um / self.depth_step_um) if self.depth_step_um else 0
+
+    @property
     def depth_classes_um(self) -> tuple[float, ...]:
         """Depths of a dataset whose depths come in steps, empty where they are continuous [um]."""
-        low, high = self.depth_range_um
-        step = self.depth_step_um
-        return tuple(low + index * step for index in range(math.floor((high - low) / step) + 1)) if step else ()
+        low, step = self.depth_range_um[0], self.depth_step_um
+        return tuple(low + index * step for index in range(self.n_depth_steps + 1)) if step else ()
 
 
 class SlidesConfig(Section):

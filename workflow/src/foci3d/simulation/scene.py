@@ -283,9 +283,8 @@ def place_depths(uniform: Tensor, dataset: DatasetConfig, n_layers: Tensor | Non
         free = high - low - last * gap
         depths_um = low + ordered * free + order * gap
     else:
-        gap_steps = math.ceil(gap / step)
-        n_free = math.floor((high - low) / step) + 1 - last * gap_steps
-        depths_um = low + step * ((ordered * n_free).floor() + order * gap_steps)
+        n_free = dataset.n_depth_steps + 1 - last * dataset.minimum_gap_steps
+        depths_um = low + step * ((ordered * n_free).floor() + order * dataset.minimum_gap_steps)
     return depths_um.masked_fill(order > last, (low + high) / 2).float()
 
 
