@@ -242,6 +242,10 @@ def test_problem_of_a_key(base: Any, overlay: str, parts: list[str], tmp_path: P
             ["networks.stack1_cnn.architecture.strides is [1, 2]", "one for each of the 3 channels"],
         ),
         (
+            "networks: {stack2_physics: {architecture: {name: physics_unet, attention: true, channels: [8, 18]}}}",
+            ["stack2_physics.architecture.channels is [8, 18]", "a multiple of 4 because attention is true"],
+        ),
+        (
             "seed_replicates: {networks: [unet]}",
             ["seed_replicates.networks[0] is unet", "one of depth_cnn, deblur_cnn"],
         ),
@@ -278,6 +282,10 @@ def test_problem_of_a_key(base: Any, overlay: str, parts: list[str], tmp_path: P
         (
             "figures: {fig4: {network: depth_cnn, dataset: depth}}",
             ["depth_cnn with task depth_class", "task is masks or stacks"],
+        ),
+        (
+            "datasets: {stack1: {n_layers: 6}}",
+            ["figures.fig4.dataset is stack2 with n_layers 4", "n_layers 6 as stack1 of figures.figS2 has"],
         ),
         ("figures: {fig5: {dataset: stack2}}", ["stack2 with scene layers", "scene moving"]),
         (

@@ -10,6 +10,7 @@ from torch import Tensor
 from foci3d.config.datasets import DatasetConfig
 from foci3d.config.models import Config
 from foci3d.config.training import NoiseRangesConfig
+from foci3d.errors import InputError
 from foci3d.io.samples import Samples
 from foci3d.io.shards import ShardedArray
 from foci3d.learning import batches
@@ -130,6 +131,33 @@ def test_stacks_of_any_number_of_layers_hold_those_of_one_appearance(
     assert (brightest[is_bright].nan_to_num(11) > 10).all()
     assert (brightest[~is_bright].nan_to_num(0) < 1).all()
     torch.testing.assert_close(drawn.measurements, forward(drawn.layers, drawn.depths_um), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("minimum_layers", [None, 0])
+def test_an_appearance_that_no_sample_has_is_left_out(
+    split: ShardDataset, dataset: DatasetConfig, forward: ForwardModel, config: Config, minimum_layers: int | None
+) -> None:
+    training = config.networks["stack2_cnn"].training.model_copy(update={"batch_size": 6})
+    rare = dataset.model_copy(
+        update={"minimum_layers": minimum_layers, "appearance": {"wide": 1e-6, "paper": 1.0, "dim": 1e-6}}
+    )
+    alone = rare.model_copy(update={"appearance": {"paper": 1.0}})
+    first, second = (
+        batches.TrainingBatches(split, training, each, [TrainingImager(forward)], SEPARATION_UM, 5)(0).samples
+        for each in (rare, alone)
+    )
+    assert torch.equal(first.layers, second.layers)
+
+
+def test_training_samples_without_cells_are_one_line(
+    samples: Samples[Tensor], dataset: DatasetConfig, forward: ForwardModel, config: Config
+) -> None:
+    empty = replace(samples, masks=torch.zeros_like(samples.masks))
+    split = ShardDataset(empty.map(lambda values: ShardedArray([values], torch.device("cpu"))))
+    training, varied = config.networks["stack2_cnn"].training, dataset.model_copy(update={"minimum_layers": 0})
+    draw = batches.TrainingBatches(split, training, varied, [TrainingImager(forward)], SEPARATION_UM, 5)
+    with pytest.raises(InputError, match="none of the 20 training samples holds cells"):
+        draw(0)
 
 
 def test_noise_of_the_training_is_on_the_measurements_alone(draw: Draw) -> None:

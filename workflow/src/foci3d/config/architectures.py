@@ -11,6 +11,8 @@ from foci3d.config.registry import Registry
 from foci3d.config.tasks import OutputKind, TaskSpec
 
 ARCHITECTURES = Registry("architecture")
+ATTENTION_HEADS = 4
+"""Heads of the self-attention of a U-Net, which divide the channels of its coarsest level."""
 FiveCounts = Annotated[Some[Count], Field(min_length=5, max_length=5)]
 
 

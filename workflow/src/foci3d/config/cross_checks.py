@@ -4,7 +4,14 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from foci3d.config.architectures import ConvDeconvConfig, ResNetCnnConfig, names_of_architectures
+from foci3d.config.architectures import (
+    ATTENTION_HEADS,
+    ConvDeconvConfig,
+    PhysicsUNetConfig,
+    ResNetCnnConfig,
+    UnrolledUNetConfig,
+    names_of_architectures,
+)
 from foci3d.config.datasets import DatasetConfig, MatFiles
 from foci3d.config.models import BaselineConfig, Config, NetworkConfig
 from foci3d.config.problems import ConfigProblem, KeyPath, dotted, missing_file, problem, unknown_name
@@ -301,6 +308,11 @@ def _architectures(config: Config) -> Iterator[ConfigProblem]:
             expected = f"one for each of the {len(architecture.channels)} channels"
             found = [*architecture.strides]
             yield problem((*path, "architecture", "strides"), found, expected, "add or remove some")
+        if isinstance(architecture, PhysicsUNetConfig | UnrolledUNetConfig) and architecture.attention:
+            channels = [*architecture.channels]
+            if channels[-1] % ATTENTION_HEADS:
+                expected = f"a last value that is a multiple of {ATTENTION_HEADS} because attention is true"
+                yield problem((*path, "architecture", "channels"), channels, expected, "change one of them")
 
 
 def _encoders(config: Config) -> Iterator[ConfigProblem]:

@@ -8,6 +8,7 @@ from foci3d.config.tasks import OutputKind, tasks_of_kind
 
 # What a figure of the paper shows, where only one kind of output or scene makes sense.
 FIGURE_KINDS = {"fig2": OutputKind.CLASS_PROBABILITIES, "fig3": OutputKind.IMAGE, "figS1": OutputKind.DEPTH_MAP}
+FIGURES_OF_TABLE_S1 = ("fig4", "figS2", "figS4")
 FIGURE_SCENES = {"fig5": "moving", "fig6": "moving", "fig7": "slides"}
 
 
@@ -57,6 +58,20 @@ def _figures(config: Config) -> Iterator[ConfigProblem]:
         if found_scene != scene:
             found = f"{shown.dataset} with scene {found_scene}"
             yield problem(("figures", figure, "dataset"), found, f"a dataset with scene {scene}", "choose another")
+    yield from _table_s1(config)
+
+
+def _table_s1(config: Config) -> Iterator[ConfigProblem]:
+    """Table S1 compares the tests of three figures layer by layer, those of two sensors with the one of one."""
+    figures = dict(config.figures)
+    names = {figure: figures[figure].dataset for figure in FIGURES_OF_TABLE_S1}
+    n_layers = {figure: config.datasets[name].n_layers for figure, name in names.items() if name in config.datasets}
+    expected = n_layers.get("figS2")
+    for figure, found in n_layers.items():
+        if expected not in (None, found):
+            dataset = f"a dataset with n_layers {expected} as {names['figS2']} of figures.figS2 has, for table S1"
+            found_dataset = f"{names[figure]} with n_layers {found}"
+            yield problem(("figures", figure, "dataset"), found_dataset, dataset, "choose another dataset")
 
 
 def _trust(config: Config) -> Iterator[ConfigProblem]:

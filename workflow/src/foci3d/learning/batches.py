@@ -3,6 +3,7 @@
 They depend on the seed and the step alone, so that an interrupted training resumes exactly.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -14,12 +15,15 @@ from torch import Tensor
 
 from foci3d.config.datasets import DatasetConfig
 from foci3d.config.training import TrainingConfig
+from foci3d.errors import InputError
 from foci3d.io.samples import Samples
 from foci3d.io.shards import ShardedArray
 from foci3d.learning.datasets import ShardDataset
 from foci3d.learning.imagers import TrainingImager, add_noise, add_offset, surround
 from foci3d.learning.symmetries import apply_symmetries, is_sensor_symmetric, swap_sensors
 from foci3d.simulation.dataset import appearance_numbers, resample_stacks
+
+log = logging.getLogger(__name__)
 
 
 class Batch(NamedTuple):
@@ -63,7 +67,13 @@ class TrainingBatches:
     seed: int
 
     def __call__(self, step: int) -> Batch:
-        """Samples of a step, counted from 0."""
+        """Samples of a step, counted from 0.
+
+        Raises
+        ------
+        InputError
+            If stacks are to be made of layers with cells, and no sample has any.
+        """
         imager, device = self.imagers[step % len(self.imagers)], self.split.device
         generator = step_generator(self.seed, step, device)
         if self.training.resample_stacks:
@@ -88,22 +98,35 @@ class TrainingBatches:
         return self.split.samples.layers.flatten(), self.split.samples.masks.flatten()
 
     @cached_property
-    def _sources(self) -> list[Tensor]:
-        """Numbers of the layers of each appearance, which hold cells if some of the dataset do not by intention."""
-        shares, n_layers = [*self.dataset.appearance.values()], self.dataset.n_layers
-        numbers = appearance_numbers(torch.arange(len(self.split)), shares).repeat_interleave(n_layers)
+    def _sources(self) -> dict[str, Tensor]:
+        """Numbers of the layers by appearance, which hold cells if some of the dataset do not by intention.
+
+        An appearance without any, as one of so small a share that no sample has it, is left out.
+        """
+        shares, n_layers = self.dataset.appearance, self.dataset.n_layers
+        numbers = appearance_numbers(torch.arange(len(self.split)), [*shares.values()]).repeat_interleave(n_layers)
         usable = self.split.has_cells.flatten() if self.dataset.varies_layers else torch.ones_like(numbers)
-        return [((numbers == each) & usable).nonzero()[:, 0].to(self.split.device) for each in range(len(shares))]
+        rows = [((numbers == each) & usable).nonzero()[:, 0].to(self.split.device) for each in range(len(shares))]
+        sources = {name: each for name, each in zip(shares, rows, strict=True) if len(each)}
+        if not sources:
+            raise InputError(
+                f"none of the {len(self.split)} training samples holds cells; expected some, of which new stacks are "
+                "made. Raise n_samples.train, or minimum_layers of the dataset."
+            )
+        if missing := [name for name in shares if name not in sources]:
+            log.warning("no layers of appearance %s among %d samples", " and ".join(missing), len(self.split))
+        return sources
 
     def _draw_layers(self, generator: torch.Generator) -> Tensor:
         """Numbers `(N, L)` of the layers of new stacks, those of a stack of one appearance."""
         shape, device = (self.training.batch_size, self.dataset.n_layers), self.split.device
         appearance = torch.zeros(shape[0], dtype=torch.int64, device=device)
         if len(self._sources) > 1:
-            shares = torch.tensor([*self.dataset.appearance.values()], device=device)
+            shares = torch.tensor([self.dataset.appearance[name] for name in self._sources], device=device)
             appearance = torch.multinomial(shares, shape[0], replacement=True, generator=generator)
         draws = [
-            source[torch.randint(len(source), shape, generator=generator, device=device)] for source in self._sources
+            source[torch.randint(len(source), shape, generator=generator, device=device)]
+            for source in self._sources.values()
         ]
         return torch.stack(draws)[appearance, torch.arange(shape[0], device=device)]
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foci3d.config.architectures import (
+    ATTENTION_HEADS,
     DepthGridConfig,
     PhysicsConfig,
     PhysicsEncoderConfig,
@@ -235,13 +236,13 @@ class SelfAttention(nn.Module):
     Parameters
     ----------
     channels : int
-        Channels, a multiple of the number of heads.
+        Channels, a multiple of `ATTENTION_HEADS`.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.norm = nn.GroupNorm(1, channels)
-        self.attention = nn.MultiheadAttention(channels, num_heads=4, batch_first=True)
+        self.attention = nn.MultiheadAttention(channels, num_heads=ATTENTION_HEADS, batch_first=True)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map `(N, C, Y, X)` to the same shape."""
