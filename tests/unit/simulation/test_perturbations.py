@@ -43,10 +43,24 @@ def measure(samples: Samples[Tensor], optics: tuple[PSF, ForwardModel]) -> Measu
     return run
 
 
-def test_every_perturbation_has_an_effect_and_amounts(config):
+def test_every_perturbation_has_an_effect_and_amounts(config, optics):
     assert EFFECTS.keys() == PERTURBATIONS.keys()
-    listed = {perturbation.name for perturbation, _ in list_perturbations(config.robustness, 2, 4)}
+    depths_um = torch.tensor([[100.0, 350, 650, 900]])
+    listed = {perturbation.name for perturbation, _ in list_perturbations(config.robustness, depths_um, optics[1])}
     assert listed == PERTURBATIONS.keys()
+
+
+def test_layers_are_not_moved_beyond_the_depths_of_the_imager(config, optics, caplog):
+    """Six layers 200 um apart just fit between two sensors that are 1000 um apart; one sensor has no such bound."""
+    caplog.set_level("INFO")
+    depths_um = torch.linspace(250, 750, 6).expand(3, -1)
+    psf, forward = optics
+    listed = list_perturbations(config.robustness, depths_um, forward)
+    assert [amount for each, amount in listed if each.name == "layer_spacing_um"] == [100, 150, 200]
+    assert caplog.messages == ["layer_spacing_um 300 is left out: the stack exceeds the depths of the imager"]
+    one_sensor = ForwardModel(psf, N_PIXELS, 1, 1000.0)
+    listed = list_perturbations(config.robustness, depths_um + 250, one_sensor)
+    assert [amount for each, amount in listed if each.name == "layer_spacing_um"] == [100, 150, 200, 300]
 
 
 def test_unperturbed_measurements_are_those_of_the_forward_operator(samples, optics, measure):
@@ -97,8 +111,12 @@ def test_layers_become_equidistant_about_their_mean_depth(samples, optics):
     assert torch.equal(perturbed.measurements, optics[1](samples.layers, perturbed.depths_um))
 
 
-def test_one_sensor_cannot_be_misplaced_nor_one_layer_moved(config):
-    shapes = [(1, 1), (2, 1), (2, 2)]
-    names = [{item.name for item, _ in list_perturbations(config.robustness, *shape)} for shape in shapes]
+def test_one_sensor_cannot_be_misplaced_nor_one_layer_moved(config, optics):
+    imagers = [ForwardModel(optics[0], N_PIXELS, n_sensors, 1000.0) for n_sensors in (1, 2, 2)]
+    depths_um = [torch.full((3, n_layers), 500.0) for n_layers in (1, 1, 2)]
+    names = [
+        {item.name for item, _ in list_perturbations(config.robustness, *each)}
+        for each in zip(depths_um, imagers, strict=True)
+    ]
     assert names[1] - names[0] == {"lateral_offset_um", "separation_error_um"}
     assert names[2] - names[1] == {"layer_spacing_um"}

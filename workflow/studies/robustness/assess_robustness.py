@@ -43,7 +43,7 @@ def main(
     first = read_shards(test)[: robustness.n_samples].map(torch.from_numpy)
     noisy = sensor.model_copy(update={"read_noise_electrons": robustness.read_noise_electrons})
     parts = []
-    for perturbation, amount in list_perturbations(robustness, trained.description.in_channels, first.layers.shape[1]):
+    for perturbation, amount in list_perturbations(robustness, first.depths_um, trained.forward_model):
         log.info("%s %g", perturbation.name, amount)
         generator = torch.Generator().manual_seed(seed)
         imager = CalibratedImager(trained.required_psf, trained.forward_model, noisy, generator)

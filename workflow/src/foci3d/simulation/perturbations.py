@@ -1,5 +1,6 @@
 """Measurements of what networks were not trained for, as `foci3d.config.perturbations` describes them."""
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -27,6 +28,8 @@ from foci3d.optics.psf import PSF
 from foci3d.optics.sensor import Sensor
 from foci3d.optics.specimen import apply_specimen
 from foci3d.simulation.imager import perturb_distances
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,16 +76,49 @@ def effect(perturbation: Perturbation) -> Callable[[Effect], Effect]:
 
 
 def list_perturbations(
-    robustness: RobustnessConfig, n_sensors: int, n_layers: int
+    robustness: RobustnessConfig, depths_um: Tensor, forward: ForwardModel
 ) -> Iterator[tuple[Perturbation, float]]:
     """The calibrated imager itself, then each perturbation with its amounts.
 
-    Sensor B is misplaced only where there are two sensors, and layers are moved only where there are several.
+    Sensor B is misplaced only where there are two sensors, and layers are moved only where there are several. Distances
+    between layers with which a stack exceeds the depths of the imager are left out, with a line in the log.
+
+    Parameters
+    ----------
+    robustness : RobustnessConfig
+        The amounts.
+    depths_um : Tensor (N, L)
+        Depths of the layers of the samples [um].
+    forward : ForwardModel
+        The calibrated imager.
+
+    Yields
+    ------
+    Perturbation, float
+        A perturbation, and one of its amounts.
     """
     for perturbation in PERTURBATIONS.values():
-        if n_sensors >= perturbation.minimum_sensors and n_layers >= perturbation.minimum_layers:
-            amounts = getattr(robustness, perturbation.amounts) if perturbation.amounts else (0.0,)
-            yield from ((perturbation, amount) for amount in amounts)
+        if forward.n_sensors < perturbation.minimum_sensors or depths_um.shape[1] < perturbation.minimum_layers:
+            continue
+        amounts = getattr(robustness, perturbation.amounts) if perturbation.amounts else (0.0,)
+        for amount in amounts:
+            if perturbation is LAYER_SPACING and not _fits(_equidistant_um(depths_um, amount), forward):
+                log.info("%s %g is left out: the stack exceeds the depths of the imager", perturbation.name, amount)
+            else:
+                yield perturbation, amount
+
+
+def _equidistant_um(depths_um: Tensor, spacing_um: float) -> Tensor:
+    """Depths of layers at equal distances about the mean of all `depths_um (N, L)`, of the same shape [um]."""
+    n_layers = depths_um.shape[1]
+    offsets = torch.arange(n_layers, dtype=depths_um.dtype, device=depths_um.device) - (n_layers - 1) / 2
+    return (depths_um.mean() + spacing_um * offsets).expand_as(depths_um)
+
+
+def _fits(depths_um: Tensor, forward: ForwardModel) -> bool:
+    """Whether layers at `depths_um (N, L)` are within the depths of the point-spread function, from all sensors."""
+    distances_um = forward.distances_um(depths_um)
+    return bool(distances_um.min() >= forward.depths_um[0] and distances_um.max() <= forward.depths_um[-1])
 
 
 @effect(UNPERTURBED)
@@ -114,10 +150,7 @@ def _scatter(samples: Samples[Tensor], imager: CalibratedImager, scatter_per_mm:
 @effect(LAYER_SPACING)
 def _space_equally(samples: Samples[Tensor], imager: CalibratedImager, spacing_um: float) -> Samples[Tensor]:
     """Layers at equal distances about the mean depth of all samples."""
-    depths_um = samples.depths_um
-    n_layers = depths_um.shape[1]
-    offsets = torch.arange(n_layers, dtype=depths_um.dtype, device=depths_um.device) - (n_layers - 1) / 2
-    moved = replace(samples, depths_um=(depths_um.mean() + spacing_um * offsets).expand_as(depths_um))
+    moved = replace(samples, depths_um=_equidistant_um(samples.depths_um, spacing_um))
     return _measure(moved, imager, 0.0)
 
 
