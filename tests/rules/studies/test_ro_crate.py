@@ -13,6 +13,8 @@ import pytest
 import tifffile
 from PIL import Image
 
+from write_ro_crate import places_of
+
 PROJECT = Path(__file__).parents[3]
 SNAKEFILES = [PROJECT / "workflow" / "Snakefile", *sorted((PROJECT / "workflow" / "rules").glob("*.smk"))]
 
@@ -64,7 +66,7 @@ def test_the_crate_describes_inputs_results_and_digests(
         "results/reconstructions/one/foci.csv",
     }
     used = {each["@id"] for each in action["object"]}
-    assert used == {"inputs/config.yaml", "inputs/a.tif"}
+    assert used == {"inputs/config.yaml", "inputs/1/a.tif"}
     assert {part["@id"] for part in workflow["hasPart"]} == {f"workflow/rules/{path.name}" for path in SNAKEFILES[1:]}
     assert {"#python", "#foci3d"} <= {each["@id"] for each in workflow["softwareRequirements"]}
     for name in (*used, *(each["@id"] for each in action["result"])):
@@ -72,6 +74,23 @@ def test_the_crate_describes_inputs_results_and_digests(
             entities[name]["sha256"]
             == hashlib.sha256((tmp_path / "results" / "mine" / "ro_crate" / name).read_bytes()).hexdigest()
         )
+
+
+def test_images_of_one_name_have_a_place_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside the project they lie as there; folders outside are numbered, by numbers that are free."""
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    expected = {
+        project / "resources" / "a.tif": "resources/a.tif",
+        project / "1" / "a.tif": "1/a.tif",
+        tmp_path / "first" / "a.tif": "2/a.tif",
+        tmp_path / "first" / "b.tif": "2/b.tif",
+        tmp_path / "second" / "a.tif": "3/a.tif",
+    }
+    given = ["resources/a.tif", "1/a.tif", "../first/a.tif", tmp_path / "first" / "b.tif", "../second/a.tif"]
+    places = places_of(map(Path, [*given, "./resources/../resources/a.tif"]), Path())
+    assert {path: str(place) for path, place in places.items()} == expected
 
 
 def test_the_crate_is_valid(

@@ -5,6 +5,8 @@ Reads the images, tables, figures and reconstructions of the run and the Snakefi
 """
 
 import hashlib
+import itertools
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,11 +31,32 @@ LICENSE = "https://spdx.org/licenses/MIT"
 FORMATS = {".csv": "text/csv", ".png": "image/png", ".tif": "image/tiff", ".yaml": "application/yaml"}
 
 
+def places_of(paths: Iterable[Path], root: Path) -> dict[Path, Path]:
+    """Places of files in a folder of the crate, each its own, by the absolute path of the file.
+
+    Files below `root` lie as below it. The folders of others are numbered, so that images of one name, as of several
+    acquisitions, do not replace each other.
+    """
+    top = _absolute(root)
+    files = [*dict.fromkeys(map(_absolute, paths))]
+    places = {path: path.relative_to(top) for path in files if path.is_relative_to(top)}
+    taken = {place.parts[0] for place in places.values()}
+    numbers = (number for number in map(str, itertools.count(1)) if number not in taken)
+    outside = [path for path in files if path not in places]
+    folders = dict(zip(dict.fromkeys(path.parent for path in outside), numbers, strict=False))
+    return places | {path: Path(folders[path.parent], path.name) for path in outside}
+
+
+def _absolute(path: Path) -> Path:
+    """The path from the root, without dots; a link stays one, and so keeps its place in the project."""
+    return Path(os.path.normpath(path.absolute()))
+
+
 def add_files(crate: "ROCrate", paths: Iterable[Path], folder: Path, root: Path) -> list[Any]:
-    """Add files below a folder of the crate, where they lie as below `root`; returns their entities."""
+    """Add files below a folder of the crate, at their `places_of`; returns their entities."""
     entities = []
-    for path in paths:
-        content, place = path.read_bytes(), path.relative_to(root) if root in path.parents else Path(path.name)
+    for path, place in places_of(paths, root).items():
+        content = path.read_bytes()
         properties = {
             "name": path.name,
             "contentSize": str(len(content)),
@@ -115,7 +138,7 @@ def main(
     ]
     main_entity = add_workflow(crate, workflow, find_commit(Path.cwd()))
     config = add_files(crate, [path for path in [results / "config.yaml"] if path.exists()], Path("inputs"), results)
-    measured = add_files(crate, images, Path("inputs"), Path("resources"))
+    measured = add_files(crate, images, Path("inputs"), Path())
     made = add_files(crate, outputs, Path("results"), results)
     inputs = {"configuration": config, "images": measured}
     main_entity["input"] = [add_parameter(crate, name, entities) for name, entities in inputs.items() if entities]
