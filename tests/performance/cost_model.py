@@ -135,7 +135,6 @@ def predict(folder: Path, name: str, n_samples: int) -> Cost:
     return measure(
         "evaluate_network",
         model=folder / f"{name}.json",
-        weights=folder / f"{name}.safetensors",
         psf=folder / "psf.h5",
         test=[folder / f"{n_samples}.h5"],
         depth_ranges_um={DATASET: CONFIG.datasets[DATASET].depth_range_um},

@@ -1,5 +1,6 @@
 """The scripts of tests/performance run. What they measure is not tested, as it depends on the machine."""
 
+import inspect
 import runpy
 from pathlib import Path
 from typing import Any
@@ -39,3 +40,17 @@ def test_speed_of_the_reconstruction(smoke: Path) -> None:
     figures = load("reconstruction")["compare"]("deblur_physics", smoke, [1, 2], (4, 4), 1)
     assert figures["classical_iterations"] in (1, 2)
     assert min(figures.values()) > 0
+
+
+def test_the_cost_model_calls_scripts_with_the_arguments_that_they_have(tmp_path: Path) -> None:
+    script = load("cost_model")
+
+    def bind(rule: str, **arguments: Any) -> dict[str, float]:
+        main = runpy.run_path(str(PROJECT / "workflow" / "scripts" / f"{rule}.py"))["main"]
+        inspect.signature(main).bind(**arguments)
+        return {"cpu_s": 1.0}
+
+    (tmp_path / "4.h5").write_bytes(b"samples")
+    for name, arguments in (("synthesize", (4,)), ("train", ("stack2_cnn", 4)), ("predict", ("stack2_cnn", 4))):
+        script[name].__globals__["measure"] = bind
+        assert script[name](tmp_path, *arguments)["cpu_s"] == 1.0
