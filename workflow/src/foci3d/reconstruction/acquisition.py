@@ -300,7 +300,7 @@ def reconstruct_acquisition(
     for n_done, (number, recorded) in enumerate(zip(numbers, values, strict=True), 1):
         frame = frames.add(found.apply_with_variants(recorded), reconstruct_frame)
         if isinstance(predicting, ResumableModel) and frames.folder:
-            predicting.forget()  # tiles take much room, and their frame is kept
+            predicting.forget()  # tiles take much space on the disk, and their frame is kept
         which = f", frame {number}" if numbers != [0] else ""
         log.info("%s%s: %s", name, which, frame.summary)
         progress.report(n_done)

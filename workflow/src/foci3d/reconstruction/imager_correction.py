@@ -159,7 +159,7 @@ def load_corrected_model(
 ) -> Model:
     """Load a model for an imager with its deviations, if they are given; options as for `load_model`.
 
-    The separation of the sensors that the deviations hold takes the place of that of the options, which is described.
+    A separation of the sensors among the deviations was measured, and takes the place of that of the options.
 
     Raises
     ------

@@ -64,7 +64,7 @@ def predict_measurement(measurement: npt.NDArray[Any], model: Model, n_layers: i
     is_field = extents != (n_pixels, n_pixels)
 
     def predict(tiles: npt.NDArray[Any]) -> NumpyOutputs:
-        # Of a field, tiles without light are no reason to refuse it: they get an even one in place of their noise.
+        # A network divides by the mean of a tile. In a field, one without light is replaced by even light.
         is_dark = is_field & (tiles.mean((1, 2, 3)) <= 0)
         tiles = np.where(is_dark[:, None, None, None], 1, tiles)
         raw = model.predict_all(tiles)
@@ -89,7 +89,7 @@ def predict_measurement(measurement: npt.NDArray[Any], model: Model, n_layers: i
 
 
 def _empty(outputs: NumpyOutputs, is_dark: npt.NDArray[np.bool_]) -> NumpyOutputs:
-    """Outputs of tiles, without cells in those that are dark `(N,)`, which say nothing of the number of layers."""
+    """Outputs of tiles, without cells in those that are dark `(N,)`; these do not count for the number of layers."""
     changed = {"output": np.where(is_dark[:, None, None, None], 0, outputs.output)}
     if outputs.count_probabilities is not None:
         even = np.full_like(outputs.count_probabilities, 1 / outputs.count_probabilities.shape[1])
